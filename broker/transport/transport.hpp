@@ -16,11 +16,12 @@
 // A stream belongs to the io_context (one thread) that it was made for and never leaves it.
 #pragma once
 
+#include "broker/transport/endpoint.hpp"
+
 #include <boost/system/error_code.hpp>
 
 #include <sys/uio.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,21 +47,6 @@ struct io_result {
 enum class stream_kind : std::uint8_t { tcp, tls, websocket, secure_websocket };
 
 [[nodiscard]] const char* to_string(stream_kind kind) noexcept;
-
-/// Where a peer or a listener is: an IPv4 or IPv6 address and a port.
-struct endpoint {
-    enum class family : std::uint8_t { none, v4, v6 };
-
-    std::array<unsigned char, 16> address{}; ///< network order; IPv4 uses the first four
-    std::uint32_t scope = 0;                 ///< interface of a link-local IPv6 address, or 0
-    std::uint16_t port = 0;
-    family kind = family::none;
-
-    /// "192.0.2.1", "2001:db8::1"; an IPv4 address mapped into IPv6 is shown as IPv4.
-    [[nodiscard]] std::string host() const;
-    /// "192.0.2.1:1883", "[2001:db8::1]:1883".
-    [[nodiscard]] std::string text() const;
-};
 
 /// What the TLS handshake agreed on.
 struct tls_info {
@@ -96,8 +82,8 @@ class stream {
     virtual io_result read(std::span<char> into) = 0;
 
     /// Gives the bytes of `from` in order, as many as are taken now; fewer than offered means that
-    /// the rest would block. TLS and WebSocket may take a byte into their own keeping before it is
-    /// sent, and never want an iovec presented twice in the same shape.
+    /// the rest would block. What was taken goes out without another call. TLS and WebSocket may
+    /// keep some of it for a while: see unsent().
     virtual io_result write(std::span<const iovec> from) = 0;
 
     /// Calls on_readable once: when there is input, the end, an error, or the handshake failed.
@@ -112,7 +98,8 @@ class stream {
     /// them: read again instead of waiting. (A wait would also find them.)
     [[nodiscard]] virtual bool has_buffered_input() const noexcept { return false; }
 
-    /// Bytes that `write` took and that the socket has not taken yet. Zero for TCP and TLS.
+    /// Bytes that `write` took and that the socket has not taken yet: nothing for TCP, at most one
+    /// record (16 KiB) for TLS, at most websocket_unsent_max for WebSocket.
     [[nodiscard]] virtual std::size_t unsent() const noexcept { return 0; }
 
     /// Begins the orderly end: what was written goes out, then FIN, close_notify or a WebSocket
