@@ -124,14 +124,14 @@ struct settings {
     /// "stderr", "syslog", or the path of a file, appended to.
     std::string destination = "stderr";
     /// Name of the node, on every line if not empty.
-    std::string node;
+    std::string node{};
     /// Lines of one event in one second; more are counted and reported as one line with
     /// `suppressed=n`. 0: no limit.
     std::uint32_t lines_per_second = 100;
     /// If set, gets each line (without line end) at once instead of the destination: for tests.
-    std::function<void(std::string_view)> sink;
+    std::function<void(std::string_view)> sink{};
     /// If set, tells the time instead of the system clock: for tests.
-    std::function<wall_time()> now;
+    std::function<wall_time()> now{};
 };
 
 /// Applies settings, now and whenever they change; opens a file anew, so that it is also what

@@ -171,7 +171,7 @@ struct fan_out_buckets {
 };
 
 /// What one shard counts. Shard-local for writing, readable by any thread.
-struct shard_metrics {
+struct alignas(64) shard_metrics {
     // What every message touches stands together.
     labelled_counter<packet_labels, "grapevine_packets_received_total",
                      "MQTT control packets received, by type.">
