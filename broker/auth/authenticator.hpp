@@ -63,7 +63,8 @@ class authenticator {
     authenticator& operator=(const authenticator&) = delete;
 
     /// Decides on `given` and calls `done`: at once, on the caller's thread, if that is cheap; else
-    /// later on another thread. Never blocks the caller.
+    /// later on another thread. Never blocks the caller. Lifetime: once `done` is called, or handed
+    /// to another thread, neither `given` nor this authenticator need exist any more.
     virtual void authenticate(const credentials& given, completion done) const = 0;
 };
 
