@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who takes a message: the filters of this shard's subscribers, the shared groups it owns, and the
+// other shards that want a filter. One router a shard. The answer for a topic is cached, so that a
+// warm lookup is one hash and one comparison and allocates nothing.
+//
+// Turns. A route and everything it points to stays as it is until end_turn(), even if
+// subscriptions change, groups end or the cache is full meanwhile: what is replaced is set aside
+// until then. So a route may be walked while deliveries close clients, under one rule: a
+// subscriber that removed its subscriptions is kept until the turn ends, and ignores deliveries
+// that it no longer wants.
+#pragma once
+
+#include "broker/router/shared_groups.hpp"
+#include "broker/router/subscriber.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace gv::router {
+
+/// One subscriber that takes the messages of a topic. Overlapping filters are merged: the highest
+/// QoS, Retain As Published if any of them asked for it, all subscription ids in ascending order.
+struct target {
+    subscriber* who = nullptr;
+    grant how;
+    std::int32_t own = -1; ///< see route::grant_for
+    bool has_no_local = false;
+};
+
+/// Everybody who takes the messages of one topic. Those whose access rules forbid the topic are
+/// left out.
+struct route {
+    std::vector<target> targets;
+    std::vector<group*> groups;
+    std::uint64_t remote = 0; ///< bit n: shard n wants it
+
+    [[nodiscard]] bool is_empty() const noexcept {
+        return targets.empty() && groups.empty() && remote == 0;
+    }
+
+    /// What `to`, one of `targets`, may have of a message of `publisher`; null for nothing. Only
+    /// with No Local and for the publisher itself is it not simply `to.how`: then the filters
+    /// without No Local count alone. Lifetime: as the route.
+    [[nodiscard]] const grant* grant_for(const target& to, std::uint64_t publisher) const {
+        if (!to.has_no_local || to.who->client_hash() != publisher) [[likely]] {
+            return &to.how;
+        }
+        return to.own < 0 ? nullptr : &own_grants[static_cast<std::size_t>(to.own)];
+    }
+
+    std::vector<grant> own_grants;               ///< what grant_for gives to publishers
+    std::vector<std::uint32_t> subscription_ids; ///< what the grants point into
+};
+
+struct router_options {
+    /// Topics whose route is remembered. Larger: fewer tree walks with many topics. Smaller: less
+    /// memory.
+    std::size_t cached_routes_max = 65'536;
+    /// Bytes of all remembered routes; a wide fan-out takes 40 bytes a subscriber and topic.
+    std::size_t cached_bytes_max = 64u << 20;
+    group_strategy strategy = group_strategy::round_robin;
+};
+
+class router {
+  public:
+    explicit router(router_options options = {});
+    ~router();
+    router(const router&) = delete;
+    router& operator=(const router&) = delete;
+
+    struct added {
+        bool is_new = false; ///< not a replacement of options
+        bool first = false;  ///< the filter had no taker on this shard: tell the other shards
+    };
+    struct removed {
+        bool existed = false;
+        bool last = false; ///< the filter has no taker on this shard any more: tell the others
+    };
+
+    /// Subscribes, or replaces the options of a subscription. Requires: a valid topic filter (a
+    /// shared one split first). Lifetime: `who` until it unsubscribes, and then to end_turn().
+    added subscribe(subscriber& who, std::string_view filter, const subscription_options& options);
+    removed unsubscribe(subscriber& who, std::string_view filter);
+
+    /// Joins the group `name` of `filter`, or replaces the member's options. Called on the one
+    /// shard that owns the group. A member's first join says whether it is online.
+    added join(std::string_view name, std::string_view filter, member_id who,
+               const subscription_options& options, bool is_online);
+    removed leave(std::string_view name, std::string_view filter, member_id who);
+    /// For all groups of the member. One that goes offline has nothing in flight any more.
+    void set_online(member_id who, bool is_online);
+    /// Counts for least_in_flight: a message that wants an acknowledgement went to the member, and
+    /// it was acknowledged. No effect for a member of no group.
+    void taken(member_id who);
+    void acknowledged(member_id who);
+
+    /// Another shard wants, or no longer wants, what `filter` matches. True if that is news.
+    bool add_remote(std::string_view filter, shard_id shard);
+    bool remove_remote(std::string_view filter, shard_id shard);
+
+    /// Who takes the messages of this topic. Requires: a valid topic name. Lifetime: until
+    /// end_turn().
+    [[nodiscard]] const route& lookup(std::string_view topic);
+
+    /// Asks may_receive() again for every topic: access rules have changed.
+    void forget_verdicts();
+
+    /// Frees what was replaced during the turn. No route may be held over it.
+    void end_turn();
+
+    [[nodiscard]] std::size_t subscriptions() const noexcept; ///< without members of groups
+    [[nodiscard]] std::size_t filters() const noexcept;       ///< with a taker on this shard
+    [[nodiscard]] std::size_t groups() const noexcept;
+    [[nodiscard]] std::size_t cached_routes() const noexcept;
+    [[nodiscard]] std::size_t cached_bytes() const noexcept;
+    [[nodiscard]] std::uint64_t cache_misses() const noexcept; ///< since the start
+
+    /// Calls `visit(std::string_view filter)` for each filter with a taker on this shard: what a
+    /// new peer must be told. The router must not be changed meanwhile.
+    template <typename Visit>
+    void for_each_filter(Visit&& visit) const;
+};
+
+} // namespace gv::router
