@@ -7,65 +7,33 @@
 // subscriptions change, groups end or the cache is full meanwhile: what is replaced is set aside
 // until then. So a route may be walked while deliveries close clients, under one rule: a
 // subscriber that removed its subscriptions is kept until the turn ends, and ignores deliveries
-// that it no longer wants.
+// that it no longer wants. (A group's members do change at once: pick() sees them as they are.)
 #pragma once
 
+#include "broker/router/route.hpp"
 #include "broker/router/shared_groups.hpp"
 #include "broker/router/subscriber.hpp"
 
 #include <cstdint>
-#include <span>
+#include <functional>
+#include <memory>
 #include <string_view>
-#include <vector>
 
 namespace gv::router {
 
-/// One subscriber that takes the messages of a topic. Overlapping filters are merged: the highest
-/// QoS, Retain As Published if any of them asked for it, all subscription ids in ascending order.
-struct target {
-    subscriber* who = nullptr;
-    grant how;
-    std::int32_t own = -1; ///< see route::grant_for
-    bool has_no_local = false;
-};
-
-/// Everybody who takes the messages of one topic. Those whose access rules forbid the topic are
-/// left out.
-struct route {
-    std::vector<target> targets;
-    std::vector<group*> groups;
-    std::uint64_t remote = 0; ///< bit n: shard n wants it
-
-    [[nodiscard]] bool is_empty() const noexcept {
-        return targets.empty() && groups.empty() && remote == 0;
-    }
-
-    /// What `to`, one of `targets`, may have of a message of `publisher`; null for nothing. Only
-    /// with No Local and for the publisher itself is it not simply `to.how`: then the filters
-    /// without No Local count alone. Lifetime: as the route.
-    [[nodiscard]] const grant* grant_for(const target& to, std::uint64_t publisher) const {
-        if (!to.has_no_local || to.who->client_hash() != publisher) [[likely]] {
-            return &to.how;
-        }
-        return to.own < 0 ? nullptr : &own_grants[static_cast<std::size_t>(to.own)];
-    }
-
-    std::vector<grant> own_grants;               ///< what grant_for gives to publishers
-    std::vector<std::uint32_t> subscription_ids; ///< what the grants point into
-};
-
 struct router_options {
     /// Topics whose route is remembered. Larger: fewer tree walks with many topics. Smaller: less
-    /// memory.
+    /// memory. At least 1.
     std::size_t cached_routes_max = 65'536;
-    /// Bytes of all remembered routes; a wide fan-out takes 40 bytes a subscriber and topic.
+    /// Bytes of all remembered routes, which are over it by at most the newest one. A route takes
+    /// about 280 bytes and 40 for each subscriber.
     std::size_t cached_bytes_max = 64u << 20;
     group_strategy strategy = group_strategy::round_robin;
 };
 
 class router {
   public:
-    explicit router(router_options options = {});
+    explicit router(const router_options& options = {});
     ~router();
     router(const router&) = delete;
     router& operator=(const router&) = delete;
@@ -107,7 +75,7 @@ class router {
     /// Asks may_receive() again for every topic: access rules have changed.
     void forget_verdicts();
 
-    /// Frees what was replaced during the turn. No route may be held over it.
+    /// Frees what was replaced during the turn. To be called once a turn, when no route is held.
     void end_turn();
 
     [[nodiscard]] std::size_t subscriptions() const noexcept; ///< without members of groups
@@ -117,10 +85,13 @@ class router {
     [[nodiscard]] std::size_t cached_bytes() const noexcept;
     [[nodiscard]] std::uint64_t cache_misses() const noexcept; ///< since the start
 
-    /// Calls `visit(std::string_view filter)` for each filter with a taker on this shard: what a
-    /// new peer must be told. The router must not be changed meanwhile.
-    template <typename Visit>
-    void for_each_filter(Visit&& visit) const;
+    /// Calls `visit` for each filter with a taker on this shard: what a new peer must be told. The
+    /// router must not be changed meanwhile.
+    void for_each_filter(const std::function<void(std::string_view filter)>& visit) const;
+
+  private:
+    struct tables;
+    std::unique_ptr<tables> tables_;
 };
 
 } // namespace gv::router
