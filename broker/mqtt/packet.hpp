@@ -20,8 +20,21 @@ namespace gv::mqtt {
 enum class protocol_version : std::uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
 
 enum class packet_type : std::uint8_t {
-    connect = 1, connack, publish, puback, pubrec, pubrel, pubcomp, subscribe, suback, unsubscribe,
-    unsuback, pingreq, pingresp, disconnect, auth
+    connect = 1,
+    connack,
+    publish,
+    puback,
+    pubrec,
+    pubrel,
+    pubcomp,
+    subscribe,
+    suback,
+    unsubscribe,
+    unsuback,
+    pingreq,
+    pingresp,
+    disconnect,
+    auth
 };
 
 enum class qos : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };
@@ -31,8 +44,8 @@ enum class retain_handling : std::uint8_t { always = 0, if_new = 1, never = 2 };
 /// The peer broke the protocol: what it is told, the normative statement it broke, and where.
 struct violation {
     reason_code reason = reason_code::malformed_packet;
-    std::string_view rule;   ///< static, e.g. "MQTT-3.1.2-3"; may be empty
-    std::string_view text;   ///< static, a sentence for the reason string and the log
+    std::string_view rule;    ///< static, e.g. "MQTT-3.1.2-3"; may be empty
+    std::string_view text;    ///< static, a sentence for the reason string and the log
     std::uint32_t offset = 0; ///< bytes from the start of the packet's body
 };
 
@@ -46,7 +59,7 @@ struct will_view {
 
 struct connect_view {
     protocol_version version = protocol_version::v3_1_1;
-    bool is_bridge = false;   ///< protocol level had bit 7 set (0x83, 0x84)
+    bool is_bridge = false; ///< protocol level had bit 7 set (0x83, 0x84)
     bool clean_start = true;
     std::uint16_t keep_alive = 0; ///< seconds; 0 means none
     std::string_view client_id;
@@ -64,7 +77,7 @@ struct connack_view {
 
 /// PUBLISH, as received. Decoded in place, on the hot path.
 struct publish_view {
-    std::string_view topic;   ///< empty if only an alias was sent
+    std::string_view topic; ///< empty if only an alias was sent
     std::string_view payload;
     property_view properties; ///< all of them, as sent
     packet_id id;             ///< 0 for QoS 0
@@ -74,8 +87,8 @@ struct publish_view {
     /// Whether `properties` holds any that the receiver keeps to itself (topic alias, message
     /// expiry, subscription identifier): if not, they may be forwarded byte for byte.
     bool has_hop_properties = false;
-    std::uint16_t topic_alias = 0;                ///< 0: none
-    std::optional<std::uint32_t> message_expiry;  ///< seconds
+    std::uint16_t topic_alias = 0;               ///< 0: none
+    std::optional<std::uint32_t> message_expiry; ///< seconds
 };
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
@@ -127,8 +140,8 @@ struct auth_view {
     property_view properties;
 };
 
-using packet_view = std::variant<connect_view, connack_view, publish_view, ack_view, subscribe_view,
-                                 suback_view, unsubscribe_view, pingreq_view, pingresp_view,
-                                 disconnect_view, auth_view>;
+using packet_view =
+    std::variant<connect_view, connack_view, publish_view, ack_view, subscribe_view, suback_view,
+                 unsubscribe_view, pingreq_view, pingresp_view, disconnect_view, auth_view>;
 
 } // namespace gv::mqtt
