@@ -20,8 +20,8 @@ void outbound::detach() noexcept {
     has_resends_ = false;
 }
 
-bool outbound::deliver(const publication& what, const delivery& how, queueing limit,
-                       time_point now, outbound_sink& to) {
+bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
+                       outbound_sink& to) {
     if (is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room()) {
         if (what.header.expires <= now) {
             to.dropped(drop_reason::expired);
@@ -46,10 +46,11 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
         }
         queued_bytes_ -= queue_.pop_front().content->weight();
     }
-    queue_.push_back({.content = what.hold(),
-                      .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
-                      .quality = how.quality,
-                      .retain = how.retain});
+    queue_.push_back(
+        {.content = what.hold(),
+         .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
+         .quality = how.quality,
+         .retain = how.retain});
     queued_bytes_ += weight;
     return true;
 }
@@ -84,7 +85,9 @@ void outbound::pump(time_point now, outbound_sink& to) {
             continue;
         }
         send(message::view_of(next.content),
-             {.quality = next.quality, .retain = next.retain, .subscription_ids = next.subscription_ids},
+             {.quality = next.quality,
+              .retain = next.retain,
+              .subscription_ids = next.subscription_ids},
              to);
     }
     if (queue_.empty()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending half of a session at QoS 1 and 2: what waits, what is in flight and under which packet
-// identifier (MQTT 5, 4.3, 4.4, 4.9). Used by the front of a volatile client, which keeps no copy
-// of what is in flight since nothing is ever sent again, and by the home of a persistent session,
-// which does.
+// The sending half of a session at QoS 1 and 2: what waits, what is in flight and under which
+// packet identifier (MQTT 5, 4.3, 4.4, 4.9). Used by the front of a volatile client, which keeps no
+// copy of what is in flight since nothing is ever sent again, and by the home of a persistent
+// session, which does.
 //
 //   state        input                 next           sends
 //   queued       window and room       sent           PUBLISH
@@ -38,7 +38,11 @@ struct delivery {
 enum class queue_policy : std::uint8_t { drop_newest, drop_oldest, disconnect };
 
 enum class drop_reason : std::uint8_t {
-    queue_full, slow_reader, expired, packet_too_large, client_offline
+    queue_full,
+    slow_reader,
+    expired,
+    packet_too_large,
+    client_offline
 };
 
 /// Where an `outbound` puts what it sends.
