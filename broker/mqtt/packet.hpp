@@ -44,17 +44,17 @@ enum class retain_handling : std::uint8_t { always = 0, if_new = 1, never = 2 };
 /// The peer broke the protocol: what it is told, the normative statement it broke, and where.
 struct violation {
     reason_code reason = reason_code::malformed_packet;
-    std::string_view rule;    ///< static, e.g. "MQTT-3.1.2-3"; may be empty
-    std::string_view text;    ///< static, a sentence for the reason string and the log
+    std::string_view rule{};  ///< static, e.g. "MQTT-3.1.2-3"; may be empty
+    std::string_view text{};  ///< static, a sentence for the reason string and the log
     std::uint32_t offset = 0; ///< bytes from the start of the packet's body
 };
 
 struct will_view {
-    std::string_view topic;
-    std::string_view payload;
+    std::string_view topic{};
+    std::string_view payload{};
     qos quality = qos::at_most_once;
     bool retain = false;
-    property_view properties;
+    property_view properties{};
 };
 
 struct connect_view {
@@ -62,45 +62,45 @@ struct connect_view {
     bool is_bridge = false; ///< protocol level had bit 7 set (0x83, 0x84)
     bool clean_start = true;
     std::uint16_t keep_alive = 0; ///< seconds; 0 means none
-    std::string_view client_id;
-    std::optional<will_view> will;
-    std::optional<std::string_view> username;
-    std::optional<std::string_view> password;
-    property_view properties;
+    std::string_view client_id{};
+    std::optional<will_view> will{};
+    std::optional<std::string_view> username{};
+    std::optional<std::string_view> password{};
+    property_view properties{};
 };
 
 struct connack_view {
     bool session_present = false;
     reason_code reason = reason_code::success;
-    property_view properties;
+    property_view properties{};
 };
 
 /// PUBLISH, as received. Decoded in place, on the hot path.
 struct publish_view {
-    std::string_view topic; ///< empty if only an alias was sent
-    std::string_view payload;
-    property_view properties; ///< all of them, as sent
-    packet_id id;             ///< 0 for QoS 0
+    std::string_view topic{}; ///< empty if only an alias was sent
+    std::string_view payload{};
+    property_view properties{}; ///< all of them, as sent
+    packet_id id{};             ///< 0 for QoS 0
     qos quality = qos::at_most_once;
     bool dup = false;
     bool retain = false;
     /// Whether `properties` holds any that the receiver keeps to itself (topic alias, message
     /// expiry, subscription identifier): if not, they may be forwarded byte for byte.
     bool has_hop_properties = false;
-    std::uint16_t topic_alias = 0;               ///< 0: none
-    std::optional<std::uint32_t> message_expiry; ///< seconds
+    std::uint16_t topic_alias = 0;                 ///< 0: none
+    std::optional<std::uint32_t> message_expiry{}; ///< seconds
 };
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 struct ack_view {
     packet_type type = packet_type::puback;
-    packet_id id;
+    packet_id id{};
     reason_code reason = reason_code::success;
-    property_view properties;
+    property_view properties{};
 };
 
 struct subscription_request {
-    std::string_view filter;
+    std::string_view filter{};
     qos quality = qos::at_most_once;
     bool no_local = false;
     bool retain_as_published = false;
@@ -108,23 +108,23 @@ struct subscription_request {
 };
 
 struct subscribe_view {
-    packet_id id;
-    property_view properties;
-    std::vector<subscription_request> filters; ///< at least one
+    packet_id id{};
+    property_view properties{};
+    std::vector<subscription_request> filters{}; ///< at least one
 };
 
 struct unsubscribe_view {
-    packet_id id;
-    property_view properties;
-    std::vector<std::string_view> filters; ///< at least one
+    packet_id id{};
+    property_view properties{};
+    std::vector<std::string_view> filters{}; ///< at least one
 };
 
 /// SUBACK or UNSUBACK.
 struct suback_view {
     packet_type type = packet_type::suback;
-    packet_id id;
-    property_view properties;
-    std::vector<reason_code> reasons; ///< empty for an UNSUBACK before 5.0
+    packet_id id{};
+    property_view properties{};
+    std::vector<reason_code> reasons{}; ///< empty for an UNSUBACK before 5.0
 };
 
 struct pingreq_view {};
@@ -132,12 +132,12 @@ struct pingresp_view {};
 
 struct disconnect_view {
     reason_code reason = reason_code::success;
-    property_view properties;
+    property_view properties{};
 };
 
 struct auth_view {
     reason_code reason = reason_code::success;
-    property_view properties;
+    property_view properties{};
 };
 
 using packet_view =
