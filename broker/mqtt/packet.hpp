@@ -47,6 +47,8 @@ struct violation {
     std::string_view rule{};  ///< static, e.g. "MQTT-3.1.2-3"; may be empty
     std::string_view text{};  ///< static, a sentence for the reason string and the log
     std::uint32_t offset = 0; ///< bytes from the start of the packet's body
+
+    friend bool operator==(const violation&, const violation&) = default;
 };
 
 struct will_view {
@@ -55,6 +57,8 @@ struct will_view {
     qos quality = qos::at_most_once;
     bool retain = false;
     property_view properties{};
+
+    friend bool operator==(const will_view&, const will_view&) = default;
 };
 
 struct connect_view {
@@ -67,12 +71,16 @@ struct connect_view {
     std::optional<std::string_view> username{};
     std::optional<std::string_view> password{};
     property_view properties{};
+
+    friend bool operator==(const connect_view&, const connect_view&) = default;
 };
 
 struct connack_view {
     bool session_present = false;
     reason_code reason = reason_code::success;
     property_view properties{};
+
+    friend bool operator==(const connack_view&, const connack_view&) = default;
 };
 
 /// PUBLISH, as received. Decoded in place, on the hot path.
@@ -89,6 +97,8 @@ struct publish_view {
     bool has_hop_properties = false;
     std::uint16_t topic_alias = 0;                 ///< 0: none
     std::optional<std::uint32_t> message_expiry{}; ///< seconds
+
+    friend bool operator==(const publish_view&, const publish_view&) = default;
 };
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
@@ -97,6 +107,8 @@ struct ack_view {
     packet_id id{};
     reason_code reason = reason_code::success;
     property_view properties{};
+
+    friend bool operator==(const ack_view&, const ack_view&) = default;
 };
 
 struct subscription_request {
@@ -105,18 +117,24 @@ struct subscription_request {
     bool no_local = false;
     bool retain_as_published = false;
     retain_handling handling = retain_handling::always;
+
+    friend bool operator==(const subscription_request&, const subscription_request&) = default;
 };
 
 struct subscribe_view {
     packet_id id{};
     property_view properties{};
     std::vector<subscription_request> filters{}; ///< at least one
+
+    friend bool operator==(const subscribe_view&, const subscribe_view&) = default;
 };
 
 struct unsubscribe_view {
     packet_id id{};
     property_view properties{};
     std::vector<std::string_view> filters{}; ///< at least one
+
+    friend bool operator==(const unsubscribe_view&, const unsubscribe_view&) = default;
 };
 
 /// SUBACK or UNSUBACK.
@@ -125,19 +143,29 @@ struct suback_view {
     packet_id id{};
     property_view properties{};
     std::vector<reason_code> reasons{}; ///< empty for an UNSUBACK before 5.0
+
+    friend bool operator==(const suback_view&, const suback_view&) = default;
 };
 
-struct pingreq_view {};
-struct pingresp_view {};
+struct pingreq_view {
+    friend bool operator==(pingreq_view, pingreq_view) = default;
+};
+struct pingresp_view {
+    friend bool operator==(pingresp_view, pingresp_view) = default;
+};
 
 struct disconnect_view {
     reason_code reason = reason_code::success;
     property_view properties{};
+
+    friend bool operator==(const disconnect_view&, const disconnect_view&) = default;
 };
 
 struct auth_view {
     reason_code reason = reason_code::success;
     property_view properties{};
+
+    friend bool operator==(const auth_view&, const auth_view&) = default;
 };
 
 using packet_view =

@@ -111,6 +111,8 @@ class property_view {
         }
     }
 
+    friend bool operator==(property_view, property_view) = default;
+
   private:
     std::string_view bytes_{};
 };
