@@ -49,7 +49,7 @@ inline constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;
 enum class utf8_fault : std::uint8_t {
     none,
     ill_formed, ///< cut off, overlong, a surrogate, beyond U+10FFFF, or no UTF-8 at all
-    nul         ///< U+0000, the only fault
+    nul         ///< U+0000
 };
 
 struct utf8_check {
