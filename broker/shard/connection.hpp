@@ -47,10 +47,10 @@ class connection final : public client, private transport::readiness_handler {
 
     event_loop* shard_;
     transport::stream_ptr stream_;
-    std::string pending_; ///< input not used up: part of a frame, or frames that must wait
-    bool is_writing_ = false;  ///< waits for the socket to take more
-    bool is_ending_ = false;   ///< closes once the output is out
-    bool is_shut_ = false;     ///< our side has ended, the peer's has not
+    std::string pending_;     ///< input not used up: part of a frame, or frames that must wait
+    bool is_writing_ = false; ///< waits for the socket to take more
+    bool is_ending_ = false;  ///< closes once the output is out
+    bool is_shut_ = false;    ///< our side has ended, the peer's has not
     bool is_gone_ = false;
 };
 

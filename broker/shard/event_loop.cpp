@@ -9,7 +9,8 @@
 namespace gv::shard {
 
 namespace {
-// Input of at least this size ends the turn once for all sockets that are ready, see connection.cpp.
+// Input of at least this size ends the turn once for all sockets that are ready, see
+// connection.cpp.
 constexpr std::size_t gather_from_bytes = 512;
 } // namespace
 
@@ -66,7 +67,8 @@ void event_loop::stop_when_idle(time_point deadline) {
     });
 }
 
-void event_loop::accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile) {
+void event_loop::accept(transport::stream_ptr stream,
+                        std::shared_ptr<const listener_profile> profile) {
     if (is_stopping_) {
         return;
     }
