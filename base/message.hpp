@@ -26,9 +26,9 @@ enum class durability : std::uint8_t { fsync, interval, memory };
 /// What travels with a message wherever it goes.
 struct envelope {
     std::uint64_t publisher = 0;   ///< hash64 of the publisher's client id; 0: the broker itself
-    hybrid_time stamp;             ///< when the broker took it; the newest retained message wins
+    hybrid_time stamp{};           ///< when the broker took it; the newest retained message wins
     time_point expires = never;    ///< when it is no longer worth delivering
-    node_id origin;                ///< node that took it from its publisher
+    node_id origin{};              ///< node that took it from its publisher
     std::uint16_t mount_point = 0; ///< 0: none
     qos quality = qos::at_most_once;
     durability level = durability::memory;
@@ -36,16 +36,43 @@ struct envelope {
     bool maybe_dup = false; ///< a copy may have been taken before, by another way
 };
 
-class message_ref;
+class message;
+struct publication;
+
+/// Counted handle of a message; empty by default.
+class message_ref {
+  public:
+    message_ref() = default;
+    message_ref(const message_ref& other) noexcept;
+    message_ref(message_ref&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
+    message_ref& operator=(message_ref other) noexcept {
+        std::swap(to_, other.to_);
+        return *this;
+    }
+    ~message_ref();
+
+    [[nodiscard]] explicit operator bool() const noexcept { return to_ != nullptr; }
+    [[nodiscard]] const message* operator->() const noexcept { return to_; }
+    [[nodiscard]] const message& operator*() const noexcept { return *to_; }
+
+  private:
+    friend class message;
+    explicit message_ref(message* adopted) noexcept : to_(adopted) {}
+    [[nodiscard]] message* writable() const noexcept { return to_; }
+    message* to_ = nullptr;
+};
 
 /// A message on its way. Lifetime: the views are valid until the step that handed it out returns;
 /// `hold()` gives what may be kept.
 struct publication {
-    envelope header;
-    std::string_view topic;
-    std::string_view properties; ///< forwardable ones, encoded as in MQTT 5, without their length
-    std::string_view payload;
+    envelope header{};
+    std::string_view topic{};
+    std::string_view properties{}; ///< forwardable ones, encoded as in MQTT 5, without their length
+    std::string_view payload{};
+    mutable message_ref held{}; ///< made by the first hold(), shared by all who keep this message
 
+    /// The message as a block that may wait, shared by all on this shard who ask. Made once.
+    [[nodiscard]] const message_ref& hold() const;
     /// Bytes that this message counts for in every limit.
     [[nodiscard]] std::size_t weight() const noexcept;
 };
@@ -60,7 +87,7 @@ class message {
     message& operator=(const message&) = delete;
 
     /// One allocation; copies the bytes of `from`.
-    static message_ref copy_of(const publication& from, reach reach);
+    static message_ref copy_of(const publication& from, reach how);
 
     /// A shared message whose payload of `payload_size` bytes the caller fills through
     /// `writable_payload` before anybody else sees it: how a large payload is received in place.
@@ -78,9 +105,16 @@ class message {
         return {bytes() + topic_size_ + properties_size_, payload_size_};
     }
     [[nodiscard]] bool is_shared() const noexcept { return reach_ == reach::shared; }
+    /// Lifetime: valid while this message lives; hold() then makes a copy: prefer view_of().
     [[nodiscard]] publication view() const noexcept {
         return {
             .header = header_, .topic = topic(), .properties = properties(), .payload = payload()};
+    }
+    /// As view(), and hold() gives `self` again.
+    [[nodiscard]] static publication view_of(const message_ref& self) noexcept {
+        publication seen = self->view();
+        seen.held = self;
+        return seen;
     }
     /// Bytes that this message counts for in every limit.
     [[nodiscard]] std::size_t weight() const noexcept {
@@ -89,8 +123,8 @@ class message {
 
   private:
     friend class message_ref;
-    message(const publication& from, std::size_t payload_size, reach reach) noexcept;
-    static message_ref allocate(const publication& from, std::size_t payload_size, reach reach);
+    message(const publication& from, std::size_t payload_size, reach how) noexcept;
+    static message_ref allocate(const publication& from, std::size_t payload_size, reach how);
 
     [[nodiscard]] const char* bytes() const noexcept {
         return reinterpret_cast<const char*>(this + 1);
@@ -122,36 +156,24 @@ class message {
     reach reach_;
 };
 
-/// Counted handle of a message; empty by default.
-class message_ref {
-  public:
-    message_ref() = default;
-    message_ref(const message_ref& other) noexcept : to_(other.to_) {
-        if (to_ != nullptr) {
-            to_->retain();
-        }
+inline message_ref::message_ref(const message_ref& other) noexcept : to_(other.to_) {
+    if (to_ != nullptr) {
+        to_->retain();
     }
-    message_ref(message_ref&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
-    message_ref& operator=(message_ref other) noexcept {
-        std::swap(to_, other.to_);
-        return *this;
-    }
-    ~message_ref() {
-        if (to_ != nullptr && to_->release()) {
-            message::destroy(to_);
-        }
-    }
+}
 
-    [[nodiscard]] explicit operator bool() const noexcept { return to_ != nullptr; }
-    [[nodiscard]] const message* operator->() const noexcept { return to_; }
-    [[nodiscard]] const message& operator*() const noexcept { return *to_; }
+inline message_ref::~message_ref() {
+    if (to_ != nullptr && to_->release()) {
+        message::destroy(to_);
+    }
+}
 
-  private:
-    friend class message;
-    explicit message_ref(message* adopted) noexcept : to_(adopted) {}
-    [[nodiscard]] message* writable() const noexcept { return to_; }
-    message* to_ = nullptr;
-};
+inline const message_ref& publication::hold() const {
+    if (!held) {
+        held = message::copy_of(*this, message::reach::local);
+    }
+    return held;
+}
 
 inline std::size_t publication::weight() const noexcept {
     return sizeof(message) + topic.size() + properties.size() + payload.size();

@@ -27,6 +27,8 @@ endif()
 add_library(grapevine_flags INTERFACE)
 target_compile_options(grapevine_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Werror
+    # Designated initialisers that leave defaults out are the house style.
+    -Wno-missing-field-initializers
     $<$<CXX_COMPILER_ID:GNU>:-Wmissing-requires>
     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 target_include_directories(grapevine_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
