@@ -160,6 +160,9 @@ struct listener_options {
          .min = 1,
          .max = 65'535,
          .applies = reload::restart}};
+    /// Not an option: this listener follows from a default and may be left out where the machine
+    /// has no such address (::1 without IPv6).
+    bool is_optional = false;
 };
 
 struct auth_options {
