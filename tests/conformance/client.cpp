@@ -160,6 +160,20 @@ void client::subscribe(const json& what, const json& expectation) {
     request("subscribe", fields, "suback", pattern);
 }
 
+void client::fail_to_subscribe(const json& what) {
+    auto fields = subscribe_fields(what);
+    fields["packet"] = "subscribe";
+    fields["id"] = fresh_id();
+    send_packet(fields);
+    if (!fill(patience()) || inbox_.front().at("packet") == "disconnect") {
+        return expect_closed({});
+    }
+    for (const auto& reason : next_of("suback", number_of(fields.at("id"))).at("reasons")) {
+        demand(reason >= 0x80,
+               given_.name + " was granted what is not allowed: " + printable(reason));
+    }
+}
+
 void client::unsubscribe(const json& what, const json& expectation) {
     request("unsubscribe", unsubscribe_fields(what), "unsuback", expectation);
 }
@@ -275,6 +289,11 @@ void client::expect_nothing() {
     demand(inbox_.empty(), given_.name + " was to receive nothing and received "
                                + (inbox_.empty() ? "" : printable(inbox_.front())));
     demand(!is_closed_, given_.name + " was to stay connected and was closed");
+}
+
+void client::expect_open() {
+    fill(milliseconds(0));
+    demand(inbox_.empty() && !is_closed_, given_.name + " was to be left in peace");
 }
 
 void client::expect_closed(const json& how) {

@@ -36,6 +36,7 @@ class client {
     void send(const json& packets);
     void send_raw(const json& bytes);
     void subscribe(const json& what, const json& expectation);
+    void fail_to_subscribe(const json& what);
     void unsubscribe(const json& what, const json& expectation);
     void publish(json fields, const json& expectation);
     void ping();
@@ -44,6 +45,7 @@ class client {
     void receive(const json& pattern);
     void receive_any(json patterns);
     void expect_nothing();
+    void expect_open();
     void expect_closed(const json& how);
     void expect_refused(const json& how);
     void disconnect(json fields);

@@ -9,6 +9,7 @@
 //   sends       P or [P...]        a list goes out in one write
 //   sends_raw   hex or text form   any bytes
 //   subscribes  filter or SUBSCRIBE, {"reasons": [...]}?    and expects SUBACK
+//   fails_to_subscribe filter or SUBSCRIBE    every code of the SUBACK is 0x80 or above, or closed
 //   unsubscribes filter or UNSUBSCRIBE, P?                  and expects UNSUBACK
 //   publishes   PUBLISH, P?        and goes through its acknowledgements
 //   pings                          PINGREQ, PINGRESP: the connection is alive
@@ -17,6 +18,7 @@
 //   receives    PUBLISH pattern    the next packet, acknowledged; "topic" is the resolved topic
 //   receives_any [pattern...]      the next packets, in any order, acknowledged
 //   gets_nothing                   all is handled and nothing came; the connection is open
+//   is_open                        nothing came and the connection is open, without asking
 //   is_closed   {"reason": r}?     v5: DISCONNECT r, then the end; earlier: the end at once.
 //                                  Without r: the end, with any DISCONNECT or none
 //   is_refused  {"reason": r, "return_code": c}   CONNACK with r (v5) or c (earlier; null: no
