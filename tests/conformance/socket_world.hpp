@@ -6,6 +6,8 @@
 //                                  else as Grapevine. The build sets the default.
 //   CONFORMANCE_AT=host:port       a broker that runs already, an IPv4 address; cases that wish for
 //                                  options are skipped
+//   CONFORMANCE_OPTIONAL_ANSWERS=1 a close needs no reason where the specification asks for none
+//   CONFORMANCE_PATIENCE_MS=3000   how long an answer may take
 #pragma once
 
 #include "tests/conformance/world.hpp"
