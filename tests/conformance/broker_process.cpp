@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <nlohmann/json.hpp>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -64,19 +63,16 @@ bool accepts(std::uint16_t port) {
     return is_up;
 }
 
-/// The port of the TCP listener in {"listeners": [{"transport": "tcp", "port": n}, ...]}; 0 while
-/// the file is not there or not whole.
+/// The port of the listener on 127.0.0.1 in a file with a line for each; 0 while it is not there.
 std::uint16_t port_in(const std::filesystem::path& ports_file) {
-    const auto ports = nlohmann::json::parse(contents(ports_file), nullptr, false);
-    if (!ports.is_object() || !ports.contains("listeners")) {
+    const auto text = contents(ports_file);
+    const std::string address = "127.0.0.1:";
+    const auto at = text.find(address);
+    const auto end = text.find('\n', at);
+    if (at == std::string::npos || end == std::string::npos) {
         return 0;
     }
-    for (const auto& listener : ports.at("listeners")) {
-        if (listener.value("transport", "tcp") == "tcp") {
-            return listener.value("port", std::uint16_t{0});
-        }
-    }
-    return 0;
+    return static_cast<std::uint16_t>(std::atoi(text.c_str() + at + address.size()));
 }
 
 } // namespace

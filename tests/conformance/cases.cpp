@@ -45,11 +45,12 @@ std::vector<std::filesystem::path> json_files(const std::filesystem::path& folde
 std::string test_case::test_name(protocol_level level) const {
     std::string made = level == 3 ? "v31_" : level == 4 ? "v311_" : "v5_";
     for (const char letter : name) {
+        const auto* spelled = letter == '#' ? "_hash_" : letter == '+' ? "_plus_" : "_";
         const bool is_plain = std::isalnum(static_cast<unsigned char>(letter)) != 0;
-        if (is_plain || made.back() != '_') {
-            made.push_back(is_plain ? letter : '_');
-        }
+        made += is_plain ? std::string(1, letter) : letter == '/' ? "_slash_" : spelled;
     }
+    const auto is_pair = [](char left, char right) { return left == '_' && right == '_'; };
+    made.erase(std::unique(made.begin(), made.end(), is_pair), made.end());
     return made;
 }
 

@@ -18,6 +18,8 @@ struct step_failure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+class scram_client;
+
 class client {
   public:
     struct circumstances {
@@ -33,6 +35,8 @@ class client {
     void open();
     void connect(const json& fields, const json& expectation);
     void try_connect(const json& fields);
+    void log_in(json fields, const json& expectation);
+    void log_in_again(const json& fields);
     void send(const json& packets);
     void send_raw(const json& bytes);
     void subscribe(const json& what, const json& expectation);
@@ -59,6 +63,7 @@ class client {
     void send_packet(const json& packet);
     void write(const std::string& bytes, const std::string& note);
     void request(const char* type, json fields, const char* answer, const json& expectation);
+    void answer_challenge(scram_client& scram);
     void acknowledge(const json& packet);
     json receive_matching(json pattern);
     json match_one_of(json& patterns, const json& packet);

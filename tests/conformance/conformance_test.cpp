@@ -2,6 +2,7 @@
 // The conformance tests' own parts: codec, matching, and that every case is one.
 #include "tests/conformance/cases.hpp"
 #include "tests/conformance/match.hpp"
+#include "tests/conformance/scram_client.hpp"
 #include "tests/conformance/script.hpp"
 
 #include <gtest/gtest.h>
@@ -110,6 +111,17 @@ TEST(ConformanceMatch, PropertiesMayBeRequiredForbiddenOrComplete) {
     EXPECT_NE(check({{"properties", {{"content_type", {{"any", true}}}}}}), "");
     EXPECT_NE(check({{"absent", {"topic_alias"}}}), "");
     EXPECT_NE(check({{"properties", {{"topic_alias", 3}}}, {"only", true}}), "");
+}
+
+/// The exchange of RFC 7677, section 3.
+TEST(ConformanceScram, AnswersTheExampleOfItsStandard) {
+    scram_client client("user", "pencil");
+    EXPECT_EQ(client.first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+    const std::string nonces = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    EXPECT_EQ(client.final(nonces + ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+              "c=biws," + nonces + ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    EXPECT_EQ(client.expected_end(), "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    EXPECT_THROW(static_cast<void>(client.final("r=other,s=AAAA,i=4096")), wire_error);
 }
 
 TEST(ConformanceCases, EachIsRunnableAndCoversKnownStatements) {

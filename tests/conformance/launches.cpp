@@ -33,7 +33,7 @@ const std::map<std::string, std::string>& mosquitto_words() {
         {"mqtt.qos_max", "max_qos"},
         {"mqtt.retain_available", "retain_available"},
         {"mqtt.receive_maximum", "max_inflight_messages"},
-        {"mqtt.topic_alias_maximum", "max_topic_alias"},
+        {"mqtt.topic_alias_max_in", "max_topic_alias"},
         {"auth.password_file", "password_file"},
         {"auth.acl_file", "acl_file"},
         {"auth.allow_anonymous", "allow_anonymous"},
@@ -47,9 +47,9 @@ launch grapevine_launch(const std::string& program, const option_values& options
                         const scratch_folder& folder) {
     launch how;
     how.output = folder.path() / "output.log";
-    how.ports_file = folder.path() / "ports.json";
-    how.command = {program,        "--listeners.0.host",   "127.0.0.1", "--listeners.0.port", "0",
-                   "--ports-file", how.ports_file.string()};
+    how.ports_file = folder.path() / "ports";
+    how.command = {program,        "-p", "0", "--ports-file", how.ports_file.string(),
+                   "--admin.port", "0"};
     for (const auto& [name, value] : options) {
         how.command.push_back("--" + name);
         how.command.push_back(value);
@@ -62,6 +62,7 @@ std::optional<launch> mosquitto_launch(const std::string& program, const option_
     launch how;
     how.output = folder.path() / "output.log";
     how.port = free_port();
+    // It refuses to read password files as root unless it stays root.
     std::string lines = "listener " + std::to_string(how.port) + " 127.0.0.1\nuser root\n";
     lines += options.contains("auth.allow_anonymous") ? "" : "allow_anonymous true\n";
     for (const auto& [name, value] : options) {

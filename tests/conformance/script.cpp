@@ -18,6 +18,8 @@ const std::map<std::string, verb, std::less<>>& verbs() {
         {"opens", [](client& c, const json&, const json&) { c.open(); }},
         {"connects", [](client& c, const json& d, const json& e) { c.connect(d, e); }},
         {"tries", [](client& c, const json& d, const json&) { c.try_connect(d); }},
+        {"logs_in", [](client& c, const json& d, const json& e) { c.log_in(d, e); }},
+        {"logs_in_again", [](client& c, const json& d, const json&) { c.log_in_again(d); }},
         {"sends", [](client& c, const json& d, const json&) { c.send(d); }},
         {"sends_raw", [](client& c, const json& d, const json&) { c.send_raw(d); }},
         {"subscribes", [](client& c, const json& d, const json& e) { c.subscribe(d, e); }},

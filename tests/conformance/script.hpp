@@ -6,6 +6,9 @@
 //   opens                          a network connection, nothing sent
 //   connects    CONNECT?, P?       opens if need be, sends CONNECT, expects CONNACK 0 (and P)
 //   tries       CONNECT            opens if need be and sends CONNECT
+//   logs_in     CONNECT with {"scram": {"username", "password"}}, P?
+//                                  CONNECT, AUTH, AUTH, CONNACK of SCRAM-SHA-256
+//   logs_in_again {"username", "password"}   AUTH 0x19, AUTH, AUTH, AUTH 0
 //   sends       P or [P...]        a list goes out in one write
 //   sends_raw   hex or text form   any bytes
 //   subscribes  filter or SUBSCRIBE, {"reasons": [...]}?    and expects SUBACK
@@ -22,7 +25,8 @@
 //   is_closed   {"reason": r}?     v5: DISCONNECT r, then the end; earlier: the end at once.
 //                                  Without r: the end, with any DISCONNECT or none
 //   is_refused  {"reason": r, "return_code": c}   CONNACK with r (v5) or c (earlier; null: no
-//                                  CONNACK), then the end
+//                                  CONNACK), then the end; "optional": true: CONNACK may be left
+//                                  out
 //   disconnects DISCONNECT?        sends DISCONNECT, expects the end
 //   cuts                           the connection breaks
 //   time passes seconds
