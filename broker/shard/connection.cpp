@@ -22,8 +22,14 @@ constexpr std::size_t gather_from_bytes = 512;
 
 connection::connection(event_loop& owner, core& core, transport::stream_ptr stream,
                        std::shared_ptr<const listener_profile> profile)
-    : client(core, std::move(profile)), shard_(&owner), stream_(std::move(stream)) {
+    : client(core, profile), shard_(&owner), counted_in_(std::move(profile)),
+      stream_(std::move(stream)) {
     stream_->set_handler(*this);
+}
+
+connection::~connection() {
+    counted_in_->open->fetch_sub(1, std::memory_order_relaxed);
+    counted_in_->open_total->fetch_sub(1, std::memory_order_relaxed);
 }
 
 void connection::start() { stream_->wait_readable(); }

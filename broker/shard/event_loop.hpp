@@ -58,6 +58,8 @@ class event_loop final : public core_driver {
     [[nodiscard]] core& logic() noexcept { return *core_; }
     void accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile);
 
+    std::uint64_t refused_connections = 0; ///< turned away before they became a client
+
     /// Every callback into this shard is a turn, or a part of one.
     void begin_turn() noexcept;
     /// Sends at once what came of a small input; what came of a large one waits for the others.
