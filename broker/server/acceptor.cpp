@@ -10,11 +10,6 @@ acceptor::acceptor(std::span<const std::unique_ptr<shard::event_loop>> loops,
     : loops_(loops), name_(std::move(name)), next_(loops.size()),
       listener_(loops.front()->context(), where, *this) {}
 
-void acceptor::start(std::shared_ptr<const connection_rules> rules) {
-    rules_ = std::move(rules);
-    listener_.start();
-}
-
 bool acceptor::is_full() const noexcept {
     const shard::listener_profile& profile = *rules_->profile;
     return (rules_->connections_max != 0 && profile.open->load() >= rules_->connections_max)
@@ -60,8 +55,6 @@ void acceptor::on_accept_paused(boost::system::error_code why, std::chrono::mill
                 {"remedy", "raise the descriptor limit (ulimit -n, LimitNOFILE=)"}});
 }
 
-void acceptor::on_accepting_again() {
-    log::info("accepting_again", {{"listener", name_}});
-}
+void acceptor::on_accepting_again() { log::info("accepting_again", {{"listener", name_}}); }
 
 } // namespace gv::server

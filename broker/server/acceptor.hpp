@@ -30,8 +30,9 @@ class acceptor final : private transport::accept_handler {
 
     /// Binds. Before the loops run.
     [[nodiscard]] result<void, problem> open() { return listener_.open(); }
-    /// Thread: the first loop's.
-    void start(std::shared_ptr<const connection_rules> rules);
+    /// Begins to accept. Requires: open, with rules. Thread: the first loop's.
+    void start() { listener_.start(); }
+    /// For connections that come from now on.
     void replace_rules(std::shared_ptr<const connection_rules> rules) { rules_ = std::move(rules); }
     void stop() noexcept { listener_.stop(); }
 

@@ -49,7 +49,7 @@ std::shared_ptr<const auth::authenticator> authenticator_for(const options& all,
         chain.push_back(std::make_shared<auth::password_authenticator>(rules.passwords, pool));
     }
     chain.push_back(std::make_shared<auth::anonymous_authenticator>(
-        !anonymous       ? auth::anonymous_policy::nobody
+        !anonymous        ? auth::anonymous_policy::nobody
         : rules.passwords ? auth::anonymous_policy::without_username
                           : auth::anonymous_policy::everybody));
     return std::make_shared<auth::authenticator_chain>(std::move(chain));

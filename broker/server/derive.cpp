@@ -113,9 +113,7 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     return made;
 }
 
-bool uses_tls(const listener_options& listener) {
-    return !listener.tls_certificate->empty();
-}
+bool uses_tls(const listener_options& listener) { return !listener.tls_certificate->empty(); }
 
 transport::tls_options tls_options_of(const listener_options& listener) {
     transport::tls_options made;
@@ -133,8 +131,9 @@ transport::tls_options tls_options_of(const listener_options& listener) {
 
 std::size_t shard_count_of(const options& all) {
     const std::size_t wanted = *all.shards.threads;
-    return wanted != 0 ? wanted
-                       : std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, shards_max);
+    return wanted != 0
+               ? wanted
+               : std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, shards_max);
 }
 
 std::string listener_name(const listener_options& listener) {

@@ -208,6 +208,9 @@ void connection::cut() {
 }
 
 std::optional<std::string> connection::certificate_identity() const {
+    if (!counted_in_->uses_identity_as_username) {
+        return std::nullopt;
+    }
     if (const auto agreed = stream_->tls(); agreed && !agreed->client_common_name.empty()) {
         return agreed->client_common_name;
     }

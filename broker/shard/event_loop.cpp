@@ -27,12 +27,13 @@ event_loop::~event_loop() {
     buried_.clear();
 }
 
-void event_loop::start(std::function<void()> prepare) {
-    thread_ = std::thread([this, prepare = std::move(prepare)] {
+void event_loop::set_access(std::shared_ptr<const auth::authoriser> authoriser) {
+    core_->reload(options_.logic.limits, std::move(authoriser));
+}
+
+void event_loop::start() {
+    thread_ = std::thread([this] {
         const auto work = boost::asio::make_work_guard(context_);
-        if (prepare) {
-            prepare();
-        }
         begin_turn();
         end_turn();
         context_.run();

@@ -12,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <unordered_map>
@@ -36,8 +35,9 @@ class event_loop final : public core_driver {
 
     /// All shards of the node, this one included, by number. Before start().
     void set_peers(std::vector<event_loop*> all) { peers_ = std::move(all); }
-    /// Starts the thread. `prepare` runs on it first.
-    void start(std::function<void()> prepare = {});
+    /// Access rules of the first clients. Before start().
+    void set_access(std::shared_ptr<const auth::authoriser> authoriser);
+    void start();
     /// Thread-safe. Says good-bye to all clients, waits for their output up to `patience`, and ends
     /// the thread. join() waits for it.
     void stop(duration patience);
