@@ -54,7 +54,7 @@ constexpr std::array<flag_row, 9> flag_table{{
     {{"-p", "--port", "PORT", "Listen on this port of 127.0.0.1 and ::1; may be repeated."},
      add_port},
     {{"-v", "--verbose", "", "Log each connection, subscription and disconnection."}, be_verbose},
-    {{"-d", "--daemon", "", "Go into the background once listening; logs go to syslog."},
+    {{"-d", "--daemon", "", "Go into the background; logs go to syslog."},
      [](command_line& out, std::string_view, std::string_view) { out.is_daemon = true; }},
     {{"", "--ports-file", "FILE", "Write the addresses listened on to this file."},
      [](command_line& out, std::string_view flag, std::string_view value) {

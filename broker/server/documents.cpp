@@ -76,7 +76,10 @@ std::string table_header(const section_ref& section) {
 std::string help_of_option(const option_ref& each) {
     const std::string flag = "  --" + each.path() + " " + value_word(each);
     const std::string shown = each.text().empty() ? "" : " [" + each.text() + "]";
-    return flag + shown + "\n" + wrapped(first_sentence(each.doc()), "        ", 90);
+    // Choices are explained one by one, after the first full stop.
+    const bool is_choice = each.kind() == value_kind::choice;
+    const std::string_view doc = is_choice ? each.doc() : first_sentence(each.doc());
+    return flag + shown + "\n" + wrapped(doc, "        ", 90);
 }
 
 std::string help_of_flag(const flag_doc& flag) {

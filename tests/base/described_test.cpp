@@ -126,6 +126,7 @@ TEST(Metric, DescribesItself) {
     EXPECT_EQ(decltype(toy_metrics::turns)::row.name, "turns_total");
     EXPECT_EQ(decltype(toy_metrics::turns)::row.help, "Turns.");
     EXPECT_EQ(decltype(toy_metrics::turns)::row.label, "side");
+    EXPECT_EQ(decltype(toy_metrics::weight)::buckets::scale, 1);
     EXPECT_EQ(decltype(toy_metrics::out)::row.kind, metric_kind::gauge);
 }
 

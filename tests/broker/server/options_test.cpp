@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log_line.hpp"
+#include "broker/server/log_settings.hpp"
 #include "broker/server/option_table.hpp"
 #include "broker/server/options.hpp"
 #include "broker/server/reload.hpp"
@@ -109,6 +111,32 @@ TEST(Options, ListenersAreAListOfTables) {
     EXPECT_TRUE(is_list_section("listeners"));
     EXPECT_FALSE(is_list_section("mqtt"));
     EXPECT_FALSE(is_list_section("nothing"));
+}
+
+TEST(LogSettings, FollowTheOptions) {
+    options all;
+    EXPECT_EQ(log_settings(all).threshold, log::level::info);
+    EXPECT_EQ(log_settings(all).shape, log::format::text);
+    EXPECT_EQ(log_settings(all).destination, "stderr");
+    EXPECT_EQ(log_settings(all).lines_per_second, 100U);
+    all.node.name = "n";
+    all.log.level = log_level::trace;
+    all.log.format = log_format::json;
+    all.log.destination = "/x/log";
+    all.log.lines_per_second = 0;
+    EXPECT_EQ(log_settings(all).threshold, log::level::trace);
+    EXPECT_EQ(log_settings(all).shape, log::format::json);
+    EXPECT_EQ(log_settings(all).destination, "/x/log");
+    EXPECT_EQ(log_settings(all).lines_per_second, 0U);
+    EXPECT_EQ(log_settings(all).node, "n");
+}
+
+TEST(LogSettings, LevelsAreThoseOfTheLogByName) {
+    for (std::size_t each = 0; each < log_level_names.size(); ++each) {
+        options all;
+        all.log.level = static_cast<log_level>(each);
+        EXPECT_EQ(log::level_name(log_settings(all).threshold), log_level_names[each]);
+    }
 }
 
 TEST(Reload, NamesWhatChangedAndWhenItApplies) {
