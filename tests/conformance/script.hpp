@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The language of the cases. A step is [who, verb, details?, expectation?]; `who` is a client of
-// the case, made by its first step, or "time" or "case". docs/conformance-cases.md teaches it; in
+// the case, made by its first step, or "time" or "case" (docs/conformance-cases.md). In
 // short, with P a packet or a pattern as in wire.hpp and match.hpp:
 //
 //   opens                          a network connection, nothing sent
