@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // grapevine-load: puts load on an MQTT broker and prints what it saw as JSON.
+#include "bench/load/idle.hpp"
 #include "bench/load/options.hpp"
 #include "bench/load/report.hpp"
+#include "bench/load/retained.hpp"
 #include "bench/load/traffic.hpp"
 
 #include <sys/prctl.h>
@@ -15,8 +17,14 @@ using namespace gv::load;
 namespace {
 
 void run_scenario(const load_options& options, report& out) {
-    traffic run(options, make_traffic_plan(options));
-    run.run(out);
+    if (options.what == scenario::retained) {
+        run_retained(options, out);
+    } else if (options.what == scenario::idle) {
+        run_idle(options, out);
+    } else {
+        traffic run(options, make_traffic_plan(options));
+        run.run(out);
+    }
 }
 
 void add_parameters(const load_options& options, report& out) {

@@ -151,6 +151,9 @@ std::optional<problem> validate(const load_options& options) {
         return wrong("--rate", "--rate, --parallel and --messages must be above 0",
                      "give 1 or more");
     }
+    if (options.what == scenario::retained && options.qos > 1) {
+        return wrong("--qos", "retained knows QoS 0 and 1", "give 0 or 1");
+    }
     return options.what == scenario::wildcards ? validate_wildcards(options)
                                                : std::optional<problem>();
 }

@@ -24,7 +24,7 @@ void front::on_delivery(const publication& what, const delivery& how) {
                        "the queue is full");
             return;
         }
-    } else if (load == pressure::slow) {
+    } else if (load != pressure::open && drops_now()) {
         dropped(drop_reason::slow_reader);
         return;
     } else {
@@ -35,11 +35,16 @@ void front::on_delivery(const publication& what, const delivery& how) {
     }
 }
 
+// QoS 0 to a client that is behind.
+bool front::drops_now() const noexcept {
+    return load == pressure::slow || limits().drops_qos0_when_full;
+}
+
 void front::on_push(const publication& what, const delivery& how) {
     if (phase_ != phase::connected) {
         return;
     }
-    if (how.quality == qos::at_most_once && load == pressure::slow) {
+    if (how.quality == qos::at_most_once && load != pressure::open && drops_now()) {
         dropped(drop_reason::slow_reader);
         return;
     }

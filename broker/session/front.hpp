@@ -38,6 +38,7 @@ struct front_context {
     const turn* now;
     const session_limits* limits;
     traffic* counters;
+    queue_account* queued;
     front_effects* effects;
 };
 
@@ -169,6 +170,7 @@ class front final : private outbound_sink {
     void request_attach();
     void refuse(mqtt::reason_code reason, std::string_view detail);
     [[nodiscard]] std::string connack_properties() const;
+    [[nodiscard]] std::string response_information() const;
     // on_auth.cpp
     void on_auth(const mqtt::auth_view& packet);
     void on_reauthenticated(const authentication_answer& answer);
@@ -212,6 +214,7 @@ class front final : private outbound_sink {
     [[nodiscard]] bool write_publish_v5(const publication& what, mqtt::publish_parts& parts,
                                         std::span<const std::uint32_t> subscription_ids);
     void complete_unsendable(const delivery& how);
+    [[nodiscard]] bool drops_now() const noexcept;
 
     [[nodiscard]] bool is_v5() const noexcept { return version_ == mqtt::protocol_version::v5; }
     [[nodiscard]] const session_limits& limits() const noexcept { return *context_->limits; }

@@ -25,8 +25,8 @@ void home::on_attach(front_address from, attach_request request) {
         will_ = std::make_unique<will_message>(*std::move(request.will));
     }
     if (!session_ && session_expiry_ != 0) {
-        session_ =
-            std::make_unique<session_state>(context_->limits->outbound, outbound::keeps::messages);
+        session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
+                                                   outbound::keeps::messages);
     }
     attached answer{
         .epoch = epoch_, .session_present = is_resumed, .is_held_by_home = session_ != nullptr};

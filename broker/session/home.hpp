@@ -57,6 +57,7 @@ class home_effects {
 struct home_context {
     const turn* now;
     const session_limits* limits;
+    queue_account* queued;
     home_effects* effects;
 };
 

@@ -25,6 +25,11 @@ using mqtt::reason_code;
     return false;
 }
 
+// Reasons with which another server may serve the client (MQTT 5, 4.11).
+[[nodiscard]] bool is_turned_away(reason_code reason) {
+    return reason == reason_code::use_another_server || reason == reason_code::server_moved;
+}
+
 } // namespace
 
 // Reads the version ahead of the rest, so that a CONNECT that is broken further on, or of a version
@@ -78,6 +83,11 @@ void front::on_connect(const mqtt::connect_view& packet) {
 }
 
 bool front::accept_client_id(const mqtt::connect_view& packet) {
+    if (packet.client_id.size() > limits().client_id_length_max) {
+        refuse(reason_code::client_identifier_not_valid,
+               "the client identifier is longer than mqtt.client_id_length_max");
+        return false;
+    }
     if (!packet.client_id.empty()) {
         client_id_ = packet.client_id;
     } else if (is_v5() || (packet.clean_start && version_ == mqtt::protocol_version::v3_1_1)) {
@@ -236,11 +246,17 @@ std::string front::connack_properties() const {
     if (keep_alive_ != connect_->asked_keep_alive) {
         given.add(property::server_keep_alive, keep_alive_);
     }
-    if (connect_->wants_response_information && !limits().response_information.empty()) {
-        given.add(property::response_information, limits().response_information);
+    if (!limits().wildcards_available) {
+        given.add(property::wildcard_subscription_available, 0U);
     }
-    if (!limits().server_reference.empty()) {
-        given.add(property::server_reference, limits().server_reference);
+    if (!limits().subscription_ids_available) {
+        given.add(property::subscription_identifier_available, 0U);
+    }
+    if (!limits().shared_available) {
+        given.add(property::shared_subscription_available, 0U);
+    }
+    if (connect_->wants_response_information && !limits().response_information.empty()) {
+        given.add(property::response_information, response_information());
     }
     if (!connect_->method.empty()) {
         given.add(property::authentication_method, connect_->method);
@@ -251,6 +267,16 @@ std::string front::connack_properties() const {
     return std::string(given.view().raw());
 }
 
+// The option with each %c replaced by the client identifier.
+std::string front::response_information() const {
+    std::string text = limits().response_information;
+    for (std::size_t at = text.find("%c"); at != std::string::npos; at = text.find("%c", at)) {
+        text.replace(at, 2, client_id_);
+        at += client_id_.size();
+    }
+    return text;
+}
+
 // A refused client gets CONNACK with an error and is closed [MQTT-3.2.2-7]; a v3 client the kindest
 // return code that exists.
 void front::refuse(reason_code reason, std::string_view detail) {
@@ -259,8 +285,7 @@ void front::refuse(reason_code reason, std::string_view detail) {
     if (is_v5() && !detail.empty()) {
         given.add(property::reason_string, detail);
     }
-    if (is_v5() && reason == reason_code::use_another_server
-        && !limits().server_reference.empty()) {
+    if (is_v5() && is_turned_away(reason) && !limits().server_reference.empty()) {
         given.add(property::server_reference, limits().server_reference);
     }
     const std::string properties(given.view().raw());

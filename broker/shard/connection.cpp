@@ -22,13 +22,17 @@ constexpr std::size_t gather_from_bytes = 512;
 
 connection::connection(event_loop& owner, core& core, transport::stream_ptr stream,
                        std::shared_ptr<const listener_profile> profile)
-    : client(core, std::move(profile)), shard_(&owner), stream_(std::move(stream)) {
+    : client(core, profile), shard_(&owner), counted_in_(std::move(profile)),
+      stream_(std::move(stream)) {
     stream_->set_handler(*this);
 }
 
-void connection::start() {
-    stream_->wait_readable();
+connection::~connection() {
+    counted_in_->open->fetch_sub(1, std::memory_order_relaxed);
+    counted_in_->open_total->fetch_sub(1, std::memory_order_relaxed);
 }
+
+void connection::start() { stream_->wait_readable(); }
 
 void connection::on_readable() {
     shard_->begin_turn();
@@ -72,11 +76,9 @@ void connection::read_large() {
     const mqtt::frame known = mqtt::next_frame(pending_);
     const std::size_t had = pending_.size();
     const std::size_t wanted = std::max(known.size, had + 1);
-    pending_.resize_and_overwrite(
-        std::min(wanted, had + shard_->scratch().size()),
-        [](char*, std::size_t size) { return size; });
-    const transport::io_result got =
-        stream_->read({pending_.data() + had, pending_.size() - had});
+    pending_.resize_and_overwrite(std::min(wanted, had + shard_->scratch().size()),
+                                  [](char*, std::size_t size) { return size; });
+    const transport::io_result got = stream_->read({pending_.data() + had, pending_.size() - had});
     pending_.resize(had + (got.state == transport::io_state::ok ? got.bytes : 0));
     if (got.state != transport::io_state::ok && got.state != transport::io_state::would_block) {
         lose(got);
@@ -130,8 +132,8 @@ void connection::resume_input() {
     }
 }
 
-// What comes after the end is read and thrown away, so that the kernel does not reset the connection
-// under our last words.
+// What comes after the end is read and thrown away, so that the kernel does not reset the
+// connection under our last words.
 void connection::discard_input() {
     const transport::io_result got = stream_->read(shard_->scratch());
     if (got.state == transport::io_state::ok || got.state == transport::io_state::would_block) {
@@ -206,6 +208,9 @@ void connection::cut() {
 }
 
 std::optional<std::string> connection::certificate_identity() const {
+    if (!counted_in_->uses_identity_as_username) {
+        return std::nullopt;
+    }
     if (const auto agreed = stream_->tls(); agreed && !agreed->client_common_name.empty()) {
         return agreed->client_common_name;
     }

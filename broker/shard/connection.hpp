@@ -17,6 +17,7 @@ class connection final : public client, private transport::readiness_handler {
   public:
     connection(event_loop& owner, core& core, transport::stream_ptr stream,
                std::shared_ptr<const listener_profile> profile);
+    ~connection() override;
 
     /// Begins to read.
     void start();
@@ -46,11 +47,12 @@ class connection final : public client, private transport::readiness_handler {
     void say_goodbye();
 
     event_loop* shard_;
+    std::shared_ptr<const listener_profile> counted_in_;
     transport::stream_ptr stream_;
-    std::string pending_; ///< input not used up: part of a frame, or frames that must wait
-    bool is_writing_ = false;  ///< waits for the socket to take more
-    bool is_ending_ = false;   ///< closes once the output is out
-    bool is_shut_ = false;     ///< our side has ended, the peer's has not
+    std::string pending_;     ///< input not used up: part of a frame, or frames that must wait
+    bool is_writing_ = false; ///< waits for the socket to take more
+    bool is_ending_ = false;  ///< closes once the output is out
+    bool is_shut_ = false;    ///< our side has ended, the peer's has not
     bool is_gone_ = false;
 };
 

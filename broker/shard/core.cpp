@@ -47,11 +47,14 @@ constexpr unsigned shard_bits = 48;
 
 core::core(core_options options, core_driver& driver, time_point now, wall_time wall)
     : options_(std::move(options)), driver_(&driver), turn_{.now = now, .wall = wall},
-      front_context_{
-          .now = &turn_, .limits = &options_.limits, .counters = &traffic_, .effects = this},
-      home_context_{.now = &turn_, .limits = &options_.limits, .effects = this}, wheel_(now),
-      router_(options_.routing), retained_(options_.retained), outboxes_(options_.shards),
-      credit_used_(options_.shards), credit_owed_(options_.shards),
+      front_context_{.now = &turn_,
+                     .limits = &options_.limits,
+                     .counters = &traffic_,
+                     .queued = &queued_,
+                     .effects = this},
+      home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
+      wheel_(now), router_(options_.routing), retained_(options_.retained),
+      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     wheel_.schedule(housekeeping_, now + 1s);
 }

@@ -219,6 +219,7 @@ class core final : private session::front_effects, private session::home_effects
         bool is_over_limit = false;
     };
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
+    [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     void distribute_there(const publication& what, const reach& where, take_token take);
     void deliver_to_group(router::group& group, const publication& what);
     void deliver_to_member(std::uint64_t subscriber, const publication& what,
@@ -335,6 +336,7 @@ class core final : private session::front_effects, private session::home_effects
     session::turn turn_;
     session::traffic traffic_;
     core_counts counts_;
+    session::queue_account queued_;
     session::front_context front_context_;
     session::home_context home_context_;
     buffer_pool pool_;

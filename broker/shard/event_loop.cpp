@@ -9,7 +9,8 @@
 namespace gv::shard {
 
 namespace {
-// Input of at least this size ends the turn once for all sockets that are ready, see connection.cpp.
+// Input of at least this size ends the turn once for all sockets that are ready, see
+// connection.cpp.
 constexpr std::size_t gather_from_bytes = 512;
 } // namespace
 
@@ -26,12 +27,13 @@ event_loop::~event_loop() {
     buried_.clear();
 }
 
-void event_loop::start(std::function<void()> prepare) {
-    thread_ = std::thread([this, prepare = std::move(prepare)] {
+void event_loop::set_access(std::shared_ptr<const auth::authoriser> authoriser) {
+    core_->reload(options_.logic.limits, std::move(authoriser));
+}
+
+void event_loop::start() {
+    thread_ = std::thread([this] {
         const auto work = boost::asio::make_work_guard(context_);
-        if (prepare) {
-            prepare();
-        }
         begin_turn();
         end_turn();
         context_.run();
@@ -66,7 +68,8 @@ void event_loop::stop_when_idle(time_point deadline) {
     });
 }
 
-void event_loop::accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile) {
+void event_loop::accept(transport::stream_ptr stream,
+                        std::shared_ptr<const listener_profile> profile) {
     if (is_stopping_) {
         return;
     }

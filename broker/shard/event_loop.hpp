@@ -12,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <unordered_map>
@@ -36,8 +35,9 @@ class event_loop final : public core_driver {
 
     /// All shards of the node, this one included, by number. Before start().
     void set_peers(std::vector<event_loop*> all) { peers_ = std::move(all); }
-    /// Starts the thread. `prepare` runs on it first.
-    void start(std::function<void()> prepare = {});
+    /// Access rules of the first clients. Before start().
+    void set_access(std::shared_ptr<const auth::authoriser> authoriser);
+    void start();
     /// Thread-safe. Says good-bye to all clients, waits for their output up to `patience`, and ends
     /// the thread. join() waits for it.
     void stop(duration patience);
@@ -57,6 +57,8 @@ class event_loop final : public core_driver {
     [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
     [[nodiscard]] core& logic() noexcept { return *core_; }
     void accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile);
+
+    std::uint64_t refused_connections = 0; ///< turned away before they became a client
 
     /// Every callback into this shard is a turn, or a part of one.
     void begin_turn() noexcept;

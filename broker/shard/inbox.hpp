@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches from other threads for one shard: one lock a batch, one wake-up for as many as come before
-// the shard looks. What is in flight between two shards is bounded by their credits, not here.
+// Batches from other threads for one shard: one lock a batch, one wake-up for as many as come
+// before the shard looks. What is in flight between two shards is bounded by their credits, not
+// here.
 #pragma once
 
 #include "broker/shard/messages.hpp"

@@ -46,7 +46,7 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
     for (router::group* each : found.groups) {
         deliver_to_group(*each, what);
     }
-    if (is_for_retained) {
+    if (is_for_retained && is_small_enough_to_retain(what)) {
         const shard_id owner = retained_owner(what.topic);
         if (is_mine(owner)) {
             where.is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
@@ -55,6 +55,11 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
         }
     }
     return where;
+}
+
+bool core::is_small_enough_to_retain(const publication& what) const noexcept {
+    const std::size_t limit = options_.limits.retained_payload_max;
+    return limit == 0 || what.payload.size() <= limit;
 }
 
 void core::distribute_there(const publication& what, const reach& where, take_token take) {
@@ -66,11 +71,11 @@ void core::distribute_there(const publication& what, const reach& where, take_to
     for (std::uint64_t left = where.shards; left != 0; left &= left - 1) {
         const auto shard = static_cast<std::uint16_t>(std::countr_zero(left));
         credit_used_[shard] += shared->weight();
-        post(shard_id{shard},
-             routed{.what = shared,
-                    .take = take,
-                    .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
-                    .is_for_retained = what.header.retain && owner.value == shard});
+        post(shard_id{shard}, routed{.what = shared,
+                                     .take = take,
+                                     .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
+                                     .is_for_retained = what.header.retain && owner.value == shard
+                                                        && is_small_enough_to_retain(what)});
     }
 }
 

@@ -172,8 +172,9 @@ class tls_stream final : public socket_stream {
     void fail(int code, const char* when);
     [[nodiscard]] std::string describe(int ssl_error, const char* when) const;
     [[nodiscard]] io_result failure_result() const noexcept { return failed_with(failed_errno_); }
-    void wait_for_socket(int ssl_error);
-    void tell();
+    void wait_for_socket(int ssl_want);
+    void tell_reader();
+    void tell_writer();
 
     SSL* ssl_;
     std::unique_ptr<std::string> failure_;
@@ -397,14 +398,18 @@ void tls_stream::wait_for_socket(int ssl_want) {
 }
 
 void tls_stream::socket_readable() {
-    if (state_ == state::handshaking) {
+    const bool was_handshaking = state_ == state::handshaking;
+    if (was_handshaking) {
         advance_handshake();
-        if (state_ == state::handshaking) {
-            wait_for_socket(SSL_want(ssl_));
-            return;
-        }
     }
-    tell();
+    if (state_ == state::handshaking) {
+        wait_for_socket(SSL_want(ssl_));
+        return;
+    }
+    tell_reader();
+    if (was_handshaking || state_ == state::failed) {
+        tell_writer();
+    }
 }
 
 void tls_stream::socket_writable() {
@@ -412,25 +417,27 @@ void tls_stream::socket_writable() {
         socket_readable();
         return;
     }
-    if (state_ == state::established && !finish_record() && state_ == state::established) {
+    if (!finish_record() && state_ == state::established) {
         return;
     }
     if (is_ending_) {
         send_close_notify();
     }
     // A reader may have been held up by output that TLS itself had to make.
-    tell();
-    if (has_handler() && std::exchange(wants_write_, false)) {
-        handler().on_writable();
+    tell_reader();
+    tell_writer();
+}
+
+// Each may end the stream: only its handler may be asked after that.
+
+void tls_stream::tell_reader() {
+    if (has_handler() && std::exchange(wants_read_, false)) {
+        handler().on_readable();
     }
 }
 
-/// After this the stream may be closed.
-void tls_stream::tell() {
-    if (std::exchange(wants_read_, false)) {
-        handler().on_readable();
-    }
-    if (has_handler() && state_ == state::failed && std::exchange(wants_write_, false)) {
+void tls_stream::tell_writer() {
+    if (has_handler() && std::exchange(wants_write_, false)) {
         handler().on_writable();
     }
 }

@@ -77,6 +77,7 @@ class websocket_stream final : public stream, private readiness_handler {
     void start_write();
     void write_done(const error_code& error);
     void send_close(beast::websocket::close_code code);
+    void close_done(const error_code& error);
 
     void end(const error_code& error);
     void end_badly(int error, std::string text);
@@ -104,6 +105,7 @@ class websocket_stream final : public stream, private readiness_handler {
     bool is_writing_ = false;
     bool is_ending_ = false;
     bool close_sent_ = false;
+    bool is_closing_ = false; ///< Beast is at it
     bool is_released_ = false;
     bool wants_read_ = false;
     bool wants_write_ = false;
@@ -329,7 +331,8 @@ void websocket_stream::start_read() {
 
 void websocket_stream::read_done(const error_code& error, std::size_t bytes) {
     is_reading_ = false;
-    if (state_ == state::ended) {
+    const bool closer_knows = error == boost::asio::error::operation_aborted && is_closing_;
+    if (state_ == state::ended || closer_knows) {
         return;
     }
     const bool is_text = beast().got_text();
@@ -428,12 +431,19 @@ void websocket_stream::send_close(beast::websocket::close_code code) {
         return;
     }
     close_sent_ = true;
-    beast().async_close(beast::websocket::close_reason(code),
-                        [keep = operation(this)](const error_code& error) {
-                            if (keep->state_ != state::ended && !keep->is_reading_) {
-                                keep->end(error);
-                            }
-                        });
+    is_closing_ = true;
+    beast().async_close(
+        beast::websocket::close_reason(code),
+        [keep = operation(this)](const error_code& error) { keep->close_done(error); });
+}
+
+void websocket_stream::close_done(const error_code& error) {
+    is_closing_ = false;
+    // Beast tells the cause to one of its operations and "aborted" to the others.
+    const bool reader_knows = error == boost::asio::error::operation_aborted && is_reading_;
+    if (state_ != state::ended && !reader_knows) {
+        end(error);
+    }
 }
 
 /// As Beast tells. A FIN without a close frame is an end as good as any: MQTT frames itself.
