@@ -376,6 +376,9 @@ void tls_stream::wait_readable() {
     const bool is_known = state_ == state::failed || has_buffered_input()
                           || (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
     is_known ? post_readable() : socket_stream::wait_readable();
+    if (state_ == state::handshaking && SSL_want(ssl_) == SSL_WRITING) {
+        socket_stream::wait_writable();
+    }
 }
 
 void tls_stream::wait_writable() {
