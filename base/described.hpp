@@ -6,7 +6,9 @@
 
 #include <boost/pfr/core.hpp>
 
+#include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace gv {
 
@@ -17,12 +19,12 @@ void for_each_field(Struct& described, Visit&& visit) {
     boost::pfr::for_each_field(described, [&visit](auto& field) { visit(field); });
 }
 
-/// The same for two structs of one type: `visit(left, right)` for each pair of fields.
+/// Calls `visit(left_field, right_field)` for each field of two structs of one type.
 template <typename Struct, typename Visit>
-void for_each_field_pair(Struct& left, Struct& right, Visit&& visit) {
+void for_each_field_pair(Struct& left, const Struct& right, Visit&& visit) {
     [&]<std::size_t... Index>(std::index_sequence<Index...>) {
         (visit(boost::pfr::get<Index>(left), boost::pfr::get<Index>(right)), ...);
-    }(std::make_index_sequence<boost::pfr::tuple_size_v<std::remove_const_t<Struct>>>{});
+    }(std::make_index_sequence<boost::pfr::tuple_size_v<Struct>>{});
 }
 
 } // namespace gv

@@ -3,7 +3,6 @@
 // are made by base/log_line.cpp before they are queued, so nothing queued points into a caller.
 #include "base/log.hpp"
 
-#include "base/hash.hpp"
 #include "base/log_line.hpp"
 
 #include <spdlog/async_logger.h>
@@ -28,12 +27,12 @@ namespace {
 constexpr std::size_t queue_lines_max = 8192;
 
 /// Where lines go, with the settings they are made by. Immutable once made, thread-safe. The pool
-/// comes first, so that it ends last: its thread still holds the logger while it drains the queue.
+/// comes last, so that it ends first: its thread drains the queue into the logger and is joined.
 struct output {
     settings chosen;
-    std::shared_ptr<spdlog::details::thread_pool> pool;
-    std::shared_ptr<spdlog::logger> logger;
     std::unique_ptr<std::mutex> sink_mutex = std::make_unique<std::mutex>();
+    std::shared_ptr<spdlog::logger> logger;
+    std::shared_ptr<spdlog::details::thread_pool> pool;
 };
 
 /// Lines of one event in the present second.

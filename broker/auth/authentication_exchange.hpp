@@ -47,8 +47,8 @@ class authentication_exchange {
 
 /// What an exchange is bound to.
 struct exchange_context {
-    /// Re-authentication: the user the connection already belongs to. Another one fails. The inner
-    /// optional is empty for an anonymous connection, which no method can confirm.
+    /// Re-authentication: whom the connection already belongs to. Success as anybody else fails;
+    /// so an anonymous connection, whose identity has no username, cannot re-authenticate.
     std::optional<identity> bound_to;
 };
 

@@ -12,8 +12,8 @@ namespace gv::auth {
 
 namespace {
 
-constexpr std::size_t sha512_salt_bytes = 12; // as mosquitto_passwd
-constexpr std::size_t salt_bytes = 16;
+constexpr std::size_t password_salt_bytes = 12; // Mosquitto 2.0 takes no other
+constexpr std::size_t scram_salt_bytes = 16;
 constexpr std::string_view scram_name = "scram-sha-256";
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -179,14 +179,14 @@ password_hash make_password_hash(std::string_view password, hash_scheme scheme,
     const bool is_sha512 = scheme == hash_scheme::sha512;
     password_hash kept{.scheme = scheme,
                        .iterations = is_sha512 ? 1 : iterations,
-                       .salt = random_bytes(is_sha512 ? sha512_salt_bytes : salt_bytes),
+                       .salt = random_bytes(password_salt_bytes),
                        .hash = {}};
     kept.hash = derive(kept, password);
     return kept;
 }
 
 scram_credential make_scram_credential(std::string_view password, std::uint32_t iterations) {
-    return make_scram_credential(password, iterations, random_bytes(salt_bytes));
+    return make_scram_credential(password, iterations, random_bytes(scram_salt_bytes));
 }
 
 scram_credential make_scram_credential(std::string_view password, std::uint32_t iterations,

@@ -36,10 +36,10 @@ void encode(const packet_view& packet, protocol_version version, std::string& ou
 /// A PUBLISH to be written, but for its payload. The two runs of encoded properties are written
 /// one after the other, and left out before 5.0.
 struct publish_parts {
-    std::string_view topic;     ///< empty if an alias is among `added`
-    std::string_view forwarded; ///< properties that came with the message
-    std::string_view added;     ///< properties of this hop: alias, expiry, subscription identifiers
-    packet_id id;               ///< left out for QoS 0
+    std::string_view topic{};     ///< empty if an alias is among `added`
+    std::string_view forwarded{}; ///< properties that came with the message
+    std::string_view added{}; ///< properties of this hop: alias, expiry, subscription identifiers
+    packet_id id{};           ///< left out for QoS 0
     qos quality = qos::at_most_once;
     bool dup = false;
     bool retain = false;

@@ -48,8 +48,8 @@ enum class property : std::uint8_t {
 struct property_entry {
     property id{};
     std::uint32_t number = 0;
-    std::string_view text;
-    std::string_view key;
+    std::string_view text{};
+    std::string_view key{};
 
     friend bool operator==(const property_entry&, const property_entry&) = default;
 };
@@ -80,8 +80,8 @@ class property_iterator {
     void advance() noexcept;
 
     property_entry entry_;
-    std::string_view encoded_; ///< empty at the end
-    std::string_view rest_;
+    std::string_view encoded_{}; ///< empty at the end
+    std::string_view rest_{};
 };
 
 /// Valid encoded properties that somebody else owns. Looking one up walks the bytes.
@@ -111,8 +111,10 @@ class property_view {
         }
     }
 
+    friend bool operator==(property_view, property_view) = default;
+
   private:
-    std::string_view bytes_;
+    std::string_view bytes_{};
 };
 
 /// Encodes properties, in the order of the calls. Requires: the kind of value that the property

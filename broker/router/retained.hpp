@@ -2,6 +2,7 @@
 // Retained messages of one shard's share of the topics. Rows are kept in tree order ('/' below
 // every other byte, so that a topic is followed by all topics under it), which lets a replay stop
 // anywhere and go on later from nothing but the topic it reached, whatever changed meanwhile.
+// Beside its message a row takes about 40 bytes: its topic is the message's.
 #pragma once
 
 #include "base/message.hpp"
@@ -20,7 +21,7 @@ struct retained_options {
     std::size_t rows_max = std::numeric_limits<std::size_t>::max();
     std::size_t bytes_max = std::numeric_limits<std::size_t>::max(); ///< by message::weight()
     /// Removals remembered, so that an older message that comes late does not return. Larger:
-    /// safe for longer with many removals. 32 bytes each.
+    /// safe for longer with many removals. About 60 bytes each.
     std::size_t tombstones_max = 4'096;
 };
 
@@ -28,7 +29,8 @@ struct retained_options {
 struct page_limits {
     std::size_t rows_max = 256;
     std::size_t bytes_max = 64u << 10; ///< by message::weight()
-    std::size_t steps_max = 4'096;     ///< rows and seeks looked at, matching or not
+    /// Rows looked at, matching or not; each may cost a search. At least 2 are.
+    std::size_t steps_max = 4'096;
 };
 
 /// A part of a replay.
@@ -49,31 +51,38 @@ enum class put_outcome : std::uint8_t {
 
 class retained_table {
   public:
-    explicit retained_table(retained_options options = {});
+    explicit retained_table(const retained_options& options = {});
     ~retained_table();
     retained_table(const retained_table&) = delete;
     retained_table& operator=(const retained_table&) = delete;
 
-    /// Takes a message, its topic's newest by stamp, then origin (of equals the later call wins).
-    /// Keeps a copy, local to this shard, with RETAIN set. An empty payload removes.
+    /// Takes a message if it is its topic's newest, by stamp, then origin (of equals the later call
+    /// wins). Keeps a copy, local to this shard, with RETAIN set. An empty payload removes.
     put_outcome put(const publication& what);
-    /// The same, without a copy: the row shares the message. Requires: its RETAIN is set.
-    put_outcome put(message_ref what);
+    /// The same without a copy: the row shares the message. Requires: its RETAIN is set.
+    put_outcome put(const message_ref& what);
 
     /// A page of the rows that match `filter` and come after the topic `after` in tree order; ""
-    /// for the first page. Requires: a valid topic filter. Expired rows are erased, not given.
+    /// for the first page. Requires: a valid topic filter. Expired rows on the way are erased.
     [[nodiscard]] retained_page read(std::string_view filter, std::string_view after,
                                      const page_limits& limits, time_point now);
 
     /// The message of a topic unless it has expired; empty if there is none.
     [[nodiscard]] message_ref find(std::string_view topic, time_point now) const;
 
-    /// Erases expired rows among the next `rows_max` rows of a round over the table; call it now
-    /// and then. Returns how many were erased.
+    /// Erases expired rows among the next `rows_max` rows of a round over the table; to be called
+    /// now and then, since rows that nobody reads are not erased otherwise. Returns how many were.
     std::size_t expire(time_point now, std::size_t rows_max);
 
+    /// Rows that have expired but were not erased yet are counted.
     [[nodiscard]] std::size_t count() const noexcept;
     [[nodiscard]] std::size_t bytes() const noexcept; ///< by message::weight()
+
+  private:
+    struct tables;
+    template <typename Keep>
+    put_outcome put(const publication& what, Keep keep);
+    std::unique_ptr<tables> tables_;
 };
 
 } // namespace gv::router

@@ -13,6 +13,7 @@ namespace {
 /// How many entries in use the hand passes over before it takes one anyway: no eviction walks the
 /// whole cache.
 constexpr int passed_over_max = 64;
+constexpr std::uint8_t lives_max = 7;
 /// A spare entry keeps the memory of its vectors up to this size.
 constexpr std::size_t spare_bytes_max = 1'024;
 /// An entry in the list and in the table.
@@ -68,7 +69,7 @@ void change_counters::count_change(std::string_view filter) noexcept {
 
 inline const route* route_cache::hand_out(cached_route& entry) noexcept {
     entry.last_turn = turn_;
-    entry.was_hit = true;
+    entry.lives = lives_max;
     last_ = &entry;
     return &entry;
 }
@@ -96,7 +97,7 @@ cached_route& route_cache::renew(std::string_view topic) {
     made->counters = change_counters::places_of(topic);
     made->place = entries_.size();
     made->last_turn = turn_;
-    made->was_hit = false;
+    made->lives = 0;
     by_topic_.insert(made.get());
     entries_.push_back(std::move(made));
     return *entries_.back();
@@ -142,9 +143,10 @@ void route_cache::drop(cached_route& entry) {
 void route_cache::evict_one() {
     for (int passed = 0; passed < passed_over_max; ++passed) {
         hand_ = hand_ + 1 < entries_.size() ? hand_ + 1 : 0;
-        if (!std::exchange(entries_[hand_]->was_hit, false)) {
+        if (entries_[hand_]->lives == 0) {
             break;
         }
+        --entries_[hand_]->lives;
     }
     drop(*entries_[hand_]);
 }

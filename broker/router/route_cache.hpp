@@ -8,8 +8,9 @@
 // counters that its topic answers to; since counters only grow, an equal sum means that none has
 // moved. So a subscription to `home/kitchen/+` leaves the entries of other rooms as they are.
 //
-// Eviction. A hand goes round (CLOCK): an entry used again since it was made, or since the hand
-// came by, is passed over. Topics that are seen once never push out those in use.
+// Eviction. A hand goes round (CLOCK): an entry used a second time has seven lives, each use gives
+// all of them back, and the hand takes one or, where there is none, the entry. So topics that are
+// seen once push each other out, and not those in use.
 //
 // Turns. What a route or entry held during the current turn is set aside until end_turn().
 #pragma once
@@ -60,7 +61,7 @@ struct cached_route : route {
     std::size_t place = 0;       ///< in the cache's list
     std::size_t bytes = 0;       ///< counted for it
     change_counters::places counters;
-    bool was_hit = false;
+    std::uint8_t lives = 0;
 };
 
 class route_cache {

@@ -11,6 +11,7 @@
 
 #include "base/hash.hpp"
 #include "base/topic.hpp"
+#include "broker/router/slab.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
@@ -91,7 +92,7 @@ class topic_tree {
 
     [[nodiscard]] std::size_t size() const noexcept { return filters_; }
     /// Nodes in use, the two roots not counted: zero in an empty tree.
-    [[nodiscard]] std::size_t nodes() const noexcept { return nodes_used_ - free_.size() - 2; }
+    [[nodiscard]] std::size_t nodes() const noexcept { return nodes_.size() - 2; }
 
   private:
     using node_index = std::uint32_t;
@@ -147,11 +148,7 @@ class topic_tree {
         return {static_cast<std::uint32_t>(mixed >> 32), parent, text};
     }
 
-    static constexpr unsigned block_bits = 8;
-    static constexpr std::size_t block_nodes = std::size_t{1} << block_bits;
-    [[nodiscard]] node& at(node_index index) const noexcept {
-        return blocks_[index >> block_bits][index % block_nodes];
-    }
+    [[nodiscard]] node& at(node_index index) const noexcept { return nodes_[index]; }
 
     node_index make_node(node_index parent);
     void drop_node(node_index gone);
@@ -177,9 +174,7 @@ class topic_tree {
     topic_tree& operator=(const topic_tree&) = delete;
 
   private:
-    std::vector<std::unique_ptr<node[]>> blocks_;
-    std::vector<node_index> free_;
-    std::size_t nodes_used_ = 0; ///< free ones counted
+    slab<node> nodes_;
     std::size_t filters_ = 0;
     boost::unordered_flat_set<edge, edge_hasher, edge_equal> edges_;
     /// Nodes reached at one level of a match, and at the next; kept for their memory.
@@ -189,16 +184,7 @@ class topic_tree {
 
 template <typename Value>
 auto topic_tree<Value>::make_node(node_index parent) -> node_index {
-    node_index index = 0;
-    if (!free_.empty()) {
-        index = free_.back();
-        free_.pop_back();
-    } else {
-        index = static_cast<node_index>(nodes_used_++);
-        if (index % block_nodes == 0) {
-            blocks_.push_back(std::make_unique<node[]>(block_nodes));
-        }
-    }
+    const node_index index = nodes_.make();
     at(index).parent = parent;
     if (parent != none) {
         ++at(parent).children;
@@ -209,8 +195,7 @@ auto topic_tree<Value>::make_node(node_index parent) -> node_index {
 template <typename Value>
 void topic_tree<Value>::drop_node(node_index gone) {
     --at(at(gone).parent).children;
-    at(gone) = node();
-    free_.push_back(gone);
+    nodes_.drop(gone);
 }
 
 template <typename Value>
@@ -391,7 +376,7 @@ std::string topic_tree<Value>::filter_of(node_index leaf) const {
 template <typename Value>
 template <typename Visit>
 void topic_tree<Value>::for_each(Visit&& visit) const {
-    for (node_index index = wild_root + 1; index < nodes_used_; ++index) {
+    for (node_index index = wild_root + 1; index < nodes_.end(); ++index) {
         if (at(index).value) {
             visit(std::string_view(filter_of(index)), *at(index).value);
         }

@@ -63,8 +63,7 @@ struct node_options {
     section about{{.name = "node", .doc = "The process and its place on the machine."}};
     option<std::string> name{
         {.name = "node.name",
-         .doc = "Name of this node in logs and metrics. Empty: the name of the host.",
-         .applies = reload::restart}};
+         .doc = "Name of this node, on every line of the log. Empty: lines name none."}};
     option<std::string> user{
         {.name = "node.user",
          .doc = "User to become after the listeners are open, when started as root. Empty: stay.",
@@ -160,6 +159,9 @@ struct listener_options {
          .min = 1,
          .max = 65'535,
          .applies = reload::restart}};
+    /// Not an option: this listener follows from a default and may be left out where the machine
+    /// has no such address (::1 without IPv6).
+    bool is_optional = false;
 };
 
 struct auth_options {
@@ -222,8 +224,8 @@ struct mqtt_options {
          .applies = reload::new_connections}};
     option<std::uint16_t> keep_alive_max{
         {.name = "mqtt.keep_alive_max",
-         .doc = "Largest keep alive in seconds; a v5 client that asks for more, or for none, is "
-                "told this one. 0: as asked.",
+         .doc = "Largest keep alive in seconds; who asks for more, or for none, is held to this "
+                "one, and told so if it speaks v5. 0: as asked.",
          .applies = reload::new_connections}};
     option<milliseconds> session_expiry_max{
         {.name = "mqtt.session_expiry_max",
@@ -465,10 +467,11 @@ struct admin_options {
                 "loopback only where the network is yours.",
          .def = "127.0.0.1",
          .applies = reload::restart}};
-    option<std::uint16_t> port{{.name = "admin.port",
-                                .doc = "Port of it. 0: any free port, written to node.ports_file.",
-                                .def = 9883,
-                                .applies = reload::restart}};
+    option<std::uint16_t> port{
+        {.name = "admin.port",
+         .doc = "Port of the admin endpoint. 0: any free port, written to node.ports_file.",
+         .def = 9883,
+         .applies = reload::restart}};
 };
 
 struct log_options {

@@ -38,7 +38,9 @@ class ack_ring {
     }
 
     /// Whether the oldest may be sent now.
-    [[nodiscard]] bool is_ready() noexcept { return !waiting_.empty() && waiting_.front().is_taken; }
+    [[nodiscard]] bool is_ready() noexcept {
+        return !waiting_.empty() && waiting_.front().is_taken;
+    }
     /// Requires: is_ready().
     entry next() {
         ++first_;

@@ -24,7 +24,7 @@ void front::on_delivery(const publication& what, const delivery& how) {
                        "the queue is full");
             return;
         }
-    } else if (load == pressure::slow) {
+    } else if (load != pressure::open && drops_now()) {
         dropped(drop_reason::slow_reader);
         return;
     } else {
@@ -35,11 +35,16 @@ void front::on_delivery(const publication& what, const delivery& how) {
     }
 }
 
+// QoS 0 to a client that is behind.
+bool front::drops_now() const noexcept {
+    return load == pressure::slow || limits().drops_qos0_when_full;
+}
+
 void front::on_push(const publication& what, const delivery& how) {
     if (phase_ != phase::connected) {
         return;
     }
-    if (how.quality == qos::at_most_once && load == pressure::slow) {
+    if (how.quality == qos::at_most_once && load != pressure::open && drops_now()) {
         dropped(drop_reason::slow_reader);
         return;
     }
@@ -69,7 +74,12 @@ void front::transmit(const publication& what, const delivery& how) {
         complete_unsendable(how);
         return;
     }
-    if (!(is_v5() ? write_publish_v5(what, how) : write_publish(what, how, {}, what.topic))) {
+    mqtt::publish_parts parts{.topic = what.topic,
+                              .id = how.id,
+                              .quality = how.quality,
+                              .dup = how.dup,
+                              .retain = how.retain};
+    if (!(v5_ ? write_publish_v5(what, parts, how.subscription_ids) : write_publish(what, parts))) {
         dropped(drop_reason::packet_too_large);
         complete_unsendable(how);
         return;
@@ -94,48 +104,34 @@ void front::complete_unsendable(const delivery& how) {
     }
 }
 
-// `properties`: all of the packet's, with their length in front; empty before 5.0.
-bool front::write_publish(const publication& what, const delivery& how, std::string_view properties,
-                          std::string_view topic) {
-    const bool by_reference = what.payload.size() >= large_payload;
-    const std::size_t id_size = how.quality == qos::at_most_once ? 0 : 2;
-    const std::size_t head = 2 + topic.size() + id_size + properties.size();
-    const auto remaining = static_cast<std::uint32_t>(head + what.payload.size());
-    char* at = output_.reserve(5 + head + (by_reference ? 0 : what.payload.size()));
-    at = store_u8(at, static_cast<std::uint8_t>(0x30 | (how.dup ? 8 : 0)
-                                                | (static_cast<int>(how.quality) << 1)
-                                                | (how.retain ? 1 : 0)));
-    at = store_variable(at, remaining);
-    at = store_u16(at, static_cast<std::uint16_t>(topic.size()));
-    at = store_bytes(at, topic);
-    if (id_size != 0) {
-        at = store_u16(at, how.id.value);
+bool front::write_publish(const publication& what, const mqtt::publish_parts& parts) {
+    const std::size_t head = mqtt::publish_header_size(parts, what.payload.size(), version_);
+    if (v5_ && head + what.payload.size() > v5_->packet_size_max) {
+        return false; // the client's Maximum Packet Size (MQTT 5, 3.1.2.11.4)
     }
-    at = store_bytes(at, properties);
-    if (!by_reference) {
-        at = store_bytes(at, what.payload);
-    }
-    output_.commit(at);
-    if (by_reference) {
+    if (what.payload.size() >= large_payload) {
+        char* at = output_.reserve(head);
+        output_.commit(mqtt::write_publish_header(at, parts, what.payload.size(), version_));
         output_.append_payload(what.hold());
+    } else {
+        char* at = output_.reserve(head + what.payload.size());
+        output_.commit(mqtt::write_publish(at, parts, what.payload, version_));
     }
     return true;
 }
 
-bool front::write_publish_v5(const publication& what, const delivery& how) {
+bool front::write_publish_v5(const publication& what, mqtt::publish_parts& parts,
+                             std::span<const std::uint32_t> subscription_ids) {
     outbound_aliases::use alias;
     if (v5_->topic_alias_max != 0) {
         alias = v5_->aliases_out.find(what.topic, v5_->topic_alias_max);
     }
-    const std::size_t id_size = how.quality == qos::at_most_once ? 0 : 2;
-    const bool is_plain = what.properties.empty() && what.header.expires == never
-                          && how.subscription_ids.empty() && alias.alias == 0;
-    if (is_plain) {
-        return fits(2 + what.topic.size() + id_size + 1 + what.payload.size())
-               && write_publish(what, how, std::string_view("\0", 1), what.topic);
+    parts.forwarded = what.properties;
+    if (what.header.expires == never && subscription_ids.empty() && alias.alias == 0) {
+        return write_publish(what, parts);
     }
-    std::string properties;
-    byte_writer writer(properties);
+    std::string added;
+    byte_writer writer(added);
     if (what.header.expires != never) {
         const auto left = std::chrono::ceil<std::chrono::seconds>(what.header.expires - now());
         writer.u8(static_cast<std::uint8_t>(mqtt::property::message_expiry_interval));
@@ -145,27 +141,19 @@ bool front::write_publish_v5(const publication& what, const delivery& how) {
         writer.u8(static_cast<std::uint8_t>(mqtt::property::topic_alias));
         writer.u16(alias.alias);
     }
-    for (const std::uint32_t id : how.subscription_ids) {
+    for (const std::uint32_t id : subscription_ids) {
         writer.u8(static_cast<std::uint8_t>(mqtt::property::subscription_identifier));
         writer.variable(id);
     }
-    writer.bytes(what.properties);
-    std::string encoded;
-    byte_writer(encoded).variable(static_cast<std::uint32_t>(properties.size()));
-    encoded += properties;
-    const std::string_view topic = alias.is_known ? std::string_view() : what.topic;
-    if (!fits(2 + topic.size() + id_size + encoded.size() + what.payload.size())) {
-        return false;
+    parts.added = added;
+    if (alias.is_known) {
+        parts.topic = {};
     }
-    v5_->aliases_out.confirm(what.topic, alias);
-    return write_publish(what, how, encoded, topic);
-}
-
-// Maximum Packet Size of the client (MQTT 5, 3.1.2.11.4), which counts the whole packet.
-bool front::fits(std::size_t remaining) const {
-    return v5_->packet_size_max == 0xffff'ffff
-           || 1 + variable_size(static_cast<std::uint32_t>(remaining)) + remaining
-                  <= v5_->packet_size_max;
+    const bool is_written = write_publish(what, parts);
+    if (is_written) {
+        v5_->aliases_out.confirm(what.topic, alias);
+    }
+    return is_written;
 }
 
 void front::transmit_pubrel(packet_id id) {

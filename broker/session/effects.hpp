@@ -103,8 +103,8 @@ struct authentication_answer {
     enum class outcome : std::uint8_t { accepted, refused, proceed };
     outcome result = outcome::refused;
     mqtt::reason_code reason = mqtt::reason_code::not_authorized;
-    std::string detail;   ///< for the reason string
-    std::string data;     ///< Authentication Data for the client
+    std::string detail;                  ///< for the reason string
+    std::string data;                    ///< Authentication Data for the client
     std::optional<std::string> username; ///< whom the broker takes it for
 };
 
@@ -115,8 +115,8 @@ class front_effects {
     /// Checks who the client is; answered by front::on_authenticated, maybe at once. The views of
     /// the front (client_id, username, …) tell who asks; `password` and `data` are valid during the
     /// call.
-    virtual void authenticate(front& who, credential_check kind, std::optional<std::string_view> password,
-                              std::string_view data) = 0;
+    virtual void authenticate(front& who, credential_check kind,
+                              std::optional<std::string_view> password, std::string_view data) = 0;
     /// A client identifier that no other client has [MQTT-3.1.3-6].
     [[nodiscard]] virtual std::string assign_client_id() = 0;
     /// Registers the client at its home; answered by front::on_attached.

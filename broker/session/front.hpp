@@ -2,8 +2,8 @@
 // The front: protocol state machine of one connection, server side, for MQTT 3.1, 3.1.1 and 5.0.
 // Pure: frames, answers of the shard and time go in; bytes go into its output buffer, everything
 // else out through front_effects. It holds what belongs to the connection (keep alive, aliases,
-// quotas, acknowledgements owed) and, for a volatile client, the whole session; a persistent session
-// is at its home, which sends through here.
+// quotas, acknowledgements owed) and, for a volatile client, the whole session; a persistent
+// session is at its home, which sends through here.
 //
 //   state           input                  effects                        next
 //   awaiting_connect CONNECT               authenticate                   authenticating
@@ -38,6 +38,7 @@ struct front_context {
     const turn* now;
     const session_limits* limits;
     traffic* counters;
+    queue_account* queued;
     front_effects* effects;
 };
 
@@ -82,7 +83,11 @@ class front final : private outbound_sink {
     // What the driver asks.
 
     enum class phase : std::uint8_t {
-        awaiting_connect, authenticating, attaching, connected, closing
+        awaiting_connect,
+        authenticating,
+        attaching,
+        connected,
+        closing
     };
     [[nodiscard]] phase state() const noexcept { return phase_; }
     /// Whether the next frame may come: not while an answer of the shard is awaited.
@@ -165,6 +170,7 @@ class front final : private outbound_sink {
     void request_attach();
     void refuse(mqtt::reason_code reason, std::string_view detail);
     [[nodiscard]] std::string connack_properties() const;
+    [[nodiscard]] std::string response_information() const;
     // on_auth.cpp
     void on_auth(const mqtt::auth_view& packet);
     void on_reauthenticated(const authentication_answer& answer);
@@ -203,11 +209,12 @@ class front final : private outbound_sink {
     void dropped(drop_reason reason) override {
         ++context_->counters->dropped[static_cast<std::size_t>(reason)];
     }
-    [[nodiscard]] bool write_publish(const publication& what, const delivery& how,
-                                     std::string_view properties, std::string_view topic);
-    [[nodiscard]] bool write_publish_v5(const publication& what, const delivery& how);
-    [[nodiscard]] bool fits(std::size_t remaining) const;
+    /// Both return false if the packet is larger than the client takes.
+    [[nodiscard]] bool write_publish(const publication& what, const mqtt::publish_parts& parts);
+    [[nodiscard]] bool write_publish_v5(const publication& what, mqtt::publish_parts& parts,
+                                        std::span<const std::uint32_t> subscription_ids);
     void complete_unsendable(const delivery& how);
+    [[nodiscard]] bool drops_now() const noexcept;
 
     [[nodiscard]] bool is_v5() const noexcept { return version_ == mqtt::protocol_version::v5; }
     [[nodiscard]] const session_limits& limits() const noexcept { return *context_->limits; }

@@ -25,11 +25,11 @@ void home::on_attach(front_address from, attach_request request) {
         will_ = std::make_unique<will_message>(*std::move(request.will));
     }
     if (!session_ && session_expiry_ != 0) {
-        session_ = std::make_unique<session_state>(context_->limits->outbound, outbound::keeps::messages);
+        session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
+                                                   outbound::keeps::messages);
     }
-    attached answer{.epoch = epoch_,
-                    .session_present = is_resumed,
-                    .is_held_by_home = session_ != nullptr};
+    attached answer{
+        .epoch = epoch_, .session_present = is_resumed, .is_held_by_home = session_ != nullptr};
     if (session_) {
         for (const std::uint16_t id : session_->inbound) {
             answer.inbound.push_back(packet_id{id});
@@ -137,14 +137,13 @@ outbound::ack home::on_ack(const delivery_ack& ack) {
         return outbound::ack::unknown;
     }
     outbound& out = session_->out;
-    switch (ack.type) {
-    case mqtt::packet_type::puback:
+    if (ack.type == mqtt::packet_type::puback) {
         return out.on_puback(ack.id, *this, now());
-    case mqtt::packet_type::pubrec:
-        return out.on_pubrec(ack.id, ack.is_error, *this, now());
-    default:
-        return out.on_pubcomp(ack.id, *this, now());
     }
+    if (ack.type == mqtt::packet_type::pubrec) {
+        return out.on_pubrec(ack.id, ack.is_error, *this, now());
+    }
+    return out.on_pubcomp(ack.id, *this, now());
 }
 
 void home::on_delivery(const publication& what, const delivery& how) {
@@ -177,9 +176,7 @@ void home::on_room() {
     }
 }
 
-time_point home::next_deadline() const noexcept {
-    return std::min(will_due_, expires_);
-}
+time_point home::next_deadline() const noexcept { return std::min(will_due_, expires_); }
 
 void home::on_deadline() {
     if (will_due_ <= now()) {
@@ -195,12 +192,8 @@ void home::transmit(const publication& what, const delivery& how) {
     context_->effects->push(*this, *front_, what, how);
 }
 
-void home::transmit_pubrel(packet_id id) {
-    context_->effects->push_pubrel(*this, *front_, id);
-}
+void home::transmit_pubrel(packet_id id) { context_->effects->push_pubrel(*this, *front_, id); }
 
-bool home::has_room() const {
-    return front_ && context_->effects->has_room(*this, *front_);
-}
+bool home::has_room() const { return front_ && context_->effects->has_room(*this, *front_); }
 
 } // namespace gv::session

@@ -40,7 +40,8 @@ class home_effects {
     virtual void answer_attach(home& from, front_address to, attached answer) = 0;
     virtual void kick(front_address to, attach_epoch epoch, close_cause cause,
                       mqtt::reason_code reason, std::string_view why) = 0;
-    virtual void push(home& from, front_address to, const publication& what, const delivery& how) = 0;
+    virtual void push(home& from, front_address to, const publication& what,
+                      const delivery& how) = 0;
     virtual void push_pubrel(home& from, front_address to, packet_id id) = 0;
     [[nodiscard]] virtual bool has_room(const home& from, front_address to) const = 0;
     /// Publishes in the name of the client. Lifetime: `what` is valid during the call.
@@ -56,6 +57,7 @@ class home_effects {
 struct home_context {
     const turn* now;
     const session_limits* limits;
+    queue_account* queued;
     home_effects* effects;
 };
 

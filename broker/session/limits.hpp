@@ -28,11 +28,16 @@ struct session_limits {
     std::uint16_t topic_alias_max_out = 16;
     std::uint16_t topic_levels_max = 128;
     std::uint16_t filter_length_max = 65'535;
-    std::uint16_t keep_alive_max = 0; ///< seconds; 0: as asked
-    std::chrono::seconds connect_timeout{10};
+    std::uint16_t client_id_length_max = 65'535;
+    std::size_t retained_payload_max = 0; ///< larger ones are delivered, not kept; 0: no limit
+    std::uint16_t keep_alive_max = 0;     ///< seconds; 0: as asked
+    std::chrono::milliseconds connect_timeout{10'000};
     qos quality_max = qos::exactly_once;
     bool retain_available = true;
-    bool queues_qos0 = false; ///< whether QoS 0 waits for a persistent client that is away
+    bool wildcards_available = true;
+    bool subscription_ids_available = true;
+    bool shared_available = true;
+    bool drops_qos0_when_full = false; ///< else publishers are held for it as for QoS 1 and 2
     bool allows_v3_1 = true;
     bool allows_v3_1_1 = true;
     bool allows_v5 = true;
@@ -49,7 +54,7 @@ struct traffic {
     std::uint64_t payload_bytes_received = 0;
     std::uint64_t payload_bytes_sent = 0;
     std::uint64_t publishes_denied = 0;
-    std::array<std::uint64_t, 5> dropped{}; ///< by drop_reason
+    std::array<std::uint64_t, 5> dropped{};      ///< by drop_reason
     std::array<std::uint64_t, 256> violations{}; ///< by reason code
 };
 

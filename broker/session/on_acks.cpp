@@ -9,7 +9,8 @@ using mqtt::reason_code;
 
 void front::on_ack(std::uint8_t first_byte, std::string_view body) {
     mqtt::ack_view packet;
-    if (const auto broken = mqtt::decode_ack(first_byte, body, version_, mqtt::peer::client, packet)) {
+    if (const auto broken =
+            mqtt::decode_ack(first_byte, body, version_, mqtt::peer::client, packet)) {
         on_violation(*broken);
         return;
     }
@@ -28,20 +29,23 @@ void front::on_ack(std::uint8_t first_byte, std::string_view body) {
         return;
     }
     outbound& out = own_->out;
-    on_settled(ack, ack.type == packet_type::puback   ? out.on_puback(ack.id, *this, now())
-                    : ack.type == packet_type::pubrec ? out.on_pubrec(ack.id, ack.is_error, *this, now())
-                                                      : out.on_pubcomp(ack.id, *this, now()));
+    on_settled(ack, ack.type == packet_type::puback ? out.on_puback(ack.id, *this, now())
+                    : ack.type == packet_type::pubrec
+                        ? out.on_pubrec(ack.id, ack.is_error, *this, now())
+                        : out.on_pubcomp(ack.id, *this, now()));
 }
 
-// A PUBREC for nothing is answered with PUBREL, so that the client can forget it. An acknowledgement
-// of the wrong kind is a protocol error; one of nothing at all may be late, and is passed over.
+// A PUBREC for nothing is answered with PUBREL, so that the client can forget it. An
+// acknowledgement of the wrong kind is a protocol error; one of nothing at all may be late, and is
+// passed over.
 void front::on_settled(const delivery_ack& ack, outbound::ack outcome) {
     if (phase_ != phase::connected) {
         return;
     }
     if (outcome == outbound::ack::out_of_state) {
         violate(reason_code::protocol_error, "an acknowledgement that does not fit its message");
-    } else if (outcome == outbound::ack::unknown && ack.type == packet_type::pubrec && !ack.is_error) {
+    } else if (outcome == outbound::ack::unknown && ack.type == packet_type::pubrec
+               && !ack.is_error) {
         send_ack(packet_type::pubrel, ack.id, reason_code::packet_identifier_not_found);
     }
 }

@@ -8,23 +8,26 @@ using mqtt::property;
 using mqtt::reason_code;
 
 void front::on_auth(const mqtt::auth_view& packet) {
-    const std::string_view method = packet.properties.text(property::authentication_method).value_or("");
+    const std::string_view method =
+        packet.properties.text(property::authentication_method).value_or("");
     if (!connect_ || connect_->method.empty() || method != connect_->method) {
         violate(reason_code::protocol_error,
                 "AUTH with another method than CONNECT [MQTT-4.12.0-5]");
         return;
     }
     const bool continues = packet.reason == reason_code::continue_authentication;
-    const bool begins_again = packet.reason == reason_code::re_authenticate && phase_ == phase::connected;
+    const bool begins_again =
+        packet.reason == reason_code::re_authenticate && phase_ == phase::connected;
     if (!begins_again && !(continues && is_exchange_open_)) {
         violate(reason_code::protocol_error, "AUTH that does not continue an exchange");
         return;
     }
     is_exchange_open_ = false;
     const std::string data(packet.properties.text(property::authentication_data).value_or(""));
-    effects().authenticate(
-        *this, begins_again ? credential_check::exchange_begin : credential_check::exchange_continue,
-        std::nullopt, data);
+    effects().authenticate(*this,
+                           begins_again ? credential_check::exchange_begin
+                                        : credential_check::exchange_continue,
+                           std::nullopt, data);
 }
 
 void front::on_reauthenticated(const authentication_answer& answer) {

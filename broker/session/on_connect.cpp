@@ -25,6 +25,11 @@ using mqtt::reason_code;
     return false;
 }
 
+// Reasons with which another server may serve the client (MQTT 5, 4.11).
+[[nodiscard]] bool is_turned_away(reason_code reason) {
+    return reason == reason_code::use_another_server || reason == reason_code::server_moved;
+}
+
 } // namespace
 
 // Reads the version ahead of the rest, so that a CONNECT that is broken further on, or of a version
@@ -65,7 +70,8 @@ void front::on_connect(const mqtt::connect_view& packet) {
         connect_->session_expiry = packet.clean_start ? 0 : limits().session_expiry_v3;
     }
     keep_alive_ = packet.keep_alive;
-    if (limits().keep_alive_max != 0 && (keep_alive_ == 0 || keep_alive_ > limits().keep_alive_max)) {
+    if (limits().keep_alive_max != 0
+        && (keep_alive_ == 0 || keep_alive_ > limits().keep_alive_max)) {
         keep_alive_ = limits().keep_alive_max;
     }
     phase_ = phase::authenticating;
@@ -77,6 +83,11 @@ void front::on_connect(const mqtt::connect_view& packet) {
 }
 
 bool front::accept_client_id(const mqtt::connect_view& packet) {
+    if (packet.client_id.size() > limits().client_id_length_max) {
+        refuse(reason_code::client_identifier_not_valid,
+               "the client identifier is longer than mqtt.client_id_length_max");
+        return false;
+    }
     if (!packet.client_id.empty()) {
         client_id_ = packet.client_id;
     } else if (is_v5() || (packet.clean_start && version_ == mqtt::protocol_version::v3_1_1)) {
@@ -110,20 +121,19 @@ bool front::accept_will(const mqtt::connect_view& packet) {
     }
     std::string properties;
     mqtt::append_forwardable_properties(will.properties, properties);
-    publication content{.header = {.publisher = client_hash_,
-                                   .quality = will.quality,
-                                   .retain = will.retain},
-                        .topic = will.topic,
-                        .properties = properties,
-                        .payload = will.payload};
+    publication content{
+        .header = {.publisher = client_hash_, .quality = will.quality, .retain = will.retain},
+        .topic = will.topic,
+        .properties = properties,
+        .payload = will.payload};
     will_message kept;
     // The expiry of a will counts from when it is published: kept as a span since time zero.
     if (const auto expiry = will.properties.number(property::message_expiry_interval)) {
         content.header.expires = time_point{} + std::chrono::seconds(*expiry);
     }
     kept.content = message::copy_of(content, message::reach::shared);
-    kept.delay = std::chrono::seconds(
-        will.properties.number(property::will_delay_interval).value_or(0));
+    kept.delay =
+        std::chrono::seconds(will.properties.number(property::will_delay_interval).value_or(0));
     connect_->will = std::move(kept);
     return true;
 }
@@ -167,7 +177,8 @@ void front::on_authenticated(const authentication_answer& answer) {
     connect_->has_username = answer.username.has_value();
     connect_->username = answer.username.value_or("");
     connect_->authentication_data = answer.data;
-    if (connect_->will && !effects().may_publish(*this, connect_->will->content->topic()).is_allowed) {
+    if (connect_->will
+        && !effects().may_publish(*this, connect_->will->content->topic()).is_allowed) {
         refuse(reason_code::not_authorized, "the will may not be published to its topic");
         return;
     }
@@ -176,16 +187,16 @@ void front::on_authenticated(const authentication_answer& answer) {
 
 void front::request_attach() {
     phase_ = phase::attaching;
-    const std::uint32_t expiry = std::min(connect_->session_expiry,
-                                          is_v5() ? limits().session_expiry_max : 0xffff'ffff);
-    effects().attach(*this, {.client_id = client_id_,
-                             .will = std::move(connect_->will),
-                             .connected_at = effects().next_stamp(),
-                             .session_expiry = expiry,
-                             .receive_maximum = is_v5() ? v5_->receive_maximum
-                                                        : limits().in_flight_max_v3,
-                             .clean_start = connect_->clean_start,
-                             .is_v5 = is_v5()});
+    const std::uint32_t expiry =
+        std::min(connect_->session_expiry, is_v5() ? limits().session_expiry_max : 0xffff'ffff);
+    effects().attach(*this,
+                     {.client_id = client_id_,
+                      .will = std::move(connect_->will),
+                      .connected_at = effects().next_stamp(),
+                      .session_expiry = expiry,
+                      .receive_maximum = is_v5() ? v5_->receive_maximum : limits().in_flight_max_v3,
+                      .clean_start = connect_->clean_start,
+                      .is_v5 = is_v5()});
 }
 
 void front::on_attached(attached answer) {
@@ -194,13 +205,8 @@ void front::on_attached(attached answer) {
     }
     epoch_ = answer.epoch;
     is_held_by_home_ = answer.is_held_by_home;
-    if (is_held_by_home_) {
-        if (!answer.inbound.empty()) {
-            inbound_ids();
-            for (const packet_id id : answer.inbound) {
-                inbound_->insert(id.value);
-            }
-        }
+    for (const packet_id id : answer.inbound) {
+        inbound_ids().insert(id.value);
     }
     mqtt::connack_view packet{.session_present = answer.session_present};
     const std::string properties = connack_properties();
@@ -240,11 +246,17 @@ std::string front::connack_properties() const {
     if (keep_alive_ != connect_->asked_keep_alive) {
         given.add(property::server_keep_alive, keep_alive_);
     }
-    if (connect_->wants_response_information && !limits().response_information.empty()) {
-        given.add(property::response_information, limits().response_information);
+    if (!limits().wildcards_available) {
+        given.add(property::wildcard_subscription_available, 0U);
     }
-    if (!limits().server_reference.empty()) {
-        given.add(property::server_reference, limits().server_reference);
+    if (!limits().subscription_ids_available) {
+        given.add(property::subscription_identifier_available, 0U);
+    }
+    if (!limits().shared_available) {
+        given.add(property::shared_subscription_available, 0U);
+    }
+    if (connect_->wants_response_information && !limits().response_information.empty()) {
+        given.add(property::response_information, response_information());
     }
     if (!connect_->method.empty()) {
         given.add(property::authentication_method, connect_->method);
@@ -255,6 +267,16 @@ std::string front::connack_properties() const {
     return std::string(given.view().raw());
 }
 
+// The option with each %c replaced by the client identifier.
+std::string front::response_information() const {
+    std::string text = limits().response_information;
+    for (std::size_t at = text.find("%c"); at != std::string::npos; at = text.find("%c", at)) {
+        text.replace(at, 2, client_id_);
+        at += client_id_.size();
+    }
+    return text;
+}
+
 // A refused client gets CONNACK with an error and is closed [MQTT-3.2.2-7]; a v3 client the kindest
 // return code that exists.
 void front::refuse(reason_code reason, std::string_view detail) {
@@ -263,7 +285,7 @@ void front::refuse(reason_code reason, std::string_view detail) {
     if (is_v5() && !detail.empty()) {
         given.add(property::reason_string, detail);
     }
-    if (is_v5() && reason == reason_code::use_another_server && !limits().server_reference.empty()) {
+    if (is_v5() && is_turned_away(reason) && !limits().server_reference.empty()) {
         given.add(property::server_reference, limits().server_reference);
     }
     const std::string properties(given.view().raw());

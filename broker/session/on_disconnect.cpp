@@ -63,9 +63,9 @@ void front::disconnect(close_cause cause, reason_code reason, std::string_view t
             given.add(property::server_reference, limits().server_reference);
         }
         const std::string properties(given.view().raw());
-        send(mqtt::packet_type::disconnect,
-             mqtt::disconnect_view{.reason = reason,
-                                   .properties = mqtt::property_view(properties)});
+        send(
+            mqtt::packet_type::disconnect,
+            mqtt::disconnect_view{.reason = reason, .properties = mqtt::property_view(properties)});
     }
     effects().close(*this, cause, reason, text);
 }

@@ -9,17 +9,17 @@ using mqtt::reason_code;
 
 void front::on_publish(std::uint8_t first_byte, std::string_view body) {
     mqtt::publish_view packet;
-    if (const auto broken = mqtt::decode_publish(first_byte, body, version_, mqtt::peer::client, packet)) {
+    if (const auto broken =
+            mqtt::decode_publish(first_byte, body, version_, mqtt::peer::client, packet)) {
         on_violation(*broken);
         return;
     }
     ++counters().messages_received[static_cast<std::size_t>(packet.quality)];
     counters().payload_bytes_received += packet.payload.size();
-    publication what{.header = {.publisher = client_hash_,
-                                .quality = packet.quality,
-                                .retain = packet.retain},
-                     .topic = packet.topic,
-                     .payload = packet.payload};
+    publication what{
+        .header = {.publisher = client_hash_, .quality = packet.quality, .retain = packet.retain},
+        .topic = packet.topic,
+        .payload = packet.payload};
     std::string filtered;
     if (version_ == mqtt::protocol_version::v5 && !accept_v5(packet, what, filtered)) {
         return;
@@ -43,9 +43,9 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
 
 // Alias, expiry and forwardable properties. `filtered` is where those go that had company.
 bool front::accept_v5(const mqtt::publish_view& packet, publication& what, std::string& filtered) {
-    if (packet.topic_alias != 0
-        || packet.topic.empty()) {
-        switch (v5_->aliases_in.apply(packet.topic_alias, limits().topic_alias_max_in, what.topic)) {
+    if (packet.topic_alias != 0 || packet.topic.empty()) {
+        switch (
+            v5_->aliases_in.apply(packet.topic_alias, limits().topic_alias_max_in, what.topic)) {
         case inbound_aliases::outcome::resolved:
             break;
         case inbound_aliases::outcome::out_of_range:
@@ -89,7 +89,8 @@ bool front::accept_publish(const mqtt::publish_view& packet, const publication& 
         return false;
     }
     if (count_levels(what.topic) > limits().topic_levels_max) {
-        reject_publish(packet, reason_code::topic_name_invalid, "more levels than mqtt.topic_levels_max");
+        reject_publish(packet, reason_code::topic_name_invalid,
+                       "more levels than mqtt.topic_levels_max");
         return false;
     }
     const permission allowed = effects().may_publish(*this, what.topic);

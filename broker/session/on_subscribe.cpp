@@ -26,17 +26,20 @@ constexpr reason_code undecided = reason_code::continue_authentication;
 } // namespace
 
 void front::on_subscribe(const mqtt::subscribe_view& packet) {
-    if (limits().filters_per_subscribe_max != 0
-        && packet.filters.size() > limits().filters_per_subscribe_max) {
-        violate(reason_code::quota_exceeded, "more filters than mqtt.filters_per_subscribe_max");
-        return;
-    }
     pending_subscribe waiting{.id = packet.id};
     std::vector<subscription> accepted;
     const std::uint32_t subscription_id =
         packet.properties.number(property::subscription_identifier).value_or(0);
+    if (subscription_id != 0 && !limits().subscription_ids_available) {
+        violate(reason_code::subscription_identifiers_not_supported,
+                "subscription identifiers are switched off");
+        return;
+    }
+    const std::size_t filters_max = limits().filters_per_subscribe_max;
     for (const mqtt::subscription_request& request : packet.filters) {
-        const reason_code judged = judge_filter(request);
+        const reason_code judged = filters_max != 0 && waiting.reasons.size() >= filters_max
+                                       ? reason_code::quota_exceeded
+                                       : judge_filter(request);
         waiting.reasons.push_back(judged);
         if (judged != undecided) {
             continue;
@@ -61,6 +64,12 @@ reason_code front::judge_filter(const mqtt::subscription_request& request) {
     if (bare.empty() || request.filter.size() > limits().filter_length_max
         || count_levels(bare) > limits().topic_levels_max) {
         return reason_code::topic_filter_invalid;
+    }
+    if (!limits().shared_available && is_shared_filter(request.filter)) {
+        return reason_code::shared_subscriptions_not_supported;
+    }
+    if (!limits().wildcards_available && has_wildcard(bare)) {
+        return reason_code::wildcard_subscriptions_not_supported;
     }
     const permission allowed = effects().may_subscribe(*this, request.filter);
     if (!allowed.is_allowed) {

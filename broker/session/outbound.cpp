@@ -20,8 +20,8 @@ void outbound::detach() noexcept {
     has_resends_ = false;
 }
 
-bool outbound::deliver(const publication& what, const delivery& how, queueing limit,
-                       time_point now, outbound_sink& to) {
+bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
+                       outbound_sink& to) {
     if (is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room()) {
         if (what.header.expires <= now) {
             to.dropped(drop_reason::expired);
@@ -36,22 +36,35 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
 bool outbound::enqueue(const publication& what, const delivery& how, queueing limit,
                        outbound_sink& to) {
     const std::size_t weight = what.weight();
-    if (limit == queueing::limited && queued_bytes_ + weight > limits_->queue_bytes_max) {
+    if (limit == queueing::limited && !has_queue_room(weight)) {
         to.dropped(drop_reason::queue_full);
         if (limits_->policy == queue_policy::disconnect) {
             return false;
         }
-        if (limits_->policy == queue_policy::drop_newest || queue_.empty()) {
+        while (limits_->policy == queue_policy::drop_oldest && !queue_.empty()
+               && !has_queue_room(weight)) {
+            static_cast<void>(take_oldest());
+        }
+        if (!has_queue_room(weight)) {
             return true;
         }
-        queued_bytes_ -= queue_.pop_front().content->weight();
     }
-    queue_.push_back({.content = what.hold(),
-                      .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
-                      .quality = how.quality,
-                      .retain = how.retain});
+    queue_.push_back(
+        {.content = what.hold(),
+         .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
+         .quality = how.quality,
+         .retain = how.retain});
     queued_bytes_ += weight;
+    total_->bytes += weight;
     return true;
+}
+
+outbound::waiting outbound::take_oldest() {
+    waiting oldest = queue_.pop_front();
+    const std::size_t weight = oldest.content->weight();
+    queued_bytes_ -= weight;
+    total_->bytes -= weight;
+    return oldest;
 }
 
 void outbound::send(const publication& what, delivery how, outbound_sink& to) {
@@ -77,14 +90,15 @@ void outbound::pump(time_point now, outbound_sink& to) {
         resend(now, to);
     }
     while (!has_resends_ && quota_ > 0 && !queue_.empty() && to.has_room()) {
-        waiting next = queue_.pop_front();
-        queued_bytes_ -= next.content->weight();
+        const waiting next = take_oldest();
         if (next.content->header().expires <= now) {
             to.dropped(drop_reason::expired);
             continue;
         }
         send(message::view_of(next.content),
-             {.quality = next.quality, .retain = next.retain, .subscription_ids = next.subscription_ids},
+             {.quality = next.quality,
+              .retain = next.retain,
+              .subscription_ids = next.subscription_ids},
              to);
     }
     if (queue_.empty()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending half of a session at QoS 1 and 2: what waits, what is in flight and under which packet
-// identifier (MQTT 5, 4.3, 4.4, 4.9). Used by the front of a volatile client, which keeps no copy
-// of what is in flight since nothing is ever sent again, and by the home of a persistent session,
-// which does.
+// The sending half of a session at QoS 1 and 2: what waits, what is in flight and under which
+// packet identifier (MQTT 5, 4.3, 4.4, 4.9). Used by the front of a volatile client, which keeps no
+// copy of what is in flight since nothing is ever sent again, and by the home of a persistent
+// session, which does.
 //
 //   state        input                 next           sends
 //   queued       window and room       sent           PUBLISH
@@ -38,7 +38,11 @@ struct delivery {
 enum class queue_policy : std::uint8_t { drop_newest, drop_oldest, disconnect };
 
 enum class drop_reason : std::uint8_t {
-    queue_full, slow_reader, expired, packet_too_large, client_offline
+    queue_full,
+    slow_reader,
+    expired,
+    packet_too_large,
+    client_offline
 };
 
 /// Where an `outbound` puts what it sends.
@@ -54,8 +58,14 @@ class outbound_sink {
     ~outbound_sink() = default;
 };
 
+/// Bytes that wait in all queues of a shard.
+struct queue_account {
+    std::size_t bytes = 0;
+};
+
 struct outbound_limits {
-    std::size_t queue_bytes_max = std::size_t{64} << 20;
+    std::size_t queue_bytes_max = std::size_t{64} << 20; ///< of one session
+    std::size_t total_bytes_max = std::size_t{1} << 30;  ///< of all sessions of the shard
     std::uint16_t in_flight_max = 1000; ///< ours; the client's Receive Maximum may be lower
     queue_policy policy = queue_policy::drop_newest;
 };
@@ -66,7 +76,12 @@ class outbound {
     enum class ack : std::uint8_t { done, unknown, out_of_state };
     enum class queueing : std::uint8_t { limited, unlimited };
 
-    outbound(const outbound_limits& limits, keeps what) noexcept : limits_(&limits), keeps_(what) {}
+    /// Lifetime: `limits` and `total` outlive it.
+    outbound(const outbound_limits& limits, queue_account& total, keeps what) noexcept
+        : limits_(&limits), total_(&total), keeps_(what) {}
+    outbound(const outbound&) = delete;
+    outbound& operator=(const outbound&) = delete;
+    ~outbound() { total_->bytes -= queued_bytes_; }
 
     /// Begins a connection: the window is the lower of the client's Receive Maximum and ours. What
     /// was in flight is sent again by pump(), PUBRELs first, then messages in their first order.
@@ -123,7 +138,14 @@ class outbound {
     void free_slot(slot& done) noexcept;
     void give_back_quota() noexcept;
 
+    [[nodiscard]] waiting take_oldest();
+    [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
+        return queued_bytes_ + weight <= limits_->queue_bytes_max
+               && total_->bytes + weight <= limits_->total_bytes_max;
+    }
+
     const outbound_limits* limits_;
+    queue_account* total_;
     ring<waiting> queue_;
     std::size_t queued_bytes_ = 0;
     std::unique_ptr<slot[]> slots_; ///< hashed by packet identifier, no two in one place

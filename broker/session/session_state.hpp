@@ -15,10 +15,12 @@
 namespace gv::session {
 
 struct session_state {
-    session_state(const outbound_limits& limits, outbound::keeps keeps) : out(limits, keeps) {}
+    session_state(const outbound_limits& limits, queue_account& total, outbound::keeps keeps)
+        : out(limits, total, keeps) {}
 
     /// By filter as the client wrote it.
-    boost::unordered_flat_map<std::string, subscription, string_hash, std::equal_to<>> subscriptions;
+    boost::unordered_flat_map<std::string, subscription, string_hash, std::equal_to<>>
+        subscriptions;
     std::uint32_t shared_subscriptions = 0; ///< how many of them are shared
     outbound out;
     boost::unordered_flat_set<std::uint16_t> inbound;

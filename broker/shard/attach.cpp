@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fronts and homes: attach, kick, push, acknowledge, detach. Each is a call if both are on this
 // shard, and a message if not.
-#include "broker/shard/core.hpp"
-
 #include "base/log.hpp"
+#include "broker/shard/core.hpp"
 
 namespace gv::shard {
 
@@ -38,7 +37,8 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
                      session::attach_request request) {
     auto found = homes_.find(request.client_id);
     if (found == homes_.end()) {
-        auto made = std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
+        auto made =
+            std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
         homes_by_number_.emplace(made->number(), made.get());
         const std::string_view key = made->home().client_id();
         found = homes_.emplace(key, std::move(made)).first;
@@ -62,8 +62,9 @@ void core::answer_attach(session::home& from, session::front_address to, session
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
-        post_rare(to.shard, attach_answer{
-                                .connection = to.connection, .home = number, .answer = std::move(answer)});
+        post_rare(to.shard, attach_answer{.connection = to.connection,
+                                          .home = number,
+                                          .answer = std::move(answer)});
     }
 }
 
@@ -118,7 +119,8 @@ void core::detach_home(client& from, session::close_cause cause) {
     }
 }
 
-void core::on_detach(std::uint64_t number, attach_epoch epoch, const session::detach_notice& notice) {
+void core::on_detach(std::uint64_t number, attach_epoch epoch,
+                     const session::detach_notice& notice) {
     home_entry* home = find_home(number);
     if (home == nullptr || home->home_.epoch() != epoch) {
         return;
@@ -175,15 +177,15 @@ void core::push(session::home& from, session::front_address to, const publicatio
         return;
     }
     home_entry& home = *homes_.find(from.client_id())->second;
-    shard::push message{
-        .connection = to.connection,
-        .what = what.held && what.held->is_shared() ? what.held
-                                                    : message::copy_of(what, message::reach::shared),
-        .subscription_ids = nullptr,
-        .id = how.id,
-        .quality = how.quality,
-        .retain = how.retain,
-        .dup = how.dup};
+    shard::push message{.connection = to.connection,
+                        .what = what.held && what.held->is_shared()
+                                    ? what.held
+                                    : message::copy_of(what, message::reach::shared),
+                        .subscription_ids = nullptr,
+                        .id = how.id,
+                        .quality = how.quality,
+                        .retain = how.retain,
+                        .dup = how.dup};
     if (!how.subscription_ids.empty()) {
         message.subscription_ids = std::make_unique<std::vector<std::uint32_t>>(
             how.subscription_ids.begin(), how.subscription_ids.end());

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may come in, and what they may do.
-#include "broker/shard/core.hpp"
-
 #include "base/log.hpp"
+#include "broker/shard/core.hpp"
 
 #include <algorithm>
 
@@ -19,8 +18,8 @@ void core::authenticate(session::front& who, credential_check kind,
         return;
     }
     if (!asking.profile_->authenticator) {
-        accept(asking, {.username = who.has_username() ? std::optional(who.username()) : std::nullopt},
-               {});
+        accept(asking,
+               {.username = who.has_username() ? std::optional(who.username()) : std::nullopt}, {});
         return;
     }
     const std::string peer = asking.peer_text();
@@ -80,9 +79,9 @@ void core::run_exchange(client& who, credential_check kind, std::string_view dat
         }
         auth::exchange_context context;
         if (who.front_.state() == session::front::phase::connected) {
-            context.bound_to = auth::identity{
-                .username = who.front_.has_username() ? std::optional(who.front_.username())
-                                                      : std::nullopt};
+            context.bound_to = auth::identity{.username = who.front_.has_username()
+                                                              ? std::optional(who.front_.username())
+                                                              : std::nullopt};
         }
         who.exchange_ = method->begin(context);
         step = who.exchange_->start(data);

@@ -9,6 +9,7 @@
 #include "broker/router/subscriber.hpp"
 #include "broker/session/front.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,12 @@ struct listener_profile {
     std::string name;
     std::shared_ptr<const auth::authenticator> authenticator; ///< null: everybody may come in
     std::shared_ptr<const auth::authentication_methods> methods;
+    bool uses_identity_as_username = false; ///< that of the client's certificate
+    /// Open connections through this listener, and through all; counted up by who accepts.
+    std::shared_ptr<std::atomic<std::uint32_t>> open =
+        std::make_shared<std::atomic<std::uint32_t>>();
+    std::shared_ptr<std::atomic<std::uint32_t>> open_total =
+        std::make_shared<std::atomic<std::uint32_t>>();
 };
 
 /// A timer of the wheel that knows what it wakes.

@@ -47,10 +47,14 @@ constexpr unsigned shard_bits = 48;
 
 core::core(core_options options, core_driver& driver, time_point now, wall_time wall)
     : options_(std::move(options)), driver_(&driver), turn_{.now = now, .wall = wall},
-      front_context_{.now = &turn_, .limits = &options_.limits, .counters = &traffic_, .effects = this},
-      home_context_{.now = &turn_, .limits = &options_.limits, .effects = this}, wheel_(now),
-      router_(options_.routing), retained_(options_.retained), outboxes_(options_.shards),
-      credit_used_(options_.shards), credit_owed_(options_.shards),
+      front_context_{.now = &turn_,
+                     .limits = &options_.limits,
+                     .counters = &traffic_,
+                     .queued = &queued_,
+                     .effects = this},
+      home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
+      wheel_(now), router_(options_.routing), retained_(options_.retained),
+      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     wheel_.schedule(housekeeping_, now + 1s);
 }
@@ -135,8 +139,8 @@ void core::on_sent(client& to, std::size_t bytes) {
     touch(to);
 }
 
-// The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it asked
-// to be told of.
+// The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it
+// asked to be told of.
 void core::give_home_room(client& to) {
     if (home_entry* home = is_mine(home_shard_of(to.front_)) ? find_home(to.home_) : nullptr) {
         home->home_.on_room();
@@ -253,13 +257,14 @@ void core::reload(session::session_limits limits,
     options_.authoriser = std::move(authoriser);
     for (const auto& [number, each] : clients_) {
         const session::front& front = each->front_;
-        each->access_ = access_of(front.client_id(), front.has_username()
-                                                         ? std::optional(std::string_view(front.username()))
-                                                         : std::nullopt);
+        each->access_ =
+            access_of(front.client_id(), front.has_username()
+                                             ? std::optional(std::string_view(front.username()))
+                                             : std::nullopt);
     }
     for (const auto& [id, home] : homes_) {
-        home->access_ = access_of(id, home->username_ ? std::optional(std::string_view(*home->username_))
-                                                      : std::nullopt);
+        home->access_ = access_of(
+            id, home->username_ ? std::optional(std::string_view(*home->username_)) : std::nullopt);
     }
     router_.forget_verdicts();
 }
@@ -282,9 +287,7 @@ client::client(core& owner, std::shared_ptr<const listener_profile> profile)
     owner.register_client(*this);
 }
 
-client::~client() {
-    core_->unregister_client(*this);
-}
+client::~client() { core_->unregister_client(*this); }
 
 void client::deliver(const publication& what, const router::grant& how) {
     front_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
@@ -304,7 +307,7 @@ std::size_t client::replay_rows() {
         return 0;
     }
     return own->replays.current().quality == qos::at_most_once ? replay_rows_max
-                                                                : own->out.window();
+                                                               : own->out.window();
 }
 
 void client::replay_row(const publication& what, const session::delivery& how) {
@@ -342,7 +345,7 @@ std::size_t home_entry::replay_rows() {
         return 0;
     }
     return state->replays.current().quality == qos::at_most_once ? replay_rows_max
-                                                                  : state->out.window();
+                                                                 : state->out.window();
 }
 
 } // namespace gv::shard

@@ -70,11 +70,11 @@ class core_driver {
 
 /// Numbers that the core keeps of itself.
 struct core_counts {
-    std::uint64_t connected = 0;            ///< clients with a CONNACK
-    std::uint64_t connects = 0;             ///< since the start
+    std::uint64_t connected = 0; ///< clients with a CONNACK
+    std::uint64_t connects = 0;  ///< since the start
     std::uint64_t takeovers = 0;
-    std::uint64_t holds = 0;                ///< times a publisher was held back
-    std::uint64_t slow_readers = 0;         ///< times a client was found slow
+    std::uint64_t holds = 0;        ///< times a publisher was held back
+    std::uint64_t slow_readers = 0; ///< times a client was found slow
     std::uint64_t wills = 0;
     std::uint64_t messages_to_shards = 0;
     std::uint64_t sessions_ended = 0;
@@ -108,7 +108,9 @@ class core final : private session::front_effects, private session::home_effects
 
     void on_batch(shard_id from, std::vector<shard_message>& batch);
     void on_tick();
-    [[nodiscard]] std::optional<time_point> next_deadline() noexcept { return wheel_.next_deadline(); }
+    [[nodiscard]] std::optional<time_point> next_deadline() noexcept {
+        return wheel_.next_deadline();
+    }
     /// Ends the turn. `flush(client&)` is called for each client with new output.
     template <typename Flush>
     void end_turn(Flush&& flush) {
@@ -217,6 +219,7 @@ class core final : private session::front_effects, private session::home_effects
         bool is_over_limit = false;
     };
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
+    [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     void distribute_there(const publication& what, const reach& where, take_token take);
     void deliver_to_group(router::group& group, const publication& what);
     void deliver_to_member(std::uint64_t subscriber, const publication& what,
@@ -250,7 +253,8 @@ class core final : private session::front_effects, private session::home_effects
                      session::attached answer);
     void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
     void settle_home(home_entry& home);
-    void on_home_ack(home_entry& home, session::front_address from, const session::delivery_ack& ack);
+    void on_home_ack(home_entry& home, session::front_address from,
+                     const session::delivery_ack& ack);
     void change_inbound(client& from, packet_id id, bool is_held);
     static void on_inbound_change(home_entry& home, packet_id id, bool is_held);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
@@ -263,7 +267,8 @@ class core final : private session::front_effects, private session::home_effects
     void push(session::home& from, session::front_address to, const publication& what,
               const session::delivery& how) override;
     void push_pubrel(session::home& from, session::front_address to, packet_id id) override;
-    [[nodiscard]] bool has_room(const session::home& from, session::front_address to) const override;
+    [[nodiscard]] bool has_room(const session::home& from,
+                                session::front_address to) const override;
     void publish_will(const publication& what) override;
     void session_ended(session::home& from, session::session_state& state) override;
     void dropped(session::drop_reason reason) override {
@@ -284,14 +289,16 @@ class core final : private session::front_effects, private session::home_effects
     mqtt::reason_code add_subscription(router::subscriber& who, std::uint64_t number,
                                        session::session_state& state, session::subscription wanted,
                                        std::uint64_t operation_number, operation& begun);
-    std::vector<mqtt::reason_code> remove_subscriptions(router::subscriber& who, std::uint64_t number,
+    std::vector<mqtt::reason_code> remove_subscriptions(router::subscriber& who,
+                                                        std::uint64_t number,
                                                         session::session_state& state,
                                                         std::span<const std::string> filters);
     void withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter);
     void withdraw_all(router::subscriber& who, std::uint64_t number, session::session_state& state);
     std::size_t join_group(group_change join, shard_id from);
     void on_group_change(shard_id from, group_change change);
-    void set_member_online(std::uint64_t number, const session::session_state& state, bool is_online);
+    void set_member_online(std::uint64_t number, const session::session_state& state,
+                           bool is_online);
     void note_member_ack(std::uint64_t number, const session::session_state& state);
     void on_route_change(shard_id from, const route_change& change);
     void on_applied(std::uint64_t number);
@@ -300,7 +307,8 @@ class core final : private session::front_effects, private session::home_effects
                           std::vector<mqtt::reason_code> reasons);
     /// Returns how many shards were told.
     std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
-    [[nodiscard]] shard_id group_owner(std::string_view group, std::string_view filter) const noexcept;
+    [[nodiscard]] shard_id group_owner(std::string_view group,
+                                       std::string_view filter) const noexcept;
 
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
@@ -315,7 +323,9 @@ class core final : private session::front_effects, private session::home_effects
     void on_rare(shard_id from, rare& message);
     void on_push(shard_id home, const shard::push& message);
     void on_credit(shard_id from, std::size_t bytes);
-    void post(shard_id to, shard_message message) { outboxes_[to.value].push_back(std::move(message)); }
+    void post(shard_id to, shard_message message) {
+        outboxes_[to.value].push_back(std::move(message));
+    }
     void post_rare(shard_id to, rare message) {
         post(to, std::make_unique<rare>(std::move(message)));
     }
@@ -326,6 +336,7 @@ class core final : private session::front_effects, private session::home_effects
     session::turn turn_;
     session::traffic traffic_;
     core_counts counts_;
+    session::queue_account queued_;
     session::front_context front_context_;
     session::home_context home_context_;
     buffer_pool pool_;

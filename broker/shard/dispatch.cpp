@@ -49,7 +49,8 @@ void core::on_rare(shard_id from, rare& message) {
     std::visit(
         overloaded{
             [&](const shard::kick& m) {
-                kick({.shard = options_.me, .connection = m.connection}, {}, m.cause, m.reason, m.why);
+                kick({.shard = options_.me, .connection = m.connection}, {}, m.cause, m.reason,
+                     m.why);
             },
             [&](attach_answer& m) { on_attached(m.connection, from, m.home, std::move(m.answer)); },
             [&](const settled& m) {
@@ -102,10 +103,8 @@ void core::on_push(shard_id home, const shard::push& message) {
     if (front == nullptr) {
         return;
     }
-    session::delivery how{.quality = message.quality,
-                          .retain = message.retain,
-                          .dup = message.dup,
-                          .id = message.id};
+    session::delivery how{
+        .quality = message.quality, .retain = message.retain, .dup = message.dup, .id = message.id};
     if (message.subscription_ids) {
         how.subscription_ids = *message.subscription_ids;
     }

@@ -40,7 +40,7 @@ class home_entry final : public router::subscriber, public replay_holder {
     std::uint64_t number_;
     client* client_ = nullptr; ///< the connection, if it is on this shard
     client_timer timer_;
-    std::unique_ptr<std::string> username_; ///< null: anonymous
+    std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
     bool is_stored_ = false;       ///< counted among the stored sessions

@@ -166,7 +166,7 @@ struct page_answer {
 using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
                           subscribe, unsubscribe, subscribed, route_change, applied, group_change,
                           page_request, page_answer>;
-using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel, home_ack,
-                                   group_ack, std::unique_ptr<rare>>;
+using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
+                                   home_ack, group_ack, std::unique_ptr<rare>>;
 
 } // namespace gv::shard

@@ -3,9 +3,8 @@
 // messages go mostly to full clients are held back, so that TCP tells them, for as long as the full
 // ones still take bytes, and for one second at most. Then the full ones are slow: their drop policy
 // applies and nobody waits for them. One slow reader among many never holds anybody.
-#include "broker/shard/core.hpp"
-
 #include "base/log.hpp"
+#include "broker/shard/core.hpp"
 
 #include <algorithm>
 #include <bit>

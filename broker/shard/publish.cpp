@@ -24,7 +24,8 @@ void core::route(session::front& who, const publication& what, session::route_to
     } else {
         take_token take{};
         if (wants_ack) {
-            take = await_takes(from, token, static_cast<std::uint32_t>(std::popcount(where.shards)));
+            take =
+                await_takes(from, token, static_cast<std::uint32_t>(std::popcount(where.shards)));
             takes_[take.value - 1].reason =
                 where.is_matched ? reason_code::success : reason_code::no_matching_subscribers;
         }
@@ -34,18 +35,18 @@ void core::route(session::front& who, const publication& what, session::route_to
 }
 
 core::reach core::distribute_here(const publication& what, bool is_for_retained) {
-    const router::route& takers = router_.lookup(what.topic);
-    reach where{.shards = takers.remote, .is_matched = !takers.is_empty()};
-    takers_.all += takers.targets.size();
-    for (const router::target& each : takers.targets) {
-        if (const router::grant* how = takers.grant_for(each, what.header.publisher)) {
+    const router::route& found = router_.lookup(what.topic);
+    reach where{.shards = found.remote, .is_matched = !found.is_empty()};
+    takers_.all += found.targets.size();
+    for (const router::target& each : found.targets) {
+        if (const router::grant* how = found.grant_for(each, what.header.publisher)) {
             each.who->deliver(what, *how);
         }
     }
-    for (router::group* each : takers.groups) {
+    for (router::group* each : found.groups) {
         deliver_to_group(*each, what);
     }
-    if (is_for_retained) {
+    if (is_for_retained && is_small_enough_to_retain(what)) {
         const shard_id owner = retained_owner(what.topic);
         if (is_mine(owner)) {
             where.is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
@@ -54,6 +55,11 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
         }
     }
     return where;
+}
+
+bool core::is_small_enough_to_retain(const publication& what) const noexcept {
+    const std::size_t limit = options_.limits.retained_payload_max;
+    return limit == 0 || what.payload.size() <= limit;
 }
 
 void core::distribute_there(const publication& what, const reach& where, take_token take) {
@@ -68,7 +74,8 @@ void core::distribute_there(const publication& what, const reach& where, take_to
         post(shard_id{shard}, routed{.what = shared,
                                      .take = take,
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
-                                     .is_for_retained = what.header.retain && owner.value == shard});
+                                     .is_for_retained = what.header.retain && owner.value == shard
+                                                        && is_small_enough_to_retain(what)});
     }
 }
 
@@ -103,13 +110,12 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
-        post(member->id.shard,
-             group_delivery{.what = shared,
-                            .take = {},
-                            .subscriber = member->id.subscriber,
-                            .subscription_id = member->options.subscription_id,
-                            .quality = member->options.quality,
-                            .retain = member->options.retain_as_published});
+        post(member->id.shard, group_delivery{.what = shared,
+                                              .take = {},
+                                              .subscriber = member->id.subscriber,
+                                              .subscription_id = member->options.subscription_id,
+                                              .quality = member->options.quality,
+                                              .retain = member->options.retain_as_published});
         return;
     }
     const std::uint32_t id = member->options.subscription_id;
@@ -134,11 +140,11 @@ void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
 void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
-    deliver_to_member(message.subscriber, what,
-                      {.quality = message.quality,
-                       .retain_as_published = message.retain,
-                       .subscription_ids = {&message.subscription_id,
-                                            message.subscription_id == 0 ? 0U : 1U}});
+    deliver_to_member(
+        message.subscriber, what,
+        {.quality = message.quality,
+         .retain_as_published = message.retain,
+         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
 }
 
 take_token core::await_takes(const client& from, session::route_token token, std::uint32_t shards) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retained messages for new subscriptions, page by page, as fast as the client takes them.
-#include "broker/shard/core.hpp"
-
 #include "base/topic.hpp"
+#include "broker/shard/core.hpp"
 
 #include <algorithm>
 
@@ -33,7 +32,8 @@ void core::pump_replay(std::uint64_t subscriber) {
             post_rare(shard_id{current.shard}, std::move(request));
             return;
         }
-        deliver_page(*holder, retained_.read(request.filter, request.after, request.limits, turn_.now));
+        deliver_page(*holder,
+                     retained_.read(request.filter, request.after, request.limits, turn_.now));
     }
 }
 
@@ -65,9 +65,10 @@ void core::deliver_page(replay_holder& holder, const router::retained_page& page
     const qos quality = state.replays.current().quality;
     for (const message_ref& row : page.rows) {
         if (!state.replays.is_stale(*row)) {
-            holder.replay_row(message::view_of(row), {.quality = lower(row->header().quality, quality),
-                                                      .retain = true,
-                                                      .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+            holder.replay_row(message::view_of(row),
+                              {.quality = lower(row->header().quality, quality),
+                               .retain = true,
+                               .subscription_ids = {&id, id == 0 ? 0U : 1U}});
         }
     }
     if (page.done) {

@@ -2,10 +2,9 @@
 // Subscriptions: into this shard's router, and what other shards must know of them. A SUBACK waits
 // until every shard has applied what it means, and the retained replay begins after it: who has
 // the SUBACK may tell a friend to publish.
-#include "broker/shard/core.hpp"
-
 #include "base/log.hpp"
 #include "base/topic.hpp"
+#include "broker/shard/core.hpp"
 
 #include <algorithm>
 
@@ -25,11 +24,12 @@ namespace {
 } // namespace
 
 shard_id core::group_owner(std::string_view group, std::string_view filter) const noexcept {
-    return shard_id{static_cast<std::uint16_t>((table_hash(group) ^ table_hash(filter) * 3)
-                                               % options_.shards)};
+    return shard_id{
+        static_cast<std::uint16_t>((table_hash(group) ^ table_hash(filter) * 3) % options_.shards)};
 }
 
-void core::subscribe(session::front& who, packet_id id, std::vector<session::subscription> filters) {
+void core::subscribe(session::front& who, packet_id id,
+                     std::vector<session::subscription> filters) {
     client& from = owner_of(who);
     const session::front_address address{.shard = options_.me, .connection = from.number_};
     for (const session::subscription& each : filters) {
@@ -59,8 +59,8 @@ void core::on_home_subscribe(std::uint64_t number, session::front_address from, 
     }
 }
 
-void core::subscribe_for(router::subscriber& who, std::uint64_t number, session::session_state& state,
-                         session::front_address front, packet_id id,
+void core::subscribe_for(router::subscriber& who, std::uint64_t number,
+                         session::session_state& state, session::front_address front, packet_id id,
                          std::vector<session::subscription> filters) {
     operation begun{.front = front, .id = id, .holder = number};
     const std::uint64_t operation_number = ++next_operation_;
@@ -97,9 +97,8 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         if (router_.subscribe(who, wanted.filter, options_of(wanted)).first) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
         }
-        const bool wants_retained =
-            wanted.handling == mqtt::retain_handling::always
-            || (wanted.handling == mqtt::retain_handling::if_new && is_new);
+        const bool wants_retained = wanted.handling == mqtt::retain_handling::always
+                                    || (wanted.handling == mqtt::retain_handling::if_new && is_new);
         if (wants_retained && options_.limits.retain_available) {
             begun.replays.push_back({.filter = wanted.filter,
                                      .after = {},
@@ -116,7 +115,8 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
     return granted;
 }
 
-std::size_t core::tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number) {
+std::size_t core::tell_all(std::string_view filter, bool is_wanted,
+                           std::uint64_t operation_number) {
     std::size_t told = 0;
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         if (shard != options_.me.value) {
@@ -136,11 +136,11 @@ std::size_t core::join_group(group_change join, shard_id from) {
         post_rare(owner, std::move(join));
         return 1;
     }
-    const bool is_first = router_
-                              .join(join.group, join.filter,
-                                    {.shard = from, .subscriber = join.subscriber}, join.options,
-                                    join.is_online)
-                              .first;
+    const bool is_first =
+        router_
+            .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
+                  join.options, join.is_online)
+            .first;
     return is_first ? tell_all(join.filter, true, join.operation) : 0;
 }
 
@@ -276,7 +276,8 @@ void core::unsubscribe(session::front& who, packet_id id, std::vector<std::strin
     client& from = owner_of(who);
     const session::front_address address{.shard = options_.me, .connection = from.number_};
     for (const std::string& each : filters) {
-        log::debug({.conn = from.number_, .client = who.client_id()}, "unsubscribe", {{"filter", each}});
+        log::debug({.conn = from.number_, .client = who.client_id()}, "unsubscribe",
+                   {{"filter", each}});
     }
     if (!who.is_held_by_home()) {
         answer_subscribe(address, id, true,
@@ -341,7 +342,8 @@ void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_v
     }
 }
 
-void core::withdraw_all(router::subscriber& who, std::uint64_t number, session::session_state& state) {
+void core::withdraw_all(router::subscriber& who, std::uint64_t number,
+                        session::session_state& state) {
     for (const auto& [filter, each] : state.subscriptions) {
         withdraw(who, number, filter);
     }

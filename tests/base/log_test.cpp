@@ -2,15 +2,20 @@
 #include "base/log.hpp"
 #include "base/log_line.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -235,6 +240,56 @@ TEST_F(LogFile, ThatCannotBeOpenedChangesNothing) {
     info("still_here");
     shutdown();
     EXPECT_THAT(read(folder / "log"), ElementsAre(testing::EndsWith("info still_here")));
+}
+
+/// A destination that takes nothing until somebody reads it.
+class stuck_pipe {
+  public:
+    explicit stuck_pipe(std::string path) : path_(std::move(path)) {
+        EXPECT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+        // Opened without waiting for a writer, read with waiting.
+        reader_ = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK);
+        EXPECT_EQ(::fcntl(reader_, F_SETFL, 0), 0);
+    }
+    stuck_pipe(const stuck_pipe&) = delete;
+    stuck_pipe& operator=(const stuck_pipe&) = delete;
+    ~stuck_pipe() { ::close(reader_); }
+
+    const std::string& path() const { return path_; }
+
+    /// Everything until the writer closes it.
+    std::string read_all() const {
+        std::string text;
+        std::array<char, 4096> chunk{};
+        for (ssize_t got = 1; got > 0;) {
+            got = ::read(reader_, chunk.data(), chunk.size());
+            text.append(chunk.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+        }
+        return text;
+    }
+
+  private:
+    std::string path_;
+    int reader_ = -1;
+};
+
+TEST_F(LogFile, ThatIsStuckStopsNobodyAndWhatWasLostIsCounted) {
+    constexpr std::size_t written = 20'000;
+    const stuck_pipe pipe((folder / "pipe").string());
+    ASSERT_EQ(configure({.destination = pipe.path(), .lines_per_second = 0}), "");
+    for (std::size_t i = 0; i < written; ++i) {
+        info("line", {{"i", i}}); // were this to wait, the test would time out
+    }
+    std::string text;
+    std::thread reader([&] { text = pipe.read_all(); });
+    report_suppressed();
+    shutdown();
+    reader.join();
+    std::smatch lost;
+    ASSERT_TRUE(std::regex_search(text, lost, std::regex("warn log_lines_lost lines=([0-9]+)\n")));
+    const auto arrived = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) - 1;
+    EXPECT_LE(arrived + std::stoul(lost[1]), written);
+    EXPECT_GE(arrived + std::stoul(lost[1]), written - 1); // the report may have cost one more
 }
 
 } // namespace

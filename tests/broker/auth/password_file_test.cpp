@@ -74,6 +74,12 @@ TEST(PasswordFile, ReadsBackItsOwnEntries) {
     EXPECT_EQ(load.table->find("w"), nullptr);
 }
 
+TEST(PasswordHash, HasTheSaltSizeThatMosquittoInsistsOn) {
+    for (const auto scheme : {hash_scheme::sha512, hash_scheme::pbkdf2_sha512}) {
+        EXPECT_EQ(make_password_hash("pw", scheme, 10).salt.size(), 12U);
+    }
+}
+
 TEST(PasswordFile, ReportsEachBadLineAndKeepsTheOthers) {
     const std::string hash(88, 'A'); // 66 bytes: too long
     const auto good = format_credential(make_password_hash("pw", hash_scheme::sha512, 1));
