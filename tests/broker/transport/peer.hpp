@@ -131,7 +131,7 @@ class websocket_peer final : public peer {
 };
 
 /// Our end of one connection: reads all it can, or nothing, and remembers how it ended.
-class reader : public readiness_handler {
+class reader final : public readiness_handler {
   public:
     void adopt(stream_ptr of);
     void on_readable() override;
