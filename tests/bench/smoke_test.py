@@ -95,7 +95,8 @@ class EveryScenario(unittest.TestCase):
     def test_retained(self):
         for qos in "01":
             with self.subTest(qos=qos):
-                run = self.run_load("retained", "--messages", "3000", "--qos", qos)
+                run = self.run_load("retained", "--messages", "3000", "--qos", qos,
+                                    "--replay-qos", qos)
                 self.assertTrue(run["store_complete"])
                 self.assertTrue(run["remove_complete"])
                 self.assertEqual((run["lost"], run["duplicates"], run["foreign"]), (0, 0, 0))
