@@ -12,7 +12,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+# Debug assertions are for the dev and sanitizer presets.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 
 find_program(CCACHE_PROGRAM ccache)
@@ -27,6 +28,8 @@ endif()
 add_library(grapevine_flags INTERFACE)
 target_compile_options(grapevine_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Werror
+    # Designated initialisers that leave defaults out are the house style.
+    -Wno-missing-field-initializers
     $<$<CXX_COMPILER_ID:GNU>:-Wmissing-requires>
     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 target_include_directories(grapevine_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})

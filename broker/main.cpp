@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// grapevine: parse, check, run, wait.
+#include "base/log.hpp"
+#include "broker/auth/passwd_command.hpp"
+#include "broker/server/documents.hpp"
+#include "broker/server/environment.hpp"
+#include "broker/server/load.hpp"
+#include "broker/server/process.hpp"
+#include "broker/server/server.hpp"
+
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace gv;
+
+int report(const std::vector<problem>& problems) {
+    for (const problem& each : problems) {
+        std::fprintf(stderr, "grapevine: %s: %s; %s\n", each.place.c_str(), each.what.c_str(),
+                     each.remedy.c_str());
+    }
+    return problems.empty() ? 0 : 1;
+}
+
+int say(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return 0;
+}
+
+int serve(server::loaded_options loaded, const server::command_line& flags) {
+    server::background detached(flags.is_daemon);
+    server::configure_log(loaded.values);
+    if (loaded.is_local_only) {
+        log::info("local_only", {{"note", server::local_only_note}});
+    }
+    int outcome = 1;
+    {
+        server::server broker(std::move(loaded.values), flags);
+        outcome = report(broker.start());
+        if (outcome == 0) {
+            detached.listening();
+            broker.run();
+        }
+    }
+    log::shutdown();
+    return outcome;
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+    const server::command_line flags = server::parse_command_line(count, arguments);
+    using action = server::command_line::action;
+    switch (flags.wanted) {
+    case action::help:
+        return say(server::help_text());
+    case action::version:
+        return say("grapevine " + std::string(server::version()) + "\n");
+    case action::passwd: {
+        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
+        return auth::passwd_main(rest);
+    }
+    case action::run:
+    case action::check_config:
+    case action::print_config:
+        break;
+    }
+    server::loaded_options loaded = server::load_options(flags, server::process_environment());
+    if (!loaded.problems.empty()) {
+        return report(loaded.problems);
+    }
+    if (flags.wanted == action::print_config) {
+        return say(server::print_config(loaded.values, loaded.origins));
+    }
+    if (flags.wanted == action::check_config) {
+        return say("The configuration is good.\n");
+    }
+    return serve(std::move(loaded), flags);
+}

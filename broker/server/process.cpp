@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/process.hpp"
+
+#include "base/log.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <malloc.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace gv::server {
+
+namespace {
+
+// Listeners, log, files that are read now and then.
+constexpr rlim_t descriptors_reserved = 64;
+
+[[nodiscard]] std::string error_text() { return std::strerror(errno); }
+
+[[nodiscard]] bool write_all(int fd, std::string_view text) noexcept {
+    while (!text.empty()) {
+        const ssize_t count = ::write(fd, text.data(), text.size());
+        if (count < 0 && errno != EINTR) {
+            return false;
+        }
+        text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
+    }
+    return true;
+}
+
+} // namespace
+
+void keep_freed_memory() noexcept {
+    ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
+    ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    ::mallopt(M_TOP_PAD, 1 << 20);
+}
+
+void raise_descriptor_limit() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+std::uint32_t connections_limit(std::uint32_t configured) noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * descriptors_reserved) {
+        return configured;
+    }
+    const auto possible = static_cast<std::uint32_t>(
+        std::min<rlim_t>(limit.rlim_cur - descriptors_reserved, 0xffff'ffff));
+    return configured == 0 ? possible : std::min(configured, possible);
+}
+
+std::vector<problem> become_user(const std::string& user) {
+    if (user.empty() || ::geteuid() != 0) {
+        return {};
+    }
+    const passwd* found = ::getpwnam(user.c_str());
+    if (found == nullptr) {
+        return {{.place = "node.user",
+                 .what = "there is no user " + user,
+                 .remedy = "create it (adduser --system " + user + ") or leave the option empty"}};
+    }
+    if (::initgroups(user.c_str(), found->pw_gid) != 0 || ::setgid(found->pw_gid) != 0
+        || ::setuid(found->pw_uid) != 0) {
+        return {{.place = "node.user",
+                 .what = "cannot become " + user + ": " + error_text(),
+                 .remedy = "start the broker as root or as that user"}};
+    }
+    return {};
+}
+
+std::vector<problem> write_whole(const std::string& path, std::string_view text,
+                                 std::string_view option) {
+    if (path.empty()) {
+        return {};
+    }
+    const std::string draft = path + ".new";
+    const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const bool is_written = fd >= 0 && write_all(fd, text);
+    if (fd >= 0) {
+        ::close(fd);
+    }
+    if (is_written && std::rename(draft.c_str(), path.c_str()) == 0) {
+        return {};
+    }
+    return {{.place = std::string(option),
+             .what = "cannot write " + path + ": " + error_text(),
+             .remedy = "name a file in a folder that the broker may write to"}};
+}
+
+void remove_file(const std::string& path) noexcept {
+    if (!path.empty()) {
+        ::unlink(path.c_str());
+    }
+}
+
+std::string process_id_text() { return std::to_string(::getpid()) + "\n"; }
+
+void notify_supervisor(std::string_view state) noexcept {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) {
+        return;
+    }
+    std::strcpy(address.sun_path, path);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+    if (address.sun_path[0] == '@') {
+        address.sun_path[0] = '\0';
+    }
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&address), size);
+        ::close(fd);
+    }
+}
+
+void configure_log(const options& all) {
+    log::settings wanted;
+    wanted.threshold = static_cast<log::level>(*all.log.level);
+    wanted.shape = *all.log.format == log_format::json ? log::format::json : log::format::text;
+    wanted.destination = *all.log.destination;
+    wanted.node = *all.node.name;
+    wanted.lines_per_second = *all.log.lines_per_second;
+    if (const std::string refused = log::configure(wanted); !refused.empty()) {
+        log::error("log_unchanged", {{"place", "log.destination"}, {"problem", refused}});
+    }
+}
+
+background::background(bool wanted) {
+    if (!wanted) {
+        return;
+    }
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+        return;
+    }
+    const pid_t child = ::fork();
+    if (child != 0) {
+        ::close(ends[1]);
+        char is_listening = 0;
+        const bool is_good = child > 0 && ::read(ends[0], &is_listening, 1) == 1;
+        ::_exit(is_good ? 0 : 1);
+    }
+    ::close(ends[0]);
+    to_parent_ = ends[1];
+    ::setsid();
+}
+
+void background::listening() {
+    if (to_parent_ < 0) {
+        return;
+    }
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    ::dup2(nowhere, STDIN_FILENO);
+    ::dup2(nowhere, STDOUT_FILENO);
+    ::dup2(nowhere, STDERR_FILENO);
+    static_cast<void>(write_all(to_parent_, "1"));
+    ::close(to_parent_);
+    to_parent_ = -1;
+}
+
+} // namespace gv::server

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process and its place on the machine: descriptors, user, files, supervisor, log.
+#pragma once
+
+#include "base/result.hpp"
+#include "broker/server/options.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gv::server {
+
+/// Keeps freed memory of large payloads for the next ones: glibc would give it to the kernel and
+/// take it back, zeroed page by page, for each message (a third of the cost of 64 KiB payloads).
+void keep_freed_memory() noexcept;
+
+/// Raises the soft limit of descriptors to the hard one.
+void raise_descriptor_limit() noexcept;
+
+/// `configured`, or what the descriptor limit leaves beside files and a reserve.
+[[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured) noexcept;
+
+/// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
+[[nodiscard]] std::vector<problem> become_user(const std::string& user);
+
+/// Replaces the file at once, so that a reader sees all of it or the old one. Nothing happens if
+/// `path` is empty. `option` names the place of a problem.
+[[nodiscard]] std::vector<problem> write_whole(const std::string& path, std::string_view text,
+                                               std::string_view option);
+void remove_file(const std::string& path) noexcept;
+[[nodiscard]] std::string process_id_text();
+
+/// Tells systemd ("READY=1"); nothing happens if it did not start us (sd_notify(3)).
+void notify_supervisor(std::string_view state) noexcept;
+
+/// Puts log.* in force. On failure the log stays as it was, and says so.
+void configure_log(const options& all);
+
+/// Goes into the background: the caller of the program returns when the broker listens or failed.
+/// Before any thread exists. Returns in the child alone.
+class background {
+  public:
+    /// Forks if `wanted`.
+    explicit background(bool wanted);
+    /// Lets the parent return, and detaches from its terminal.
+    void listening();
+
+  private:
+    int to_parent_ = -1;
+};
+
+} // namespace gv::server

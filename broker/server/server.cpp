@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/server.hpp"
+
+#include "base/log.hpp"
+#include "broker/auth/crypto.hpp"
+#include "broker/server/derive.hpp"
+#include "broker/server/documents.hpp"
+#include "broker/server/environment.hpp"
+#include "broker/server/load.hpp"
+#include "broker/server/process.hpp"
+#include "broker/server/reload.hpp"
+#include "broker/transport/endpoint.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <csignal>
+#include <future>
+
+namespace gv::server {
+
+namespace {
+
+// How long clients may take to read their good-bye.
+constexpr auto stop_patience = std::chrono::seconds(2);
+
+void append(std::vector<problem>& to, const std::vector<problem>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+void log_problems(log::level severity, const std::vector<problem>& all) {
+    for (const problem& each : all) {
+        log::event(severity, {}, "configuration",
+                   {{"place", each.place}, {"problem", each.what}, {"remedy", each.remedy}});
+    }
+}
+
+[[nodiscard]] transport::listener_options listening_at(const listener_options& listener,
+                                                       const transport::endpoint& where) {
+    transport::listener_options made;
+    made.where = where;
+    made.backlog = static_cast<int>(*listener.backlog);
+    made.only_v6 = *listener.bind != "::";
+    return made;
+}
+
+} // namespace
+
+server::server(options all, command_line flags)
+    : options_(std::move(all)), flags_(std::move(flags)), decoy_secret_(auth::random_bytes(32)),
+      hashing_(std::make_unique<auth::hash_pool>(auth::hash_pool_options{
+          .threads = *options_.auth.hash_threads, .queue_max = *options_.auth.pending_max})),
+      open_total_(std::make_shared<std::atomic<std::uint32_t>>()) {}
+
+server::~server() {
+    for (const auto& each : loops_) {
+        each->join();
+    }
+}
+
+std::vector<problem> server::start() {
+    keep_freed_memory();
+    raise_descriptor_limit();
+    std::vector<problem> problems = build_access();
+    const std::size_t shards = shard_count_of(options_);
+    std::vector<shard::event_loop*> peers;
+    for (std::uint16_t number = 0; number < shards; ++number) {
+        loops_.push_back(std::make_unique<shard::event_loop>(
+            event_loop_options_of(options_, shard_id{number}, shards)));
+        peers.push_back(loops_.back().get());
+    }
+    for (const auto& each : loops_) {
+        each->set_peers(peers);
+    }
+    append(problems, build_listeners());
+    if (problems.empty()) {
+        append(problems, drop_privileges());
+    }
+    if (problems.empty()) {
+        start_loops();
+        append(problems, write_files());
+    }
+    return problems;
+}
+
+std::vector<problem> server::build_access() {
+    access_load loaded = load_access(options_, decoy_secret_);
+    log_problems(log::level::warn, loaded.warnings);
+    access_ = std::move(loaded.rules);
+    return loaded.errors;
+}
+
+result<std::shared_ptr<const connection_rules>, std::vector<problem>>
+server::rules_for(const listener_options& listener) const {
+    auto rules = std::make_shared<connection_rules>();
+    const bool is_websocket = *listener.transport == transport_kind::websocket;
+    if (uses_tls(listener)) {
+        const transport::tls_load loaded = transport::tls_context::load(
+            tls_options_of(listener), std::chrono::system_clock::now());
+        log_problems(log::level::warn, loaded.warnings);
+        if (!loaded.errors.empty()) {
+            return failure(loaded.errors);
+        }
+        rules->stream.tls = loaded.context;
+    }
+    rules->stream.kind = is_websocket
+                             ? (rules->stream.tls ? transport::stream_kind::secure_websocket
+                                                  : transport::stream_kind::websocket)
+                         : rules->stream.tls ? transport::stream_kind::tls
+                                             : transport::stream_kind::tcp;
+    if (is_websocket) {
+        auto settings = std::make_shared<transport::websocket_options>();
+        settings->handshake_timeout = *options_.mqtt.connect_timeout;
+        rules->stream.websocket = settings;
+    }
+    auto profile = std::make_shared<shard::listener_profile>();
+    profile->name = listener_name(listener);
+    profile->authenticator = authenticator_for(options_, listener, access_, *hashing_);
+    profile->methods = access_.methods;
+    profile->open_total = open_total_;
+    profile->uses_identity_as_username = *listener.use_identity_as_username;
+    rules->profile = std::move(profile);
+    rules->connections_max = *listener.connections_max;
+    rules->connections_max_total = connections_limit(*options_.limits.connections_max);
+    return rules;
+}
+
+std::vector<problem> server::build_listeners() {
+    std::vector<problem> problems;
+    for (std::size_t i = 0; i < options_.listeners.items.size(); ++i) {
+        const listener_options& listener = options_.listeners.items[i];
+        const auto where = transport::parse_endpoint(*listener.bind, *listener.port);
+        if (!where) {
+            problems.push_back(where.error());
+            continue;
+        }
+        auto made = std::make_unique<acceptor>(loops_, listening_at(listener, *where),
+                                               listener_name(listener));
+        if (const auto opened = made->open(); !opened) {
+            if (!listener.is_optional) {
+                problems.push_back(opened.error());
+            }
+            continue;
+        }
+        if (const auto rules = rules_for(listener); !rules) {
+            append(problems, rules.error());
+        } else {
+            made->replace_rules(*rules);
+            acceptors_.push_back(std::move(made));
+            accepting_options_.push_back(i);
+        }
+    }
+    if (acceptors_.empty() && problems.empty()) {
+        problems.push_back({.place = "listeners",
+                            .what = "no listener could be opened",
+                            .remedy = "check whether another broker uses port 1883"});
+    }
+    return problems;
+}
+
+void server::start_loops() {
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+        loops_[i]->set_access(access_.authoriser);
+        loops_[i]->start();
+    }
+    loops_.front()->post([this] {
+        for (const auto& each : acceptors_) {
+            each->start();
+        }
+    });
+    for (const auto& each : acceptors_) {
+        log::info("listening", {{"address", each->local().text()}, {"listener", each->name()}});
+    }
+}
+
+std::vector<problem> server::drop_privileges() const { return become_user(*options_.node.user); }
+
+std::vector<problem> server::write_files() const {
+    std::vector<problem> problems;
+    std::string ports;
+    for (const auto& each : acceptors_) {
+        ports += each->name() + " " + each->local().text() + "\n";
+    }
+    append(problems, write_whole(*options_.node.ports_file, ports, "node.ports_file"));
+    append(problems, write_whole(*options_.node.pid_file, process_id_text(), "node.pid_file"));
+    return problems;
+}
+
+void server::run() {
+    log::info("started", {{"version", version()}, {"shards", loops_.size()}});
+    notify_supervisor("READY=1");
+    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+        signals_.add(each);
+    }
+    wait_for_signal();
+    control_.run();
+}
+
+void server::wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+        if (error) {
+            return;
+        }
+        if (number == SIGHUP) {
+            reload();
+            wait_for_signal();
+        } else {
+            log::info("stopping", {{"signal", number}});
+            stop();
+        }
+    });
+}
+
+void server::stop() {
+    notify_supervisor("STOPPING=1");
+    std::promise<void> closed;
+    loops_.front()->post([this, &closed] {
+        for (const auto& each : acceptors_) {
+            each->stop();
+        }
+        closed.set_value();
+    });
+    closed.get_future().wait();
+    for (const auto& each : loops_) {
+        each->stop(stop_patience);
+    }
+    for (const auto& each : loops_) {
+        each->join();
+    }
+    remove_file(*options_.node.pid_file);
+    log::info("stopped");
+}
+
+// A configuration that is wrong anywhere changes nothing.
+void server::reload() {
+    notify_supervisor("RELOADING=1");
+    loaded_options fresh = load_options(flags_, process_environment());
+    access_load access;
+    if (fresh.problems.empty()) {
+        access = load_access(fresh.values, decoy_secret_);
+        append(fresh.problems, access.errors);
+    }
+    if (fresh.problems.empty()) {
+        log_problems(log::level::warn, access.warnings);
+        apply_reload(std::move(fresh.values), std::move(access));
+    } else {
+        log_problems(log::level::error, fresh.problems);
+        log::error("reload_refused", {{"remedy", "mend what is named above; nothing was changed"}});
+    }
+    notify_supervisor("READY=1");
+}
+
+void server::apply_reload(options fresh, access_load access) {
+    for (const option_change& change : diff(options_, fresh)) {
+        const bool needs_restart = change.applies == gv::reload::restart;
+        log::event(needs_restart ? log::level::warn : log::level::info, {}, "option_changed",
+                   {{"option", change.name},
+                    {"before", change.before},
+                    {"after", change.after},
+                    {"takes_effect", needs_restart ? "after a restart" : "now"}});
+    }
+    const options before = std::exchange(options_, std::move(fresh));
+    access_ = std::move(access.rules);
+    configure_log(options_);
+    for (const auto& each : loops_) {
+        each->post([loop = each.get(), limits = session_limits_of(options_, loops_.size()),
+                    authoriser = access_.authoriser] { loop->logic().reload(limits, authoriser); });
+    }
+    for (std::size_t i = 0; i < acceptors_.size(); ++i) {
+        const std::size_t number = accepting_options_[i];
+        if (number >= options_.listeners.items.size()) {
+            continue; // removed from the file: it goes with the restart
+        }
+        if (const auto rules = rules_for(options_.listeners.items[number])) {
+            loops_.front()->post(
+                [accepts = acceptors_[i].get(), rules = *rules] { accepts->replace_rules(rules); });
+        } else {
+            log_problems(log::level::error, rules.error());
+        }
+    }
+    log::info("reloaded");
+}
+
+} // namespace gv::server

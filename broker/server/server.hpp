@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker as a whole: builds its parts from the options, starts them in order, stops them in
+// reverse. Lives on the main thread, which waits for signals; the shards do the work.
+#pragma once
+
+#include "broker/auth/hash_pool.hpp"
+#include "broker/server/acceptor.hpp"
+#include "broker/server/access.hpp"
+#include "broker/server/command_line.hpp"
+#include "broker/server/options.hpp"
+#include "broker/shard/event_loop.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gv::server {
+
+class server {
+  public:
+    /// `flags` is kept to read the configuration again on SIGHUP.
+    server(options all, command_line flags);
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+    ~server();
+
+    /// Reads the files of the configuration, opens the listeners and starts the shards. Returns
+    /// everything that is wrong; then nothing runs.
+    [[nodiscard]] std::vector<problem> start();
+    /// Serves until SIGTERM or SIGINT, then says good-bye to all clients.
+    void run();
+
+  private:
+    [[nodiscard]] std::vector<problem> build_access();
+    [[nodiscard]] std::vector<problem> build_listeners();
+    [[nodiscard]] result<std::shared_ptr<const connection_rules>, std::vector<problem>>
+    rules_for(const listener_options& listener) const;
+    void start_loops();
+    [[nodiscard]] std::vector<problem> write_files() const;
+    [[nodiscard]] std::vector<problem> drop_privileges() const;
+    void wait_for_signal();
+    void reload();
+    void apply_reload(options fresh, access_load access);
+    void stop();
+
+    options options_;
+    command_line flags_;
+    std::string decoy_secret_;
+    std::unique_ptr<auth::hash_pool> hashing_;
+    access_rules access_;
+    std::vector<std::unique_ptr<shard::event_loop>> loops_;
+    std::vector<std::unique_ptr<acceptor>> acceptors_;
+    std::vector<std::size_t> accepting_options_; ///< which listener of the options each serves
+    std::shared_ptr<std::atomic<std::uint32_t>> open_total_;
+    boost::asio::io_context control_{1};
+    boost::asio::signal_set signals_{control_};
+};
+
+} // namespace gv::server

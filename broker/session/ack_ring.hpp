@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acknowledgements that a publisher waits for, released in the order in which its messages arrived
+// [MQTT-4.6.0-2, MQTT-4.6.0-3], whatever the order in which they were taken.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/ring.hpp"
+#include "broker/mqtt/packet.hpp"
+
+namespace gv::session {
+
+/// Names one message of one publisher until it is acknowledged.
+using route_token = strong_id<struct route_token_tag, std::uint64_t>;
+
+class ack_ring {
+  public:
+    struct entry {
+        packet_id id;
+        mqtt::packet_type type = mqtt::packet_type::puback; ///< PUBACK or PUBREC
+        mqtt::reason_code reason = mqtt::reason_code::success;
+        bool is_taken = false;
+    };
+
+    [[nodiscard]] std::size_t size() const noexcept { return waiting_.size(); }
+
+    route_token add(packet_id id, mqtt::packet_type type) {
+        waiting_.push_back({.id = id, .type = type});
+        return route_token{first_ + waiting_.size() - 1};
+    }
+
+    /// Marks one as taken. The caller then sends what next() gives.
+    void take(route_token token, mqtt::reason_code reason) noexcept {
+        const std::uint64_t index = token.value - first_;
+        if (index < waiting_.size()) {
+            waiting_[index].is_taken = true;
+            waiting_[index].reason = reason;
+        }
+    }
+
+    /// Whether the oldest may be sent now.
+    [[nodiscard]] bool is_ready() noexcept {
+        return !waiting_.empty() && waiting_.front().is_taken;
+    }
+    /// Requires: is_ready().
+    entry next() {
+        ++first_;
+        return waiting_.pop_front();
+    }
+    /// Whether `id` waits here: a resend of it is then not routed again.
+    [[nodiscard]] bool holds(packet_id id) const noexcept {
+        for (std::size_t i = 0; i < waiting_.size(); ++i) {
+            if (waiting_[i].id == id) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+  private:
+    ring<entry> waiting_;
+    std::uint64_t first_ = 0;
+};
+
+} // namespace gv::session

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/session/home.hpp"
+
+#include <algorithm>
+
+namespace gv::session {
+
+namespace {
+
+constexpr std::uint32_t never_expires = 0xffff'ffff;
+
+} // namespace
+
+home::home(const home_context& context, std::string_view client_id)
+    : context_(&context), client_id_(client_id), client_hash_(hash64(client_id)) {}
+
+void home::on_attach(front_address from, attach_request request) {
+    epoch_ = attach_epoch{epoch_.value + 1};
+    settle_previous(request);
+    const bool is_resumed = session_ != nullptr;
+    front_ = from;
+    expires_ = never;
+    session_expiry_ = request.session_expiry;
+    if (request.will) {
+        will_ = std::make_unique<will_message>(*std::move(request.will));
+    }
+    if (!session_ && session_expiry_ != 0) {
+        session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
+                                                   outbound::keeps::messages);
+    }
+    attached answer{
+        .epoch = epoch_, .session_present = is_resumed, .is_held_by_home = session_ != nullptr};
+    if (session_) {
+        for (const std::uint16_t id : session_->inbound) {
+            answer.inbound.push_back(packet_id{id});
+        }
+        session_->out.attach(request.receive_maximum);
+        session_->replays.is_waiting = false;
+    }
+    context_->effects->answer_attach(*this, from, std::move(answer));
+    if (session_) {
+        session_->out.pump(now(), *this);
+    }
+}
+
+// What a new connection means for the one before and for its session. The will of a connection that
+// is taken over is published at once, unless its delay lets the session go on without it (MQTT 5,
+// 3.1.2.5, 3.1.3.2.2, 3.1.4).
+void home::settle_previous(const attach_request& next) {
+    const bool goes_on = session_ && !next.clean_start;
+    if (front_) {
+        const front_address old = *std::exchange(front_, std::nullopt);
+        context_->effects->kick(old, attach_epoch{epoch_.value - 1}, close_cause::taken_over,
+                                mqtt::reason_code::session_taken_over,
+                                "another connection has this client identifier");
+        if (session_) {
+            session_->out.detach();
+        }
+        if (will_ && will_->delay.count() == 0) {
+            publish_will();
+        }
+    }
+    if (!goes_on) {
+        publish_will();
+        end_session();
+    }
+    will_.reset();
+    will_due_ = never;
+}
+
+void home::on_detach(attach_epoch epoch, const detach_notice& notice) {
+    if (epoch != epoch_ || !front_) {
+        return;
+    }
+    front_.reset();
+    if (session_) {
+        session_->out.detach();
+    }
+    session_expiry_ = notice.session_expiry.value_or(session_expiry_);
+    if (notice.cause == close_cause::client_disconnect
+        || notice.cause == close_cause::server_shutdown) {
+        will_.reset();
+    }
+    if (session_expiry_ == 0) {
+        publish_will();
+        end_session();
+        return;
+    }
+    if (session_expiry_ != never_expires) {
+        expires_ = now() + std::chrono::seconds(session_expiry_);
+    }
+    if (will_) {
+        will_due_ = std::min(now() + will_->delay, expires_);
+        if (will_due_ <= now()) {
+            publish_will();
+        }
+    }
+}
+
+void home::publish_will() {
+    if (!will_) {
+        return;
+    }
+    const std::unique_ptr<will_message> due = std::move(will_);
+    will_due_ = never;
+    publication what = message::view_of(due->content);
+    if (what.header.expires != never) {
+        what.header.expires = now() + what.header.expires.time_since_epoch();
+        what.held = {};
+    }
+    context_->effects->publish_will(what);
+}
+
+void home::end_session() {
+    expires_ = never;
+    if (session_) {
+        const std::unique_ptr<session_state> ended = std::move(session_);
+        context_->effects->session_ended(*this, *ended);
+    }
+}
+
+void home::remove() {
+    will_.reset();
+    will_due_ = never;
+    if (front_) {
+        const front_address old = *std::exchange(front_, std::nullopt);
+        context_->effects->kick(old, epoch_, close_cause::administrative,
+                                mqtt::reason_code::administrative_action,
+                                "the session was removed by an operator");
+    }
+    epoch_ = attach_epoch{epoch_.value + 1};
+    end_session();
+}
+
+outbound::ack home::on_ack(const delivery_ack& ack) {
+    if (!session_ || !front_) {
+        return outbound::ack::unknown;
+    }
+    outbound& out = session_->out;
+    if (ack.type == mqtt::packet_type::puback) {
+        return out.on_puback(ack.id, *this, now());
+    }
+    if (ack.type == mqtt::packet_type::pubrec) {
+        return out.on_pubrec(ack.id, ack.is_error, *this, now());
+    }
+    return out.on_pubcomp(ack.id, *this, now());
+}
+
+void home::on_delivery(const publication& what, const delivery& how) {
+    session_->replays.note_live(what);
+    if (how.quality == qos::at_most_once) {
+        if (front_) {
+            context_->effects->push(*this, *front_, what, how);
+        } else {
+            dropped(drop_reason::client_offline);
+        }
+        return;
+    }
+    if (!session_->out.deliver(what, how, outbound::queueing::limited, now(), *this) && front_) {
+        context_->effects->kick(*front_, epoch_, close_cause::slow_reader,
+                                mqtt::reason_code::quota_exceeded, "the queue is full");
+    }
+}
+
+void home::on_replay_row(const publication& what, const delivery& how) {
+    if (how.quality != qos::at_most_once) {
+        session_->out.deliver(what, how, outbound::queueing::unlimited, now(), *this);
+    } else if (front_) {
+        context_->effects->push(*this, *front_, what, how);
+    }
+}
+
+void home::on_room() {
+    if (session_ && front_) {
+        session_->out.pump(now(), *this);
+    }
+}
+
+time_point home::next_deadline() const noexcept { return std::min(will_due_, expires_); }
+
+void home::on_deadline() {
+    if (will_due_ <= now()) {
+        publish_will();
+    }
+    if (expires_ <= now()) {
+        publish_will();
+        end_session();
+    }
+}
+
+void home::transmit(const publication& what, const delivery& how) {
+    context_->effects->push(*this, *front_, what, how);
+}
+
+void home::transmit_pubrel(packet_id id) { context_->effects->push_pubrel(*this, *front_, id); }
+
+bool home::has_room() const { return front_ && context_->effects->has_room(*this, *front_); }
+
+} // namespace gv::session

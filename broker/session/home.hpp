@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The home of a client: what must be in one place whichever connection the client has. It lives on
+// the shard of the client's partition. It registers the connection (attach epoch), keeps the will,
+// and for a persistent session all of its state; the front sends and receives for it. A takeover
+// moves nothing: the new front attaches, the old one is kicked, whatever it still says carries an
+// older epoch and is ignored.
+//
+//   state     input                     effects                             next
+//   new       attach                    answer                              attached
+//   attached  attach                    kick old, will rules, answer        attached
+//   attached  detach, session goes on   will due after its delay            away
+//   attached  detach, session ends      will, ended                         gone
+//   away      attach, not clean         will cancelled, answer, resend      attached
+//   away      attach, clean             will, new session, answer           attached
+//   away      deadline of the will      will                                away
+//   away      deadline of the session   will if still due, ended            gone
+#pragma once
+
+#include "broker/session/effects.hpp"
+#include "broker/session/limits.hpp"
+#include "broker/session/session_state.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace gv::session {
+
+class home;
+
+/// A connection, anywhere on this node.
+struct front_address {
+    shard_id shard;
+    std::uint64_t connection = 0;
+    friend bool operator==(front_address, front_address) = default;
+};
+
+class home_effects {
+  public:
+    virtual void answer_attach(home& from, front_address to, attached answer) = 0;
+    virtual void kick(front_address to, attach_epoch epoch, close_cause cause,
+                      mqtt::reason_code reason, std::string_view why) = 0;
+    virtual void push(home& from, front_address to, const publication& what,
+                      const delivery& how) = 0;
+    virtual void push_pubrel(home& from, front_address to, packet_id id) = 0;
+    [[nodiscard]] virtual bool has_room(const home& from, front_address to) const = 0;
+    /// Publishes in the name of the client. Lifetime: `what` is valid during the call.
+    virtual void publish_will(const publication& what) = 0;
+    /// The stored state has ended: its subscriptions are to be withdrawn before this returns.
+    virtual void session_ended(home& from, session_state& state) = 0;
+    virtual void dropped(drop_reason reason) = 0;
+
+  protected:
+    ~home_effects() = default;
+};
+
+struct home_context {
+    const turn* now;
+    const session_limits* limits;
+    queue_account* queued;
+    home_effects* effects;
+};
+
+class home : private outbound_sink {
+  public:
+    home(const home_context& context, std::string_view client_id);
+    home(const home&) = delete;
+    home& operator=(const home&) = delete;
+
+    void on_attach(front_address from, attach_request request);
+    void on_detach(attach_epoch epoch, const detach_notice& notice);
+    /// Returns what the client did wrong, for the front to judge.
+    outbound::ack on_ack(const delivery_ack& ack);
+    void hold_inbound(packet_id id) {
+        if (session_) {
+            session_->inbound.insert(id.value);
+        }
+    }
+    void release_inbound(packet_id id) {
+        if (session_) {
+            session_->inbound.erase(id.value);
+        }
+    }
+    void on_delivery(const publication& what, const delivery& how);
+    void on_replay_row(const publication& what, const delivery& how);
+    /// The front has room again.
+    void on_room();
+    void on_deadline();
+    [[nodiscard]] time_point next_deadline() const noexcept;
+    /// Ends the session wherever it stands; the connection is kicked. Publishes no will.
+    void remove();
+
+    [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }
+    [[nodiscard]] std::uint64_t client_hash() const noexcept { return client_hash_; }
+    [[nodiscard]] attach_epoch epoch() const noexcept { return epoch_; }
+    [[nodiscard]] std::optional<front_address> front() const noexcept { return front_; }
+    [[nodiscard]] session_state* session() noexcept { return session_.get(); }
+    /// Nobody is connected and nothing is left to keep: the registration may go.
+    [[nodiscard]] bool is_gone() const noexcept { return !front_ && !session_ && !will_; }
+
+  private:
+    void settle_previous(const attach_request& next);
+    void publish_will();
+    void end_session();
+
+    // outbound_sink
+    void transmit(const publication& what, const delivery& how) override;
+    void transmit_pubrel(packet_id id) override;
+    [[nodiscard]] bool has_room() const override;
+    void dropped(drop_reason reason) override { context_->effects->dropped(reason); }
+
+    [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
+
+    const home_context* context_;
+    std::string client_id_;
+    std::uint64_t client_hash_;
+    attach_epoch epoch_;
+    std::optional<front_address> front_;
+    std::unique_ptr<session_state> session_;
+    std::unique_ptr<will_message> will_;
+    time_point will_due_ = never;
+    time_point expires_ = never;
+    std::uint32_t session_expiry_ = 0;
+};
+
+} // namespace gv::session

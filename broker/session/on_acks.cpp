@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// PUBACK, PUBREC, PUBREL and PUBCOMP from the client (MQTT 5, 3.4 to 3.7, 4.3).
+#include "broker/session/front.hpp"
+
+namespace gv::session {
+
+using mqtt::packet_type;
+using mqtt::reason_code;
+
+void front::on_ack(std::uint8_t first_byte, std::string_view body) {
+    mqtt::ack_view packet;
+    if (const auto broken =
+            mqtt::decode_ack(first_byte, body, version_, mqtt::peer::client, packet)) {
+        on_violation(*broken);
+        return;
+    }
+    if (packet.type == packet_type::pubrel) {
+        on_pubrel(packet);
+        return;
+    }
+    const delivery_ack ack{
+        .id = packet.id, .type = packet.type, .is_error = mqtt::is_error(packet.reason)};
+    if (is_held_by_home_) {
+        effects().acknowledge(*this, ack);
+        return;
+    }
+    if (!own_) {
+        on_settled(ack, outbound::ack::unknown);
+        return;
+    }
+    outbound& out = own_->out;
+    on_settled(ack, ack.type == packet_type::puback ? out.on_puback(ack.id, *this, now())
+                    : ack.type == packet_type::pubrec
+                        ? out.on_pubrec(ack.id, ack.is_error, *this, now())
+                        : out.on_pubcomp(ack.id, *this, now()));
+}
+
+// A PUBREC for nothing is answered with PUBREL, so that the client can forget it. An
+// acknowledgement of the wrong kind is a protocol error; one of nothing at all may be late, and is
+// passed over.
+void front::on_settled(const delivery_ack& ack, outbound::ack outcome) {
+    if (phase_ != phase::connected) {
+        return;
+    }
+    if (outcome == outbound::ack::out_of_state) {
+        violate(reason_code::protocol_error, "an acknowledgement that does not fit its message");
+    } else if (outcome == outbound::ack::unknown && ack.type == packet_type::pubrec
+               && !ack.is_error) {
+        send_ack(packet_type::pubrel, ack.id, reason_code::packet_identifier_not_found);
+    }
+}
+
+void front::on_pubrel(const mqtt::ack_view& packet) {
+    if (acks_.size() > 0 && acks_.holds(packet.id)) {
+        violate(reason_code::protocol_error, "PUBREL before PUBREC");
+        return;
+    }
+    const bool is_known = forget_inbound(packet.id);
+    send_ack(packet_type::pubcomp, packet.id,
+             is_known ? reason_code::success : reason_code::packet_identifier_not_found);
+}
+
+void front::send_ack(packet_type type, packet_id id, reason_code reason) {
+    char* at = output_.reserve(mqtt::ack_size_max);
+    output_.commit(mqtt::write_ack(at, type, id, reason, version_));
+    ++counters().packets_sent[static_cast<std::size_t>(type)];
+}
+
+} // namespace gv::session

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a connection ends: DISCONNECT from either side, violations, kicks (MQTT 5, 3.14 and 4.13).
+#include "broker/session/front.hpp"
+
+namespace gv::session {
+
+using mqtt::property;
+using mqtt::reason_code;
+
+void front::on_disconnect(const mqtt::disconnect_view& packet) {
+    const auto expiry = packet.properties.number(property::session_expiry_interval);
+    if (expiry && *expiry != 0 && !is_held_by_home_) {
+        // [MQTT-3.14.2-2]: a session that ends with its connection cannot be prolonged.
+        violate(reason_code::protocol_error, "session expiry was 0 in CONNECT");
+        return;
+    }
+    if (expiry) {
+        farewell_.session_expiry = std::min(*expiry, limits().session_expiry_max);
+    }
+    phase_ = phase::closing;
+    const bool drops_will = packet.reason == reason_code::success;
+    effects().close(*this,
+                    drops_will ? close_cause::client_disconnect
+                               : close_cause::client_disconnect_with_will,
+                    packet.reason, packet.properties.text(property::reason_string).value_or(""));
+}
+
+void front::on_violation(const mqtt::violation& what) {
+    ++counters().violations[static_cast<std::uint8_t>(what.reason)];
+    std::string text(what.text);
+    if (!what.rule.empty()) {
+        text.append(" [").append(what.rule).append("]");
+    }
+    disconnect(close_cause::protocol_violation, what.reason, text);
+}
+
+void front::violate(reason_code reason, std::string_view text) {
+    ++counters().violations[static_cast<std::uint8_t>(reason)];
+    disconnect(close_cause::protocol_violation, reason, text);
+}
+
+void front::on_kicked(close_cause cause, reason_code reason, std::string_view why) {
+    if (phase_ != phase::closing) {
+        disconnect(cause, reason, why);
+    }
+}
+
+// A v5 client that was connected is told why; others are closed (3.1.1 has no word for it).
+void front::disconnect(close_cause cause, reason_code reason, std::string_view text) {
+    const bool was_connected = phase_ == phase::connected;
+    if (!was_connected && answers_connect_) {
+        refuse(reason, text);
+        return;
+    }
+    phase_ = phase::closing;
+    if (was_connected && is_v5()) {
+        mqtt::property_writer given;
+        if (!text.empty()) {
+            given.add(property::reason_string, text);
+        }
+        if ((reason == reason_code::use_another_server || reason == reason_code::server_moved)
+            && !limits().server_reference.empty()) {
+            given.add(property::server_reference, limits().server_reference);
+        }
+        const std::string properties(given.view().raw());
+        send(
+            mqtt::packet_type::disconnect,
+            mqtt::disconnect_view{.reason = reason, .properties = mqtt::property_view(properties)});
+    }
+    effects().close(*this, cause, reason, text);
+}
+
+} // namespace gv::session

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retained messages on their way to a new subscription: a cursor over the store, read page by page
+// as the client takes them, never cut by a queue limit. While a replay is open, the stamps of live
+// retained messages that were delivered meanwhile are remembered, so that an older row of a page
+// under way is dropped: what a subscriber sees of a topic never goes back.
+#pragma once
+
+#include "base/hash.hpp"
+#include "base/message.hpp"
+#include "base/ring.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace gv::session {
+
+struct replay {
+    std::string filter; ///< without the prefix of a shared subscription
+    std::string after;  ///< last topic read; empty: from the start
+    std::uint32_t subscription_id = 0;
+    std::uint16_t shard = 0; ///< whose rows are being read
+    qos quality = qos::at_most_once;
+};
+
+class replay_list {
+  public:
+    [[nodiscard]] bool empty() const noexcept { return open_.empty(); }
+    void add(replay begun) { open_.push_back(std::move(begun)); }
+    /// Requires: not empty().
+    [[nodiscard]] replay& current() noexcept { return open_.front(); }
+    void finish_current() {
+        open_.pop_front();
+        if (open_.empty()) {
+            open_.clear();
+            seen_.clear();
+        }
+    }
+
+    /// Whether a page was asked for and has not come yet.
+    bool is_waiting = false;
+
+    void note_live(const publication& what) {
+        if (!open_.empty() && what.header.retain) {
+            seen_[table_hash(what.topic)] = what.header.stamp;
+        }
+    }
+    [[nodiscard]] bool is_stale(const message& row) const {
+        const auto live = seen_.find(table_hash(row.topic()));
+        return live != seen_.end() && row.header().stamp <= live->second;
+    }
+
+  private:
+    ring<replay> open_;
+    boost::unordered_flat_map<std::uint64_t, hybrid_time> seen_;
+};
+
+} // namespace gv::session

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fronts and homes: attach, kick, push, acknowledge, detach. Each is a call if both are on this
+// shard, and a message if not.
+#include "base/log.hpp"
+#include "broker/shard/core.hpp"
+
+namespace gv::shard {
+
+shard_id core::home_shard_of(const session::front& who) const noexcept {
+    return home_shard(partition_id{static_cast<std::uint16_t>(who.client_hash() % partition_count)},
+                      options_.shards);
+}
+
+home_entry* core::find_home(std::uint64_t number) noexcept {
+    const auto found = homes_by_number_.find(number);
+    return found == homes_by_number_.end() ? nullptr : found->second;
+}
+
+void core::attach(session::front& who, session::attach_request request) {
+    client& from = owner_of(who);
+    std::optional<std::string_view> username;
+    if (who.has_username()) {
+        username = who.username();
+    }
+    const shard_id home = home_shard_of(who);
+    if (is_mine(home)) {
+        on_attach({.shard = options_.me, .connection = from.number_}, username, std::move(request));
+    } else {
+        post_rare(home, shard::attach{.connection = from.number_,
+                                      .username = username ? std::optional(std::string(*username))
+                                                           : std::nullopt,
+                                      .request = std::move(request)});
+    }
+}
+
+void core::on_attach(session::front_address from, std::optional<std::string_view> username,
+                     session::attach_request request) {
+    auto found = homes_.find(request.client_id);
+    if (found == homes_.end()) {
+        auto made =
+            std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
+        homes_by_number_.emplace(made->number(), made.get());
+        const std::string_view key = made->home().client_id();
+        found = homes_.emplace(key, std::move(made)).first;
+    }
+    home_entry& home = *found->second;
+    home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
+    home.access_ = access_of(request.client_id, username);
+    home.bytes_pushed_ = 0;
+    home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
+    counts_.takeovers += home.home_.front() ? 1 : 0;
+    home.home_.on_attach(from, std::move(request));
+    if (const session::session_state* state = home.home_.session()) {
+        set_member_online(home.number(), *state, true);
+        pump_replay(home.number());
+    }
+    settle_home(home);
+}
+
+void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
+    const std::uint64_t number = homes_.find(from.client_id())->second->number();
+    if (is_mine(to.shard)) {
+        on_attached(to.connection, options_.me, number, std::move(answer));
+    } else {
+        post_rare(to.shard, attach_answer{.connection = to.connection,
+                                          .home = number,
+                                          .answer = std::move(answer)});
+    }
+}
+
+void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
+                       session::attached answer) {
+    client* front = find_client(connection);
+    if (front == nullptr) {
+        // The connection went away while its home answered.
+        const session::detach_notice notice{.cause = session::close_cause::connection_lost,
+                                            .session_expiry = {}};
+        if (is_mine(home_shard)) {
+            on_detach(home, answer.epoch, notice);
+        } else {
+            post_rare(home_shard, detach{.home = home, .epoch = answer.epoch, .notice = notice});
+        }
+        return;
+    }
+    front->home_ = home;
+    front->is_attached_ = true;
+    ++counts_.connected;
+    ++counts_.connects;
+    const bool is_present = answer.session_present;
+    front->front_.on_attached(std::move(answer));
+    log::debug({.conn = connection, .client = front->front_.client_id()}, "client_connected",
+               {{"from", front->peer_text()},
+                {"version", front->front_.version() == mqtt::protocol_version::v5     ? "5.0"
+                            : front->front_.version() == mqtt::protocol_version::v3_1 ? "3.1"
+                                                                                      : "3.1.1"},
+                {"user", front->front_.username()},
+                {"keep_alive", front->front_.keep_alive()},
+                {"session_present", is_present}});
+    touch(*front);
+    arm(*front);
+    if (!is_mine(home_shard)) {
+        front->resume_input();
+    }
+}
+
+void core::detach_home(client& from, session::close_cause cause) {
+    if (!from.is_attached_) {
+        return; // an attach under way is answered by on_attached
+    }
+    from.is_attached_ = false;
+    --counts_.connected;
+    session::detach_notice notice = from.front_.farewell();
+    notice.cause = cause;
+    const shard_id home = home_shard_of(from.front_);
+    if (is_mine(home)) {
+        on_detach(from.home_, from.front_.epoch(), notice);
+    } else {
+        post_rare(home, detach{.home = from.home_, .epoch = from.front_.epoch(), .notice = notice});
+    }
+}
+
+void core::on_detach(std::uint64_t number, attach_epoch epoch,
+                     const session::detach_notice& notice) {
+    home_entry* home = find_home(number);
+    if (home == nullptr || home->home_.epoch() != epoch) {
+        return;
+    }
+    home->client_ = nullptr;
+    home->home_.on_detach(epoch, notice);
+    if (const session::session_state* state = home->home_.session()) {
+        set_member_online(number, *state, false);
+    }
+    settle_home(*home);
+}
+
+// After anything that may have changed when the home must wake, or whether it still is.
+void core::settle_home(home_entry& home) {
+    const bool is_stored = home.home_.session() != nullptr;
+    stored_sessions_ += (is_stored ? 1U : 0U) - (home.is_stored_ ? 1U : 0U);
+    home.is_stored_ = is_stored;
+    const time_point due = home.home_.next_deadline();
+    if (due == never) {
+        wheel_.cancel(home.timer_);
+    } else {
+        wheel_.schedule(home.timer_, due);
+    }
+    if (home.home_.is_gone()) {
+        homes_by_number_.erase(home.number());
+        const auto found = homes_.find(home.home_.client_id());
+        gone_homes_.push_back(std::move(found->second));
+        homes_.erase(found);
+    }
+}
+
+void core::kick(session::front_address to, attach_epoch, session::close_cause cause,
+                mqtt::reason_code reason, std::string_view why) {
+    if (is_mine(to.shard)) {
+        if (client* old = find_client(to.connection)) {
+            old->front_.on_kicked(cause, reason, why);
+            touch(*old);
+        }
+    } else {
+        post_rare(to.shard, shard::kick{.connection = to.connection,
+                                        .cause = cause,
+                                        .reason = reason,
+                                        .why = std::string(why)});
+    }
+}
+
+void core::push(session::home& from, session::front_address to, const publication& what,
+                const session::delivery& how) {
+    if (is_mine(to.shard)) {
+        if (client* front = find_client(to.connection)) {
+            front->front_.on_push(what, how);
+            touch(*front);
+        }
+        return;
+    }
+    home_entry& home = *homes_.find(from.client_id())->second;
+    shard::push message{.connection = to.connection,
+                        .what = what.held && what.held->is_shared()
+                                    ? what.held
+                                    : message::copy_of(what, message::reach::shared),
+                        .subscription_ids = nullptr,
+                        .id = how.id,
+                        .quality = how.quality,
+                        .retain = how.retain,
+                        .dup = how.dup};
+    if (!how.subscription_ids.empty()) {
+        message.subscription_ids = std::make_unique<std::vector<std::uint32_t>>(
+            how.subscription_ids.begin(), how.subscription_ids.end());
+    }
+    // One question for room on the way is enough; it is asked when half of what may be pushed is.
+    const std::size_t before = home.bytes_pushed_;
+    home.bytes_pushed_ += message.what->weight();
+    const std::size_t half = replay_output_bytes / 2;
+    message.wants_room = before < half && home.bytes_pushed_ >= half;
+    post(to.shard, std::move(message));
+}
+
+void core::push_pubrel(session::home&, session::front_address to, packet_id id) {
+    if (!is_mine(to.shard)) {
+        post(to.shard, shard::push_pubrel{.connection = to.connection, .id = id});
+    } else if (client* front = find_client(to.connection)) {
+        front->front_.on_push_pubrel(id);
+        touch(*front);
+    }
+}
+
+bool core::has_room(const session::home& from, session::front_address to) const {
+    if (is_mine(to.shard)) {
+        const auto found = clients_.find(to.connection);
+        return found != clients_.end()
+               && found->second->front_.output().size() < options_.limits.output_bytes_max;
+    }
+    return homes_.find(from.client_id())->second->bytes_pushed_ < options_.limits.output_bytes_max;
+}
+
+void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
+    client& from = owner_of(who);
+    const shard_id shard = home_shard_of(who);
+    if (!is_mine(shard)) {
+        post(shard, home_ack{.home = from.home_, .connection = from.number_, .ack = ack});
+        return;
+    }
+    if (home_entry* home = find_home(from.home_)) {
+        on_home_ack(*home, {.shard = options_.me, .connection = from.number_}, ack);
+    }
+}
+
+void core::on_home_ack(home_entry& home, session::front_address from,
+                       const session::delivery_ack& ack) {
+    if (home.home_.front() != from) {
+        return;
+    }
+    const session::outbound::ack outcome = home.home_.on_ack(ack);
+    const session::session_state* state = home.home_.session();
+    if (state != nullptr && state->shared_subscriptions > 0
+        && ack.type != mqtt::packet_type::pubrec) {
+        note_member_ack(home.number(), *state);
+    }
+    if (outcome != session::outbound::ack::done) {
+        if (!is_mine(from.shard)) {
+            post_rare(from.shard,
+                      settled{.connection = from.connection, .ack = ack, .outcome = outcome});
+        } else if (client* front = find_client(from.connection)) {
+            front->front_.on_settled(ack, outcome);
+        }
+    }
+    if (state != nullptr && !state->replays.empty()) {
+        pump_replay(home.number());
+    }
+}
+
+void core::hold_inbound(session::front& who, packet_id id) {
+    change_inbound(owner_of(who), id, true);
+}
+
+void core::release_inbound(session::front& who, packet_id id) {
+    change_inbound(owner_of(who), id, false);
+}
+
+void core::change_inbound(client& from, packet_id id, bool is_held) {
+    const shard_id shard = home_shard_of(from.front_);
+    if (!is_mine(shard)) {
+        post_rare(shard, inbound_change{.home = from.home_, .id = id, .is_held = is_held});
+    } else if (home_entry* home = find_home(from.home_)) {
+        on_inbound_change(*home, id, is_held);
+    }
+}
+
+void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
+    if (is_held) {
+        home.home_.hold_inbound(id);
+    } else {
+        home.home_.release_inbound(id);
+    }
+}
+
+void core::session_ended(session::home& from, session::session_state& state) {
+    home_entry& home = *homes_.find(from.client_id())->second;
+    withdraw_all(home, home.number(), state);
+    ++counts_.sessions_ended;
+}
+
+} // namespace gv::shard

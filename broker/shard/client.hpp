@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connected client as its shard sees it: the front and what the shard must remember of it. The
+// driver derives from it: a socket's connection in the broker, a script in the tests.
+#pragma once
+
+#include "base/timer_wheel.hpp"
+#include "broker/auth/authentication_exchange.hpp"
+#include "broker/auth/authoriser.hpp"
+#include "broker/router/subscriber.hpp"
+#include "broker/session/front.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace gv::shard {
+
+class core;
+
+/// What a listener says about those who come through it. Immutable, shared by its connections.
+struct listener_profile {
+    std::string name;
+    std::shared_ptr<const auth::authenticator> authenticator; ///< null: everybody may come in
+    std::shared_ptr<const auth::authentication_methods> methods;
+    bool uses_identity_as_username = false; ///< that of the client's certificate
+    /// Open connections through this listener, and through all; counted up by who accepts.
+    std::shared_ptr<std::atomic<std::uint32_t>> open =
+        std::make_shared<std::atomic<std::uint32_t>>();
+    std::shared_ptr<std::atomic<std::uint32_t>> open_total =
+        std::make_shared<std::atomic<std::uint32_t>>();
+};
+
+/// A timer of the wheel that knows what it wakes.
+struct client_timer : timer {
+    class client* owner = nullptr;
+    class home_entry* home = nullptr;
+};
+
+/// Whoever a retained replay is read for: the front of a volatile client or a home.
+class replay_holder {
+  public:
+    /// Null if there is no session (any more).
+    [[nodiscard]] virtual session::session_state* replay_session() = 0;
+    /// Rows that may be given now at the QoS of the current replay.
+    [[nodiscard]] virtual std::size_t replay_rows() = 0;
+    virtual void replay_row(const publication& what, const session::delivery& how) = 0;
+
+  protected:
+    ~replay_holder() = default;
+};
+
+class client : public router::subscriber, public session::front_owner, public replay_holder {
+  public:
+    client(core& owner, std::shared_ptr<const listener_profile> profile);
+    ~client() override;
+
+    // What the driver does on the shard's behalf.
+
+    /// Frames may be taken again: go on with input that was left over, then read.
+    virtual void resume_input() = 0;
+    /// Send what is in the output, then close; then core::on_closed. Input is of no more interest.
+    virtual void end() = 0;
+    /// "192.0.2.7:50123", for logs and authentication.
+    [[nodiscard]] virtual std::string peer_text() const = 0;
+    /// Subject of a verified client certificate that serves as username.
+    [[nodiscard]] virtual std::optional<std::string> certificate_identity() const {
+        return std::nullopt;
+    }
+
+    [[nodiscard]] session::front& front() noexcept { return front_; }
+    [[nodiscard]] const session::front& front() const noexcept { return front_; }
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+
+    // router::subscriber, for volatile clients
+    void deliver(const publication& what, const router::grant& how) override;
+    [[nodiscard]] bool may_receive(std::string_view topic) const override;
+    [[nodiscard]] std::uint64_t client_hash() const override { return front_.client_hash(); }
+
+    // replay_holder, for volatile clients
+    [[nodiscard]] session::session_state* replay_session() override { return front_.own_session(); }
+    [[nodiscard]] std::size_t replay_rows() override;
+    void replay_row(const publication& what, const session::delivery& how) override;
+
+  private:
+    friend class core;
+    friend class home_entry;
+
+    core* core_;
+    session::front front_;
+    std::uint64_t number_;
+    std::uint64_t home_ = 0; ///< number that the home's shard gave it
+    client_timer timer_;
+    std::shared_ptr<const listener_profile> profile_;
+    std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
+    std::unique_ptr<auth::authentication_exchange> exchange_;
+    time_point full_since_{};
+    time_point progress_at_{};
+    bool is_dirty_ = false;
+    bool is_held_ = false;
+    bool is_ended_ = false;
+    bool is_attached_ = false;
+    bool wants_room_ = false;
+};
+
+} // namespace gv::shard

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a client on its shard, time, and the end of a turn.
+#include "broker/shard/core.hpp"
+
+#include "base/log.hpp"
+#include "broker/mqtt/frame.hpp"
+
+#include <algorithm>
+
+namespace gv::shard {
+
+namespace {
+
+/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
+constexpr unsigned shard_bits = 48;
+
+[[nodiscard]] std::string_view name_of(session::close_cause cause) {
+    using enum session::close_cause;
+    switch (cause) {
+    case client_disconnect:
+        return "client disconnected";
+    case client_disconnect_with_will:
+        return "client disconnected with will";
+    case connection_lost:
+        return "connection lost";
+    case keep_alive_timeout:
+        return "keep alive timeout";
+    case connect_timeout:
+        return "no CONNECT in time";
+    case protocol_violation:
+        return "protocol violation";
+    case refused:
+        return "refused";
+    case taken_over:
+        return "session taken over";
+    case server_shutdown:
+        return "broker shutting down";
+    case slow_reader:
+        return "slow reader";
+    case administrative:
+        return "removed by an operator";
+    }
+    return "unknown";
+}
+
+} // namespace
+
+core::core(core_options options, core_driver& driver, time_point now, wall_time wall)
+    : options_(std::move(options)), driver_(&driver), turn_{.now = now, .wall = wall},
+      front_context_{.now = &turn_,
+                     .limits = &options_.limits,
+                     .counters = &traffic_,
+                     .queued = &queued_,
+                     .effects = this},
+      home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
+      wheel_(now), router_(options_.routing), retained_(options_.retained),
+      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
+      next_number_(std::uint64_t{options_.me.value} << shard_bits) {
+    wheel_.schedule(housekeeping_, now + 1s);
+}
+
+core::~core() = default;
+
+void core::register_client(client& born) {
+    clients_.emplace(born.number_, &born);
+    arm(born);
+}
+
+void core::unregister_client(client& gone) noexcept {
+    finish(gone, session::close_cause::connection_lost, mqtt::reason_code::success, {});
+    clients_.erase(gone.number_);
+    if (gone.is_dirty_) {
+        std::erase(dirty_, &gone);
+    }
+}
+
+client* core::find_client(std::uint64_t number) noexcept {
+    const auto found = clients_.find(number);
+    return found == clients_.end() || found->second->is_ended_ ? nullptr : found->second;
+}
+
+std::size_t core::on_input(client& from, std::string_view bytes) {
+    std::size_t used = 0;
+    while (takes_input(from) && used < bytes.size()) {
+        const mqtt::frame next = mqtt::next_frame(bytes.substr(used));
+        if (next.state == mqtt::frame_state::malformed) {
+            from.front_.on_violation(mqtt::malformed_length);
+            break;
+        }
+        if (next.size != 0 && next.size > options_.limits.packet_size_max) {
+            from.front_.on_violation({.reason = mqtt::reason_code::packet_too_large,
+                                      .text = "the packet is larger than mqtt.packet_size_max"});
+            break;
+        }
+        if (next.state == mqtt::frame_state::partial) {
+            break;
+        }
+        used += next.size;
+        from.front_.on_frame(next.first_byte, next.body);
+    }
+    if (from.front_.load != session::pressure::open) {
+        reopen_if_drained(from);
+    }
+    touch(from);
+    return used;
+}
+
+bool core::takes_input(const client& from) noexcept {
+    return !from.is_ended_ && !from.is_held_ && from.front_.takes_frames();
+}
+
+void core::touch(client& changed) {
+    if (!changed.is_dirty_ && !changed.front_.output().empty()) {
+        changed.is_dirty_ = true;
+        dirty_.push_back(&changed);
+    }
+}
+
+void core::on_sent(client& to, std::size_t bytes) {
+    if (bytes > 0) {
+        to.progress_at_ = turn_.now;
+    }
+    if (to.is_ended_) {
+        return;
+    }
+    if (to.front_.load != session::pressure::open) {
+        reopen_if_drained(to);
+    }
+    if (session::session_state* own = to.front_.own_session()) {
+        if (own->out.queued() > 0) {
+            to.front_.on_writable();
+        }
+        if (!own->replays.empty()) {
+            pump_replay(to.number_);
+        }
+    } else if (to.front_.is_held_by_home()) {
+        give_home_room(to);
+    }
+    touch(to);
+}
+
+// The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it
+// asked to be told of.
+void core::give_home_room(client& to) {
+    if (home_entry* home = is_mine(home_shard_of(to.front_)) ? find_home(to.home_) : nullptr) {
+        home->home_.on_room();
+        pump_replay(home->number_);
+    } else if (to.wants_room_ && to.front_.output().empty()) {
+        to.wants_room_ = false;
+        post_rare(home_shard_of(to.front_), room{.home = to.home_});
+    }
+}
+
+void core::on_lost(client& gone, session::close_cause cause) {
+    finish(gone, cause, mqtt::reason_code::success, {});
+}
+
+// front_effects: the front has said its last words into the output.
+void core::close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
+                 std::string_view detail) {
+    client& ended = owner_of(who);
+    if (ended.is_ended_) {
+        return;
+    }
+    finish(ended, cause, reason, detail);
+    ended.end();
+}
+
+void core::finish(client& ended, session::close_cause cause, mqtt::reason_code reason,
+                  std::string_view detail) {
+    if (ended.is_ended_) {
+        return;
+    }
+    ended.is_ended_ = true;
+    ++counts_.closed[static_cast<std::size_t>(cause)];
+    wheel_.cancel(ended.timer_);
+    std::erase(held_, &ended);
+    std::erase(full_, &ended);
+    must_resume_ = must_resume_ || ended.front_.load == session::pressure::full;
+    log::debug({.conn = ended.number_, .client = ended.front_.client_id()}, "client_disconnected",
+               {{"from", ended.peer_text()},
+                {"cause", name_of(cause)},
+                {"reason", mqtt::reason_name(reason)},
+                {"detail", detail}});
+    if (session::session_state* own = ended.front_.own_session()) {
+        withdraw_all(ended, ended.number_, *own);
+    }
+    detach_home(ended, cause);
+}
+
+void core::arm(client& whose) {
+    whose.timer_.owner = &whose;
+    const time_point due = whose.front_.next_deadline();
+    if (due == never) {
+        wheel_.cancel(whose.timer_);
+    } else {
+        wheel_.schedule(whose.timer_, due);
+    }
+}
+
+void core::on_tick() {
+    wheel_.advance(turn_.now, [this](timer& fired) { on_timer(fired); });
+}
+
+void core::on_timer(timer& fired) {
+    auto& due = static_cast<client_timer&>(fired);
+    if (&due == &housekeeping_) {
+        retained_.expire(turn_.now, 1000);
+        check_pressure();
+        wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
+    } else if (due.owner != nullptr) {
+        client& whose = *due.owner;
+        whose.front_.on_deadline();
+        touch(whose);
+        if (!whose.is_ended_) {
+            arm(whose);
+        }
+    } else {
+        due.home->home_.on_deadline();
+        settle_home(*due.home);
+    }
+}
+
+void core::settle_turn() {
+    for (std::size_t shard = 0; shard < outboxes_.size(); ++shard) {
+        if (credit_owed_[shard] > 0 && full_.empty()) {
+            post(shard_id{static_cast<std::uint16_t>(shard)}, credit{credit_owed_[shard]});
+            credit_owed_[shard] = 0;
+        }
+        if (!outboxes_[shard].empty()) {
+            counts_.messages_to_shards += outboxes_[shard].size();
+            driver_->send(shard_id{static_cast<std::uint16_t>(shard)},
+                          std::exchange(outboxes_[shard], {}));
+        }
+    }
+    gone_homes_.clear();
+    router_.end_turn();
+}
+
+void core::shut_down(mqtt::reason_code reason) {
+    std::vector<client*> all;
+    for (const auto& [number, each] : clients_) {
+        all.push_back(each);
+    }
+    for (client* each : all) {
+        if (!each->is_ended_) {
+            each->front_.on_kicked(session::close_cause::server_shutdown, reason,
+                                   "the broker is shutting down");
+            touch(*each);
+        }
+    }
+}
+
+void core::reload(session::session_limits limits,
+                  std::shared_ptr<const auth::authoriser> authoriser) {
+    options_.limits = std::move(limits);
+    options_.authoriser = std::move(authoriser);
+    for (const auto& [number, each] : clients_) {
+        const session::front& front = each->front_;
+        each->access_ =
+            access_of(front.client_id(), front.has_username()
+                                             ? std::optional(std::string_view(front.username()))
+                                             : std::nullopt);
+    }
+    for (const auto& [id, home] : homes_) {
+        home->access_ = access_of(
+            id, home->username_ ? std::optional(std::string_view(*home->username_)) : std::nullopt);
+    }
+    router_.forget_verdicts();
+}
+
+core::queue_totals core::queues() {
+    queue_totals all;
+    for (const auto& [id, home] : homes_) {
+        if (const session::session_state* state = home->home_.session()) {
+            all.messages += state->out.queued();
+            all.bytes += state->out.queued_bytes();
+            all.in_flight += state->out.in_flight();
+        }
+    }
+    return all;
+}
+
+client::client(core& owner, std::shared_ptr<const listener_profile> profile)
+    : core_(&owner), front_(owner.front_context_, owner.pool_, *this),
+      number_(++owner.next_number_), profile_(std::move(profile)) {
+    owner.register_client(*this);
+}
+
+client::~client() { core_->unregister_client(*this); }
+
+void client::deliver(const publication& what, const router::grant& how) {
+    front_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
+                              .retain = how.retain_as_published && what.header.retain,
+                              .subscription_ids = how.subscription_ids});
+    core_->note_taker(*this);
+    core_->touch(*this);
+}
+
+bool client::may_receive(std::string_view topic) const {
+    return !access_ || access_->check(auth::action::receive, topic).allowed;
+}
+
+std::size_t client::replay_rows() {
+    session::session_state* own = front_.own_session();
+    if (is_ended_ || front_.output().size() > replay_output_bytes) {
+        return 0;
+    }
+    return own->replays.current().quality == qos::at_most_once ? replay_rows_max
+                                                               : own->out.window();
+}
+
+void client::replay_row(const publication& what, const session::delivery& how) {
+    front_.on_replay_row(what, how);
+    core_->touch(*this);
+}
+
+home_entry::home_entry(core& owner, const session::home_context& context,
+                       std::string_view client_id, std::uint64_t number)
+    : core_(&owner), home_(context, client_id), number_(number) {
+    timer_.home = this;
+}
+
+void home_entry::deliver(const publication& what, const router::grant& how) {
+    if (home_.session() == nullptr) {
+        return; // ended in this turn
+    }
+    home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
+                             .retain = how.retain_as_published && what.header.retain,
+                             .subscription_ids = how.subscription_ids});
+    if (client_ != nullptr) {
+        core_->note_taker(*client_);
+    }
+}
+
+bool home_entry::may_receive(std::string_view topic) const {
+    return !access_ || access_->check(auth::action::receive, topic).allowed;
+}
+
+std::size_t home_entry::replay_rows() {
+    session::session_state* state = home_.session();
+    if (state == nullptr || !home_.front()
+        || (client_ != nullptr ? client_->front().output().size() : bytes_pushed_)
+               > replay_output_bytes) {
+        return 0;
+    }
+    return state->replays.current().quality == qos::at_most_once ? replay_rows_max
+                                                                 : state->out.window();
+}
+
+} // namespace gv::shard

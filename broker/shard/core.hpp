@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shard without its sockets: fronts, homes, router, retained messages and timers of one core,
+// joined together. Pure in the sense of the layers below: bytes, batches from other shards and time
+// go in; bytes in outputs and batches for other shards come out. The broker drives it from an
+// io_context, the tests from a script with a virtual clock.
+//
+// A turn: set_time(), then any inputs, then end_turn(), which hands out batches and names the
+// clients that have something to send. Routes and clients live at least to the end of the turn.
+#pragma once
+
+#include "base/buffer_pool.hpp"
+#include "base/timer_wheel.hpp"
+#include "broker/router/retained.hpp"
+#include "broker/router/router.hpp"
+#include "broker/shard/client.hpp"
+#include "broker/shard/home_entry.hpp"
+#include "broker/shard/messages.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace gv::shard {
+
+/// When publishers wait for subscribers, and when a subscriber is given up on.
+struct pressure_options {
+    /// A full subscriber whose socket took nothing for so long is slow.
+    duration progress_window = 100ms;
+    /// A subscriber that stays full for so long is slow.
+    duration hold_max = 1s;
+    /// A publisher is held if more than this share of the takers of its message are full.
+    double full_share = 0.5;
+    /// Bytes on their way to one other shard; beyond, the publishers of that traffic are held.
+    std::size_t credit_bytes_max = std::size_t{8} << 20;
+};
+
+struct core_options {
+    shard_id me;
+    std::size_t shards = 1;
+    node_id node;
+    std::uint64_t id_salt = 0; ///< makes assigned client identifiers unlike those of other starts
+    session::session_limits limits;
+    router::router_options routing;
+    router::retained_options retained;
+    pressure_options pressure;
+    std::shared_ptr<const auth::authoriser> authoriser; ///< null: everything is allowed
+};
+
+/// A retained replay goes on while less than this waits in the client's output.
+inline constexpr std::size_t replay_output_bytes = std::size_t{128} << 10;
+/// Rows of one page of a replay.
+inline constexpr std::size_t replay_rows_max = 256;
+
+/// What the core needs of whoever drives it.
+class core_driver {
+  public:
+    /// Hands a batch to another shard. `batch` is not empty.
+    virtual void send(shard_id to, std::vector<shard_message> batch) = 0;
+    /// A completion that any thread may call and that leads to core::on_verdict.
+    [[nodiscard]] virtual auth::completion verdict_for(std::uint64_t connection) = 0;
+
+  protected:
+    ~core_driver() = default;
+};
+
+/// Numbers that the core keeps of itself.
+struct core_counts {
+    std::uint64_t connected = 0; ///< clients with a CONNACK
+    std::uint64_t connects = 0;  ///< since the start
+    std::uint64_t takeovers = 0;
+    std::uint64_t holds = 0;        ///< times a publisher was held back
+    std::uint64_t slow_readers = 0; ///< times a client was found slow
+    std::uint64_t wills = 0;
+    std::uint64_t messages_to_shards = 0;
+    std::uint64_t sessions_ended = 0;
+    std::array<std::uint64_t, 16> closed{}; ///< by close_cause
+};
+
+class core final : private session::front_effects, private session::home_effects {
+  public:
+    core(core_options options, core_driver& driver, time_point now, wall_time wall);
+    core(const core&) = delete;
+    core& operator=(const core&) = delete;
+    ~core();
+
+    void set_time(time_point now, wall_time wall) noexcept { turn_ = {.now = now, .wall = wall}; }
+    [[nodiscard]] time_point now() const noexcept { return turn_.now; }
+
+    // Clients. The driver owns them; one that ended may be destroyed after end_turn().
+
+    /// Takes whole frames from the front of `bytes`. Returns how many bytes were used up: the rest
+    /// is a part of a frame, or must wait for client::resume_input().
+    [[nodiscard]] std::size_t on_input(client& from, std::string_view bytes);
+    /// Whether input of this client is wanted now.
+    [[nodiscard]] static bool takes_input(const client& from) noexcept;
+    /// The transport took `bytes` of the output.
+    void on_sent(client& to, std::size_t bytes);
+    /// The transport is gone. No effect if the core ended the client itself.
+    void on_lost(client& gone, session::close_cause cause);
+    void on_verdict(std::uint64_t connection, auth::verdict verdict);
+
+    // Other shards and time.
+
+    void on_batch(shard_id from, std::vector<shard_message>& batch);
+    void on_tick();
+    [[nodiscard]] std::optional<time_point> next_deadline() noexcept {
+        return wheel_.next_deadline();
+    }
+    /// Ends the turn. `flush(client&)` is called for each client with new output.
+    template <typename Flush>
+    void end_turn(Flush&& flush) {
+        resume_held();
+        for (std::size_t i = 0; i < dirty_.size(); ++i) {
+            dirty_[i]->is_dirty_ = false;
+            flush(*dirty_[i]);
+        }
+        dirty_.clear();
+        settle_turn();
+    }
+    [[nodiscard]] bool has_work() const noexcept { return must_resume_ || !dirty_.empty(); }
+
+    // The broker itself.
+
+    /// Publishes in the broker's own name, as for $SYS.
+    void publish(publication what);
+    /// Tells every client that the broker stops; each is ended.
+    void shut_down(mqtt::reason_code reason);
+    /// New limits and rules: limits hold for new connections, access rules at once.
+    void reload(session::session_limits limits, std::shared_ptr<const auth::authoriser> authoriser);
+
+    [[nodiscard]] const session::traffic& traffic() const noexcept { return traffic_; }
+    [[nodiscard]] const core_counts& counts() const noexcept { return counts_; }
+    [[nodiscard]] const router::router& routing() const noexcept { return router_; }
+    [[nodiscard]] const router::retained_table& retained() const noexcept { return retained_; }
+    [[nodiscard]] std::size_t sessions() const noexcept { return homes_.size(); }
+    [[nodiscard]] std::size_t stored_sessions() const noexcept { return stored_sessions_; }
+    [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
+    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_.size(); }
+    [[nodiscard]] buffer_pool& pool() noexcept { return pool_; }
+    /// Messages and bytes queued for persistent sessions: a walk over all, for metrics.
+    struct queue_totals {
+        std::size_t messages = 0;
+        std::size_t bytes = 0;
+        std::size_t in_flight = 0;
+    };
+    [[nodiscard]] queue_totals queues();
+
+  private:
+    friend class client;
+    friend class home_entry;
+
+    struct pending_take {
+        std::uint64_t connection = 0;
+        session::route_token token;
+        std::uint32_t remaining = 0;
+        mqtt::reason_code reason = mqtt::reason_code::no_matching_subscribers;
+    };
+    /// Something that other shards must apply before it is answered.
+    struct operation {
+        std::size_t remaining = 0;
+        // The answer: to a SUBSCRIBE, or to the shard whose member joined a group here.
+        session::front_address front;
+        packet_id id;
+        std::uint64_t holder = 0;
+        std::vector<mqtt::reason_code> reasons;
+        std::vector<session::replay> replays;
+        std::optional<shard_id> joiner;
+        std::uint64_t joiner_operation = 0;
+    };
+    /// How many of the takers of one message are full.
+    struct takers {
+        std::size_t all = 0;
+        std::size_t full = 0;
+    };
+
+    // core.cpp
+    void register_client(client& born);
+    void unregister_client(client& gone) noexcept;
+    void touch(client& changed);
+    void finish(client& ended, session::close_cause cause, mqtt::reason_code reason,
+                std::string_view detail);
+    void arm(client& whose);
+    void give_home_room(client& to);
+    void settle_turn();
+    void on_timer(timer& fired);
+    [[nodiscard]] client* find_client(std::uint64_t number) noexcept;
+    [[nodiscard]] client& owner_of(session::front& whose) const noexcept {
+        return static_cast<client&>(whose.owner());
+    }
+
+    // authentication.cpp: front_effects
+    void authenticate(session::front& who, session::credential_check kind,
+                      std::optional<std::string_view> password, std::string_view data) override;
+    void run_exchange(client& who, session::credential_check kind, std::string_view data);
+    void accept(client& who, const auth::identity& identity, std::string data);
+    [[nodiscard]] std::string assign_client_id() override;
+    [[nodiscard]] session::permission may_publish(const session::front& who,
+                                                  std::string_view topic) override;
+    [[nodiscard]] static session::permission may_publish_sys(const session::front& who,
+                                                             std::string_view topic);
+    [[nodiscard]] session::permission may_subscribe(const session::front& who,
+                                                    std::string_view filter) override;
+    void denied(const session::front& who, std::string_view topic, mqtt::reason_code reason,
+                std::string_view rule) override;
+    [[nodiscard]] std::shared_ptr<const auth::access_view>
+    access_of(std::string_view client_id, std::optional<std::string_view> username) const;
+
+    // publish.cpp
+    void route(session::front& who, const publication& what, session::route_token token) override;
+    [[nodiscard]] hybrid_time next_stamp() override { return clock_.next(turn_.wall); }
+    struct reach {
+        std::uint64_t shards = 0; ///< who else must take it
+        bool is_matched = false;
+        bool is_over_limit = false;
+    };
+    [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
+    [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
+    void distribute_there(const publication& what, const reach& where, take_token take);
+    void deliver_to_group(router::group& group, const publication& what);
+    void deliver_to_member(std::uint64_t subscriber, const publication& what,
+                           const router::grant& how);
+    void on_routed(shard_id from, const routed& message);
+    void on_group_delivery(shard_id from, const group_delivery& message);
+    void on_taken(const taken& answer);
+    [[nodiscard]] take_token await_takes(const client& from, session::route_token token,
+                                         std::uint32_t shards);
+    [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept;
+    // pressure.cpp
+    void became_full(session::front& who) override;
+    void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
+    void hold(client& publisher);
+    void check_pressure();
+    void reopen_if_drained(client& full);
+    void resume_held();
+    void note_taker(const client& to) noexcept;
+
+    // attach.cpp
+    void attach(session::front& who, session::attach_request request) override;
+    void acknowledge(session::front& who, const session::delivery_ack& ack) override;
+    void hold_inbound(session::front& who, packet_id id) override;
+    void release_inbound(session::front& who, packet_id id) override;
+    void close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
+               std::string_view detail) override;
+    void detach_home(client& from, session::close_cause cause);
+    void on_attach(session::front_address from, std::optional<std::string_view> username,
+                   session::attach_request request);
+    void on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
+                     session::attached answer);
+    void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
+    void settle_home(home_entry& home);
+    void on_home_ack(home_entry& home, session::front_address from,
+                     const session::delivery_ack& ack);
+    void change_inbound(client& from, packet_id id, bool is_held);
+    static void on_inbound_change(home_entry& home, packet_id id, bool is_held);
+    [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
+    [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
+    // attach.cpp: home_effects
+    void answer_attach(session::home& from, session::front_address to,
+                       session::attached answer) override;
+    void kick(session::front_address to, attach_epoch epoch, session::close_cause cause,
+              mqtt::reason_code reason, std::string_view why) override;
+    void push(session::home& from, session::front_address to, const publication& what,
+              const session::delivery& how) override;
+    void push_pubrel(session::home& from, session::front_address to, packet_id id) override;
+    [[nodiscard]] bool has_room(const session::home& from,
+                                session::front_address to) const override;
+    void publish_will(const publication& what) override;
+    void session_ended(session::home& from, session::session_state& state) override;
+    void dropped(session::drop_reason reason) override {
+        ++traffic_.dropped[static_cast<std::size_t>(reason)];
+    }
+
+    // subscribe.cpp
+    void subscribe(session::front& who, packet_id id,
+                   std::vector<session::subscription> filters) override;
+    void unsubscribe(session::front& who, packet_id id, std::vector<std::string> filters) override;
+    void on_home_subscribe(std::uint64_t number, session::front_address from, packet_id id,
+                           std::vector<session::subscription> filters);
+    void on_home_unsubscribe(std::uint64_t number, session::front_address from, packet_id id,
+                             std::span<const std::string> filters);
+    void subscribe_for(router::subscriber& who, std::uint64_t number, session::session_state& state,
+                       session::front_address front, packet_id id,
+                       std::vector<session::subscription> filters);
+    mqtt::reason_code add_subscription(router::subscriber& who, std::uint64_t number,
+                                       session::session_state& state, session::subscription wanted,
+                                       std::uint64_t operation_number, operation& begun);
+    std::vector<mqtt::reason_code> remove_subscriptions(router::subscriber& who,
+                                                        std::uint64_t number,
+                                                        session::session_state& state,
+                                                        std::span<const std::string> filters);
+    void withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter);
+    void withdraw_all(router::subscriber& who, std::uint64_t number, session::session_state& state);
+    std::size_t join_group(group_change join, shard_id from);
+    void on_group_change(shard_id from, group_change change);
+    void set_member_online(std::uint64_t number, const session::session_state& state,
+                           bool is_online);
+    void note_member_ack(std::uint64_t number, const session::session_state& state);
+    void on_route_change(shard_id from, const route_change& change);
+    void on_applied(std::uint64_t number);
+    void complete(operation done);
+    void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
+                          std::vector<mqtt::reason_code> reasons);
+    /// Returns how many shards were told.
+    std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
+    [[nodiscard]] shard_id group_owner(std::string_view group,
+                                       std::string_view filter) const noexcept;
+
+    // replay.cpp
+    void pump_replay(std::uint64_t subscriber);
+    void on_page_request(shard_id from, const page_request& request);
+    void on_page(std::uint64_t subscriber, const router::retained_page& page);
+    void deliver_page(replay_holder& holder, const router::retained_page& page);
+    void advance_replay(session::session_state& state);
+    [[nodiscard]] replay_holder* find_holder(std::uint64_t subscriber) noexcept;
+
+    // dispatch.cpp
+    void on_message(shard_id from, shard_message& message);
+    void on_rare(shard_id from, rare& message);
+    void on_push(shard_id home, const shard::push& message);
+    void on_credit(shard_id from, std::size_t bytes);
+    void post(shard_id to, shard_message message) {
+        outboxes_[to.value].push_back(std::move(message));
+    }
+    void post_rare(shard_id to, rare message) {
+        post(to, std::make_unique<rare>(std::move(message)));
+    }
+    [[nodiscard]] bool is_mine(shard_id shard) const noexcept { return shard == options_.me; }
+
+    core_options options_;
+    core_driver* driver_;
+    session::turn turn_;
+    session::traffic traffic_;
+    core_counts counts_;
+    session::queue_account queued_;
+    session::front_context front_context_;
+    session::home_context home_context_;
+    buffer_pool pool_;
+    timer_wheel wheel_;
+    hybrid_clock clock_;
+    router::router router_;
+    router::retained_table retained_;
+    boost::unordered_flat_map<std::uint64_t, client*> clients_;
+    boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
+    std::unordered_map<std::string_view, std::unique_ptr<home_entry>> homes_; ///< key: in the home
+    std::vector<std::unique_ptr<home_entry>> gone_homes_; ///< until the turn ends
+    std::vector<client*> dirty_;
+    std::vector<client*> held_;
+    std::vector<client*> full_;
+    std::vector<pending_take> takes_;
+    std::vector<std::uint32_t> free_takes_;
+    boost::unordered_flat_map<std::uint64_t, operation> operations_;
+    std::vector<std::vector<shard_message>> outboxes_;
+    std::vector<std::size_t> credit_used_;
+    std::vector<std::size_t> credit_owed_; ///< to give back to each shard
+    client_timer housekeeping_;
+    takers takers_;
+    std::uint64_t next_number_ = 0;
+    std::uint64_t next_operation_ = 0;
+    std::size_t stored_sessions_ = 0;
+    bool must_resume_ = false;
+};
+
+} // namespace gv::shard

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What other shards say, each to its function.
+#include "broker/shard/core.hpp"
+
+namespace gv::shard {
+
+namespace {
+
+template <typename... Cases>
+struct overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+} // namespace
+
+void core::on_batch(shard_id from, std::vector<shard_message>& batch) {
+    for (shard_message& message : batch) {
+        on_message(from, message);
+    }
+}
+
+void core::on_message(shard_id from, shard_message& message) {
+    std::visit(overloaded{
+                   [&](const routed& m) { on_routed(from, m); },
+                   [&](const group_delivery& m) { on_group_delivery(from, m); },
+                   [&](const taken& m) { on_taken(m); },
+                   [&](const credit& m) { on_credit(from, m.bytes); },
+                   [&](const shard::push& m) { on_push(from, m); },
+                   [&](const shard::push_pubrel& m) {
+                       if (client* front = find_client(m.connection)) {
+                           front->front_.on_push_pubrel(m.id);
+                           touch(*front);
+                       }
+                   },
+                   [&](const home_ack& m) {
+                       if (home_entry* home = find_home(m.home)) {
+                           on_home_ack(*home, {.shard = from, .connection = m.connection}, m.ack);
+                       }
+                   },
+                   [&](const group_ack& m) {
+                       router_.acknowledged({.shard = from, .subscriber = m.subscriber});
+                   },
+                   [&](const std::unique_ptr<rare>& m) { on_rare(from, *m); },
+               },
+               message);
+}
+
+void core::on_rare(shard_id from, rare& message) {
+    std::visit(
+        overloaded{
+            [&](const shard::kick& m) {
+                kick({.shard = options_.me, .connection = m.connection}, {}, m.cause, m.reason,
+                     m.why);
+            },
+            [&](attach_answer& m) { on_attached(m.connection, from, m.home, std::move(m.answer)); },
+            [&](const settled& m) {
+                if (client* front = find_client(m.connection)) {
+                    front->front_.on_settled(m.ack, m.outcome);
+                    touch(*front);
+                }
+            },
+            [&](shard::attach& m) {
+                on_attach({.shard = from, .connection = m.connection},
+                          m.username ? std::optional<std::string_view>(*m.username) : std::nullopt,
+                          std::move(m.request));
+            },
+            [&](const detach& m) { on_detach(m.home, m.epoch, m.notice); },
+            [&](const inbound_change& m) {
+                if (home_entry* home = find_home(m.home)) {
+                    on_inbound_change(*home, m.id, m.is_held);
+                }
+            },
+            [&](const room& m) {
+                if (home_entry* home = find_home(m.home)) {
+                    home->bytes_pushed_ = 0;
+                    home->home_.on_room();
+                    pump_replay(m.home);
+                }
+            },
+            [&](shard::subscribe& m) {
+                on_home_subscribe(m.home, {.shard = from, .connection = m.connection}, m.id,
+                                  std::move(m.filters));
+            },
+            [&](const shard::unsubscribe& m) {
+                on_home_unsubscribe(m.home, {.shard = from, .connection = m.connection}, m.id,
+                                    m.filters);
+            },
+            [&](subscribed& m) {
+                answer_subscribe({.shard = options_.me, .connection = m.connection}, m.id,
+                                 m.is_removal, std::move(m.reasons));
+            },
+            [&](const route_change& m) { on_route_change(from, m); },
+            [&](const applied& m) { on_applied(m.operation); },
+            [&](group_change& m) { on_group_change(from, std::move(m)); },
+            [&](const page_request& m) { on_page_request(from, m); },
+            [&](const page_answer& m) { on_page(m.subscriber, m.page); },
+        },
+        message);
+}
+
+void core::on_push(shard_id home, const shard::push& message) {
+    client* front = find_client(message.connection);
+    if (front == nullptr) {
+        return;
+    }
+    session::delivery how{
+        .quality = message.quality, .retain = message.retain, .dup = message.dup, .id = message.id};
+    if (message.subscription_ids) {
+        how.subscription_ids = *message.subscription_ids;
+    }
+    front->front_.on_push(message::view_of(message.what), how);
+    if (message.wants_room) {
+        if (front->front_.output().size() < replay_output_bytes) {
+            post_rare(home, room{.home = front->home_});
+        } else {
+            front->wants_room_ = true;
+        }
+    }
+    touch(*front);
+}
+
+// What the other shard has worked off may be sent again.
+void core::on_credit(shard_id from, std::size_t bytes) {
+    credit_used_[from.value] -= bytes;
+    if (credit_used_[from.value] * 2 <= options_.pressure.credit_bytes_max && !held_.empty()) {
+        must_resume_ = true;
+    }
+}
+
+} // namespace gv::shard

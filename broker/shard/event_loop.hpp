@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// One core of the machine: a thread, its io_context, its connections, and the core that decides.
+// This file is the only place where the core meets sockets, clocks and other threads.
+#pragma once
+
+#include "broker/shard/connection.hpp"
+#include "broker/shard/core.hpp"
+#include "broker/shard/inbox.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace gv::shard {
+
+struct event_loop_options {
+    core_options logic;
+    std::size_t read_bytes_per_turn = std::size_t{256} << 10;
+    /// How long a peer may take to end its side after we have ended ours.
+    duration linger = 2s;
+};
+
+class event_loop final : public core_driver {
+  public:
+    explicit event_loop(event_loop_options options);
+    event_loop(const event_loop&) = delete;
+    event_loop& operator=(const event_loop&) = delete;
+    ~event_loop();
+
+    /// All shards of the node, this one included, by number. Before start().
+    void set_peers(std::vector<event_loop*> all) { peers_ = std::move(all); }
+    /// Access rules of the first clients. Before start().
+    void set_access(std::shared_ptr<const auth::authoriser> authoriser);
+    void start();
+    /// Thread-safe. Says good-bye to all clients, waits for their output up to `patience`, and ends
+    /// the thread. join() waits for it.
+    void stop(duration patience);
+    void join();
+    /// Thread-safe.
+    template <typename Task>
+    void post(Task&& task) {
+        boost::asio::post(context_, [this, task = std::forward<Task>(task)]() mutable {
+            begin_turn();
+            task();
+            end_turn_soon(0);
+        });
+    }
+
+    // For what runs on this shard's thread.
+
+    [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+    [[nodiscard]] core& logic() noexcept { return *core_; }
+    void accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile);
+
+    std::uint64_t refused_connections = 0; ///< turned away before they became a client
+
+    /// Every callback into this shard is a turn, or a part of one.
+    void begin_turn() noexcept;
+    /// Sends at once what came of a small input; what came of a large one waits for the others.
+    void end_turn_soon(std::size_t bytes_read);
+    [[nodiscard]] std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size_}; }
+    void linger(connection& ending);
+    void bury(connection& gone);
+    void count_received(std::size_t bytes) noexcept { bytes_received_ += bytes; }
+    void count_sent(std::size_t bytes) noexcept { bytes_sent_ += bytes; }
+    [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
+    [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
+    [[nodiscard]] std::uint64_t turns() const noexcept { return turns_; }
+    [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
+
+  private:
+    void end_turn();
+    void arm_timer();
+    void on_timer();
+    void receive();
+    void cut_lingering();
+    void stop_when_idle(time_point deadline);
+
+    // core_driver
+    void send(shard_id to, std::vector<shard_message> batch) override;
+    [[nodiscard]] auth::completion verdict_for(std::uint64_t connection) override;
+
+    struct leaving {
+        time_point until;
+        std::uint64_t number;
+    };
+
+    event_loop_options options_;
+    boost::asio::io_context context_{1};
+    boost::asio::steady_timer timer_{context_};
+    time_point armed_for_ = never;
+    std::unique_ptr<char[]> scratch_;
+    std::size_t scratch_size_;
+    std::unique_ptr<core> core_;
+    std::vector<event_loop*> peers_;
+    inbox inbox_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<connection>> connections_;
+    std::vector<std::unique_ptr<connection>> buried_;
+    std::vector<connection*> ended_; ///< ended in this turn, perhaps with nothing to send
+    std::deque<leaving> leaving_;
+    std::uint64_t bytes_received_ = 0;
+    std::uint64_t bytes_sent_ = 0;
+    std::uint64_t turns_ = 0;
+    bool is_end_posted_ = false;
+    bool is_stopping_ = false;
+    std::thread thread_;
+};
+
+} // namespace gv::shard

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// What shards of a node say to each other. The same words will be said between nodes. Every batch
+// keeps the order in which it was filled, so that between two shards what was said first arrives
+// first: a route change before the messages that rely on it, a push before the PUBREL behind it.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/message.hpp"
+#include "broker/router/retained.hpp"
+#include "broker/router/subscriber.hpp"
+#include "broker/session/home.hpp"
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace gv::shard {
+
+/// Names a message of which the sender awaits that it was taken; 0: nobody waits.
+using take_token = strong_id<struct take_token_tag, std::uint32_t>;
+
+/// A message for the receiver's own subscribers, for its retained table, or both.
+struct routed {
+    message_ref what; ///< shared
+    take_token take;
+    bool is_for_subscribers = false;
+    bool is_for_retained = false;
+};
+
+/// A message for one member of a shared group.
+struct group_delivery {
+    message_ref what;
+    take_token take;
+    std::uint64_t subscriber = 0;
+    std::uint32_t subscription_id = 0;
+    qos quality = qos::at_most_once;
+    bool retain = false;
+};
+
+/// A message of `take` was taken (or its PUBACK reason is to be this).
+struct taken {
+    take_token take;
+    mqtt::reason_code reason = mqtt::reason_code::success;
+};
+
+/// Bytes of routed messages that the receiver has worked off.
+struct credit {
+    std::size_t bytes = 0;
+};
+
+/// Home to front.
+struct push {
+    std::uint64_t connection = 0;
+    message_ref what;
+    std::unique_ptr<std::vector<std::uint32_t>> subscription_ids;
+    packet_id id;
+    qos quality = qos::at_most_once;
+    bool retain = false;
+    bool dup = false;
+    bool wants_room = false; ///< tell the home when the output is empty
+};
+struct push_pubrel {
+    std::uint64_t connection = 0;
+    packet_id id;
+};
+struct kick {
+    std::uint64_t connection = 0;
+    session::close_cause cause{};
+    mqtt::reason_code reason{};
+    std::string why;
+};
+struct attach_answer {
+    std::uint64_t connection = 0;
+    std::uint64_t home = 0;
+    session::attached answer;
+};
+struct settled {
+    std::uint64_t connection = 0;
+    session::delivery_ack ack;
+    session::outbound::ack outcome{};
+};
+
+/// Front to home.
+struct attach {
+    std::uint64_t connection = 0;
+    std::optional<std::string> username;
+    session::attach_request request;
+};
+struct detach {
+    std::uint64_t home = 0;
+    attach_epoch epoch;
+    session::detach_notice notice;
+};
+struct home_ack {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    session::delivery_ack ack;
+};
+struct inbound_change {
+    std::uint64_t home = 0;
+    packet_id id;
+    bool is_held = false;
+};
+struct room {
+    std::uint64_t home = 0;
+};
+struct subscribe {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    packet_id id;
+    std::vector<session::subscription> filters;
+};
+struct unsubscribe {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    packet_id id;
+    std::vector<std::string> filters;
+};
+struct subscribed {
+    std::uint64_t connection = 0;
+    packet_id id;
+    bool is_removal = false;
+    std::vector<mqtt::reason_code> reasons;
+};
+
+/// A filter got its first taker on the sender, or lost its last.
+struct route_change {
+    std::string filter;
+    std::uint64_t operation = 0; ///< 0: no answer wanted
+    bool is_wanted = false;
+};
+/// The route changes of an operation, or the joining of a group, are in force.
+struct applied {
+    std::uint64_t operation = 0;
+};
+/// A member joins, leaves, goes online or offline; said to the shard that owns the group.
+struct group_change {
+    enum class kind : std::uint8_t { join, leave, online, offline };
+    kind what{};
+    bool is_online = true;
+    std::uint64_t subscriber = 0;
+    std::uint64_t operation = 0;
+    std::string group;
+    std::string filter;
+    router::subscription_options options;
+};
+/// The member acknowledged a message of its group (for least_in_flight).
+struct group_ack {
+    std::uint64_t subscriber = 0;
+};
+
+/// A page of a replay, asked for and given.
+struct page_request {
+    std::uint64_t subscriber = 0;
+    std::string filter;
+    std::string after;
+    router::page_limits limits;
+};
+struct page_answer {
+    std::uint64_t subscriber = 0;
+    router::retained_page page; ///< of shared messages
+};
+
+/// What is said seldom travels in a box, so that the frequent messages stay small.
+using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
+                          subscribe, unsubscribe, subscribed, route_change, applied, group_change,
+                          page_request, page_answer>;
+using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
+                                   home_ack, group_ack, std::unique_ptr<rare>>;
+
+} // namespace gv::shard

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscriptions: into this shard's router, and what other shards must know of them. A SUBACK waits
+// until every shard has applied what it means, and the retained replay begins after it: who has
+// the SUBACK may tell a friend to publish.
+#include "base/log.hpp"
+#include "base/topic.hpp"
+#include "broker/shard/core.hpp"
+
+#include <algorithm>
+
+namespace gv::shard {
+
+using mqtt::reason_code;
+
+namespace {
+
+[[nodiscard]] router::subscription_options options_of(const session::subscription& wanted) {
+    return {.quality = wanted.quality,
+            .no_local = wanted.no_local,
+            .retain_as_published = wanted.retain_as_published,
+            .subscription_id = wanted.subscription_id};
+}
+
+} // namespace
+
+shard_id core::group_owner(std::string_view group, std::string_view filter) const noexcept {
+    return shard_id{
+        static_cast<std::uint16_t>((table_hash(group) ^ table_hash(filter) * 3) % options_.shards)};
+}
+
+void core::subscribe(session::front& who, packet_id id,
+                     std::vector<session::subscription> filters) {
+    client& from = owner_of(who);
+    const session::front_address address{.shard = options_.me, .connection = from.number_};
+    for (const session::subscription& each : filters) {
+        log::debug({.conn = from.number_, .client = who.client_id()}, "subscribe",
+                   {{"filter", each.filter}, {"qos", static_cast<unsigned>(each.quality)}});
+    }
+    if (!who.is_held_by_home()) {
+        subscribe_for(from, from.number_, who.make_own_session(), address, id, std::move(filters));
+        return;
+    }
+    const shard_id home = home_shard_of(who);
+    if (is_mine(home)) {
+        on_home_subscribe(from.home_, address, id, std::move(filters));
+    } else {
+        post_rare(home, shard::subscribe{.home = from.home_,
+                                         .connection = from.number_,
+                                         .id = id,
+                                         .filters = std::move(filters)});
+    }
+}
+
+void core::on_home_subscribe(std::uint64_t number, session::front_address from, packet_id id,
+                             std::vector<session::subscription> filters) {
+    home_entry* home = find_home(number);
+    if (home != nullptr && home->home_.front() == from && home->home_.session() != nullptr) {
+        subscribe_for(*home, number, *home->home_.session(), from, id, std::move(filters));
+    }
+}
+
+void core::subscribe_for(router::subscriber& who, std::uint64_t number,
+                         session::session_state& state, session::front_address front, packet_id id,
+                         std::vector<session::subscription> filters) {
+    operation begun{.front = front, .id = id, .holder = number};
+    const std::uint64_t operation_number = ++next_operation_;
+    for (session::subscription& each : filters) {
+        begun.reasons.push_back(
+            add_subscription(who, number, state, std::move(each), operation_number, begun));
+    }
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(operation_number, std::move(begun));
+    }
+}
+
+reason_code core::add_subscription(router::subscriber& who, std::uint64_t number,
+                                   session::session_state& state, session::subscription wanted,
+                                   std::uint64_t operation_number, operation& begun) {
+    const auto known = state.subscriptions.find(wanted.filter);
+    const bool is_new = known == state.subscriptions.end();
+    if (is_new && state.subscriptions.size() >= options_.limits.subscriptions_max) {
+        return reason_code::quota_exceeded;
+    }
+    if (is_shared_filter(wanted.filter)) {
+        const shared_filter parts = *split_shared_filter(wanted.filter);
+        begun.remaining += join_group({.what = group_change::kind::join,
+                                       .subscriber = number,
+                                       .operation = operation_number,
+                                       .group = std::string(parts.group),
+                                       .filter = std::string(parts.filter),
+                                       .options = options_of(wanted)},
+                                      options_.me);
+        state.shared_subscriptions += is_new ? 1 : 0;
+    } else {
+        if (router_.subscribe(who, wanted.filter, options_of(wanted)).first) {
+            begun.remaining += tell_all(wanted.filter, true, operation_number);
+        }
+        const bool wants_retained = wanted.handling == mqtt::retain_handling::always
+                                    || (wanted.handling == mqtt::retain_handling::if_new && is_new);
+        if (wants_retained && options_.limits.retain_available) {
+            begun.replays.push_back({.filter = wanted.filter,
+                                     .after = {},
+                                     .subscription_id = wanted.subscription_id,
+                                     .shard = has_wildcard(wanted.filter)
+                                                  ? std::uint16_t{0}
+                                                  : retained_owner(wanted.filter).value,
+                                     .quality = wanted.quality});
+        }
+    }
+    const auto granted = static_cast<reason_code>(wanted.quality);
+    std::string filter = wanted.filter;
+    state.subscriptions.insert_or_assign(std::move(filter), std::move(wanted));
+    return granted;
+}
+
+std::size_t core::tell_all(std::string_view filter, bool is_wanted,
+                           std::uint64_t operation_number) {
+    std::size_t told = 0;
+    for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
+        if (shard != options_.me.value) {
+            post_rare(shard_id{shard}, route_change{.filter = std::string(filter),
+                                                    .operation = operation_number,
+                                                    .is_wanted = is_wanted});
+            ++told;
+        }
+    }
+    return told;
+}
+
+// Joins a group that lives here, or asks its owner. Returns how many answers to wait for.
+std::size_t core::join_group(group_change join, shard_id from) {
+    const shard_id owner = group_owner(join.group, join.filter);
+    if (!is_mine(owner)) {
+        post_rare(owner, std::move(join));
+        return 1;
+    }
+    const bool is_first =
+        router_
+            .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
+                  join.options, join.is_online)
+            .first;
+    return is_first ? tell_all(join.filter, true, join.operation) : 0;
+}
+
+void core::on_group_change(shard_id from, group_change change) {
+    const router::member_id member{.shard = from, .subscriber = change.subscriber};
+    switch (change.what) {
+    case group_change::kind::join: {
+        // The filter may be new to the other shards: they answer first, then the member's shard is.
+        const std::uint64_t asked = change.operation;
+        change.operation = ++next_operation_;
+        const std::uint64_t own = change.operation;
+        operation begun{.joiner = from, .joiner_operation = asked};
+        begun.remaining = join_group(std::move(change), from);
+        if (begun.remaining == 0) {
+            complete(std::move(begun));
+        } else {
+            operations_.emplace(own, std::move(begun));
+        }
+        return;
+    }
+    case group_change::kind::leave:
+        if (router_.leave(change.group, change.filter, member).last) {
+            tell_all(change.filter, false, 0);
+        }
+        return;
+    case group_change::kind::online:
+        router_.set_online(member, true);
+        return;
+    case group_change::kind::offline:
+        router_.set_online(member, false);
+        return;
+    }
+}
+
+void core::set_member_online(std::uint64_t number, const session::session_state& state,
+                             bool is_online) {
+    if (state.shared_subscriptions == 0) {
+        return;
+    }
+    const auto what = is_online ? group_change::kind::online : group_change::kind::offline;
+    for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
+        group_change change{.what = what, .subscriber = number};
+        if (shard == options_.me.value) {
+            on_group_change(options_.me, std::move(change));
+        } else {
+            post_rare(shard_id{shard}, std::move(change));
+        }
+    }
+}
+
+// Which group a message came from is not kept: the owners of all groups of the member are told.
+void core::note_member_ack(std::uint64_t number, const session::session_state& state) {
+    std::uint64_t told = 0;
+    for (const auto& [filter, each] : state.subscriptions) {
+        const auto parts = is_shared_filter(filter) ? split_shared_filter(filter) : std::nullopt;
+        if (!parts) {
+            continue;
+        }
+        const shard_id owner = group_owner(parts->group, parts->filter);
+        const std::uint64_t bit = std::uint64_t{1} << owner.value;
+        if ((told & bit) != 0) {
+            continue;
+        }
+        told |= bit;
+        if (is_mine(owner)) {
+            router_.acknowledged({.shard = options_.me, .subscriber = number});
+        } else {
+            post(owner, group_ack{.subscriber = number});
+        }
+    }
+}
+
+void core::on_route_change(shard_id from, const route_change& change) {
+    if (change.is_wanted) {
+        router_.add_remote(change.filter, from);
+    } else {
+        router_.remove_remote(change.filter, from);
+    }
+    if (change.operation != 0) {
+        post_rare(from, applied{.operation = change.operation});
+    }
+}
+
+void core::on_applied(std::uint64_t number) {
+    const auto found = operations_.find(number);
+    if (found == operations_.end() || --found->second.remaining > 0) {
+        return;
+    }
+    operation done = std::move(found->second);
+    operations_.erase(found);
+    complete(std::move(done));
+}
+
+void core::complete(operation done) {
+    if (done.joiner) {
+        post_rare(*done.joiner, applied{.operation = done.joiner_operation});
+        return;
+    }
+    answer_subscribe(done.front, done.id, false, std::move(done.reasons));
+    replay_holder* holder = done.replays.empty() ? nullptr : find_holder(done.holder);
+    session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
+    if (state == nullptr) {
+        return;
+    }
+    for (session::replay& each : done.replays) {
+        state->replays.add(std::move(each));
+    }
+    pump_replay(done.holder);
+}
+
+void core::answer_subscribe(session::front_address to, packet_id id, bool is_removal,
+                            std::vector<reason_code> reasons) {
+    if (!is_mine(to.shard)) {
+        post_rare(to.shard, subscribed{.connection = to.connection,
+                                       .id = id,
+                                       .is_removal = is_removal,
+                                       .reasons = std::move(reasons)});
+        return;
+    }
+    client* front = find_client(to.connection);
+    if (front == nullptr) {
+        return;
+    }
+    if (is_removal) {
+        front->front_.on_unsubscribed(id, reasons);
+    } else {
+        front->front_.on_subscribed(id, reasons);
+    }
+    touch(*front);
+}
+
+void core::unsubscribe(session::front& who, packet_id id, std::vector<std::string> filters) {
+    client& from = owner_of(who);
+    const session::front_address address{.shard = options_.me, .connection = from.number_};
+    for (const std::string& each : filters) {
+        log::debug({.conn = from.number_, .client = who.client_id()}, "unsubscribe",
+                   {{"filter", each}});
+    }
+    if (!who.is_held_by_home()) {
+        answer_subscribe(address, id, true,
+                         remove_subscriptions(from, from.number_, who.make_own_session(), filters));
+        return;
+    }
+    const shard_id home = home_shard_of(who);
+    if (is_mine(home)) {
+        on_home_unsubscribe(from.home_, address, id, filters);
+    } else {
+        post_rare(home, shard::unsubscribe{.home = from.home_,
+                                           .connection = from.number_,
+                                           .id = id,
+                                           .filters = std::move(filters)});
+    }
+}
+
+void core::on_home_unsubscribe(std::uint64_t number, session::front_address from, packet_id id,
+                               std::span<const std::string> filters) {
+    home_entry* home = find_home(number);
+    if (home != nullptr && home->home_.front() == from && home->home_.session() != nullptr) {
+        answer_subscribe(from, id, true,
+                         remove_subscriptions(*home, number, *home->home_.session(), filters));
+    }
+}
+
+std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,
+                                                    session::session_state& state,
+                                                    std::span<const std::string> filters) {
+    std::vector<reason_code> reasons;
+    for (const std::string& filter : filters) {
+        const auto known = state.subscriptions.find(filter);
+        if (known == state.subscriptions.end()) {
+            reasons.push_back(reason_code::no_subscription_existed);
+            continue;
+        }
+        state.subscriptions.erase(known);
+        state.shared_subscriptions -= is_shared_filter(filter) ? 1 : 0;
+        withdraw(who, number, filter);
+        reasons.push_back(reason_code::success);
+    }
+    return reasons;
+}
+
+void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter) {
+    if (!is_shared_filter(filter)) {
+        if (router_.unsubscribe(who, filter).last) {
+            tell_all(filter, false, 0);
+        }
+        return;
+    }
+    const shared_filter parts = *split_shared_filter(filter);
+    group_change leave{.what = group_change::kind::leave,
+                       .subscriber = number,
+                       .group = std::string(parts.group),
+                       .filter = std::string(parts.filter)};
+    const shard_id owner = group_owner(parts.group, parts.filter);
+    if (is_mine(owner)) {
+        on_group_change(options_.me, std::move(leave));
+    } else {
+        post_rare(owner, std::move(leave));
+    }
+}
+
+void core::withdraw_all(router::subscriber& who, std::uint64_t number,
+                        session::session_state& state) {
+    for (const auto& [filter, each] : state.subscriptions) {
+        withdraw(who, number, filter);
+    }
+    state.subscriptions.clear();
+    state.shared_subscriptions = 0;
+}
+
+} // namespace gv::shard

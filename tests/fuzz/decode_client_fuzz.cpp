@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets of a client, in every version.
+#include "tests/fuzz/decode_check.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    gv::mqtt::check_decode(data, size, gv::mqtt::peer::client);
+    return 0;
+}
