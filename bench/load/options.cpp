@@ -63,6 +63,7 @@ constexpr std::array option_rows{
     option_row{"--filters", &load_options::filters,
                "of all subscribers (wildcards); a multiple of them, at most 100,000"},
     option_row{"--messages", &load_options::messages, "stored (retained)"},
+    option_row{"--replay-qos", &load_options::replay_qos, "of the subscriber of # (retained)"},
     option_row{"--connections", &load_options::connections, "to open (idle)"},
     option_row{"--parallel", &load_options::parallel, "handshakes at a time (idle)"},
     option_row{"--burst", &load_options::burst, "handshakes at once, at the end (idle)"},
@@ -151,7 +152,7 @@ std::optional<problem> validate(const load_options& options) {
         return wrong("--rate", "--rate, --parallel and --messages must be above 0",
                      "give 1 or more");
     }
-    if (options.what == scenario::retained && options.qos > 1) {
+    if (options.what == scenario::retained && (options.qos > 1 || options.replay_qos > 1)) {
         return wrong("--qos", "retained knows QoS 0 and 1", "give 0 or 1");
     }
     return options.what == scenario::wildcards ? validate_wildcards(options)
@@ -215,8 +216,7 @@ load_options defaults_of(scenario what, std::uint32_t qos) {
         options.undelivered = 0;
         break;
     case scenario::retained:
-        options.publishers = 1;
-        options.subscribers = 1;
+        options.window = 1'000;
         break;
     case scenario::idle:
         break;
