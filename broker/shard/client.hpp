@@ -93,10 +93,11 @@ class client : public router::subscriber, public session::front_owner, public re
     std::shared_ptr<const listener_profile> profile_;
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::unique_ptr<auth::authentication_exchange> exchange_;
+    ring<client*> waiters_;            ///< publishers held because this client is full
+    ring<client*>* held_in_ = nullptr; ///< where this client itself is held
     time_point full_since_{};
     time_point progress_at_{};
     bool is_dirty_ = false;
-    bool is_held_ = false;
     bool is_ended_ = false;
     bool is_attached_ = false;
     bool wants_room_ = false;

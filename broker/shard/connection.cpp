@@ -14,10 +14,6 @@ namespace {
 // A gathered write of so many parts; a payload takes two.
 constexpr std::size_t parts_max = 64;
 
-// Less than this in one read is a single message or two: its effects are sent at once. More is
-// worth waiting for what the other sockets have (one write a connection and turn).
-constexpr std::size_t gather_from_bytes = 512;
-
 } // namespace
 
 connection::connection(event_loop& owner, core& core, transport::stream_ptr stream,
@@ -94,7 +90,7 @@ void connection::read_large() {
             stream_->wait_readable();
         }
     }
-    shard_->end_turn_soon(gather_from_bytes);
+    shard_->end_turn_soon(shard_->scratch().size());
 }
 
 // Returns whether more is to be read.
@@ -197,7 +193,7 @@ void connection::on_writable() {
     shard_->begin_turn();
     is_writing_ = false;
     flush();
-    shard_->end_turn_soon(gather_from_bytes);
+    shard_->end_turn_soon(shard_->scratch().size());
 }
 
 void connection::cut() {

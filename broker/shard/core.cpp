@@ -56,6 +56,7 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       wheel_(now), router_(options_.routing), retained_(options_.retained),
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
+    credit_waiters_.resize(options_.shards);
     wheel_.schedule(housekeeping_, now + 1s);
 }
 
@@ -108,7 +109,7 @@ std::size_t core::on_input(client& from, std::string_view bytes) {
 }
 
 bool core::takes_input(const client& from) noexcept {
-    return !from.is_ended_ && !from.is_held_ && from.front_.takes_frames();
+    return !from.is_ended_ && from.held_in_ == nullptr && from.front_.takes_frames();
 }
 
 void core::touch(client& changed) {
@@ -185,9 +186,7 @@ void core::leave(client& ended, session::close_cause cause) {
     ended.is_ended_ = true;
     ++counts_.closed[static_cast<std::size_t>(cause)];
     wheel_.cancel(ended.timer_);
-    std::erase(held_, &ended);
-    std::erase(full_, &ended);
-    must_resume_ = must_resume_ || ended.front_.load == session::pressure::full;
+    forget_pressure(ended);
     if (session::session_state* own = ended.front_.own_session()) {
         withdraw_all(ended, ended.number_, *own);
     }

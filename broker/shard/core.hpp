@@ -122,7 +122,9 @@ class core final : private session::front_effects, private session::home_effects
         dirty_.clear();
         settle_turn();
     }
-    [[nodiscard]] bool has_work() const noexcept { return must_resume_ || !dirty_.empty(); }
+    [[nodiscard]] bool has_work() const noexcept {
+        return !reopened_.empty() || !freed_.empty() || !dirty_.empty();
+    }
 
     // The broker itself.
 
@@ -140,7 +142,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t sessions() const noexcept { return homes_.size(); }
     [[nodiscard]] std::size_t stored_sessions() const noexcept { return stored_sessions_; }
     [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
-    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_.size(); }
+    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_now_; }
     [[nodiscard]] buffer_pool& pool() noexcept { return pool_; }
     /// Messages and bytes queued for persistent sessions: a walk over all, for metrics.
     struct queue_totals {
@@ -176,6 +178,7 @@ class core final : private session::front_effects, private session::home_effects
     struct takers {
         std::size_t all = 0;
         std::size_t full = 0;
+        client* one_full = nullptr;
     };
 
     // core.cpp
@@ -234,11 +237,14 @@ class core final : private session::front_effects, private session::home_effects
     // pressure.cpp
     void became_full(session::front& who) override;
     void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
-    void hold(client& publisher);
+    void hold(client& publisher, ring<client*>& waiters);
+    void resume(client* held);
+    void set_free(ring<client*>& waiters);
+    void forget_pressure(client& ended);
     void check_pressure();
     void reopen_if_drained(client& full);
     void resume_held();
-    void note_taker(const client& to) noexcept;
+    void note_taker(client& to) noexcept;
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
@@ -350,8 +356,11 @@ class core final : private session::front_effects, private session::home_effects
     std::unordered_map<std::string_view, std::unique_ptr<home_entry>> homes_; ///< key: in the home
     std::vector<std::unique_ptr<home_entry>> gone_homes_; ///< until the turn ends
     std::vector<client*> dirty_;
-    std::vector<client*> held_;
     std::vector<client*> full_;
+    std::vector<client*> reopened_;             ///< were full; their waiters may go on
+    ring<client*> freed_;                       ///< publishers that wait for nobody any more
+    std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
+    std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
@@ -363,7 +372,6 @@ class core final : private session::front_effects, private session::home_effects
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
     std::size_t stored_sessions_ = 0;
-    bool must_resume_ = false;
 };
 
 } // namespace gv::shard

@@ -62,7 +62,7 @@ class event_loop final : public core_driver {
 
     /// Every callback into this shard is a turn, or a part of one.
     void begin_turn() noexcept;
-    /// Sends at once what came of a small input; what came of a large one waits for the others.
+    /// Sends at once what came of a small input to an idle shard; else what all ready sockets gave.
     void end_turn_soon(std::size_t bytes_read);
     [[nodiscard]] std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size_}; }
     void linger(connection& ending);
@@ -107,6 +107,7 @@ class event_loop final : public core_driver {
     std::uint64_t bytes_received_ = 0;
     std::uint64_t bytes_sent_ = 0;
     std::uint64_t turns_ = 0;
+    time_point last_end_{};
     bool is_end_posted_ = false;
     bool is_stopping_ = false;
     std::thread thread_;
