@@ -68,7 +68,9 @@ void core::register_client(client& born) {
 }
 
 void core::unregister_client(client& gone) noexcept {
-    finish(gone, session::close_cause::connection_lost, mqtt::reason_code::success, {});
+    if (!gone.is_ended_) {
+        leave(gone, session::close_cause::connection_lost); // not finish(): it is half destroyed
+    }
     clients_.erase(gone.number_);
     if (gone.is_dirty_) {
         std::erase(dirty_, &gone);
@@ -172,15 +174,19 @@ void core::finish(client& ended, session::close_cause cause, mqtt::reason_code r
     if (ended.is_ended_) {
         return;
     }
-    ended.is_ended_ = true;
-    ++counts_.closed[static_cast<std::size_t>(cause)];
-    wheel_.cancel(ended.timer_);
-    forget_pressure(ended);
     log::debug({.conn = ended.number_, .client = ended.front_.client_id()}, "client_disconnected",
                {{"from", ended.peer_text()},
                 {"cause", name_of(cause)},
                 {"reason", mqtt::reason_name(reason)},
                 {"detail", detail}});
+    leave(ended, cause);
+}
+
+void core::leave(client& ended, session::close_cause cause) {
+    ended.is_ended_ = true;
+    ++counts_.closed[static_cast<std::size_t>(cause)];
+    wheel_.cancel(ended.timer_);
+    forget_pressure(ended);
     if (session::session_state* own = ended.front_.own_session()) {
         withdraw_all(ended, ended.number_, *own);
     }

@@ -187,6 +187,7 @@ class core final : private session::front_effects, private session::home_effects
     void touch(client& changed);
     void finish(client& ended, session::close_cause cause, mqtt::reason_code reason,
                 std::string_view detail);
+    void leave(client& ended, session::close_cause cause);
     void arm(client& whose);
     void give_home_room(client& to);
     void settle_turn();
