@@ -93,6 +93,7 @@ class client : public router::subscriber, public session::front_owner, public re
     std::shared_ptr<const listener_profile> profile_;
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::unique_ptr<auth::authentication_exchange> exchange_;
+    time_point opened_at_;
     time_point full_since_{};
     time_point progress_at_{};
     bool is_dirty_ = false;

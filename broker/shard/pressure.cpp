@@ -29,7 +29,7 @@ void core::note_taker(const client& to) noexcept {
 }
 
 void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
-    if (takers_.full > 0
+    if (takers_.full > 0 && options_.pressure.hold_max > duration::zero()
         && static_cast<double>(takers_.full)
                > options_.pressure.full_share * static_cast<double>(takers_.all)) {
         hold(publisher);
@@ -38,6 +38,7 @@ void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
     for (; shards != 0; shards &= shards - 1) {
         if (credit_used_[static_cast<std::size_t>(std::countr_zero(shards))]
             > options_.pressure.credit_bytes_max) {
+            ++counts_.credit_holds;
             hold(publisher);
             return;
         }
@@ -48,8 +49,15 @@ void core::hold(client& publisher) {
     if (!publisher.is_held_ && !publisher.is_ended_) {
         publisher.is_held_ = true;
         ++counts_.holds;
+        count_held_time();
         held_.push_back(&publisher);
     }
+}
+
+// Called before the number of held publishers changes.
+void core::count_held_time() noexcept {
+    counts_.held += (turn_.now - held_counted_to_) * static_cast<duration::rep>(held_.size());
+    held_counted_to_ = turn_.now;
 }
 
 void core::check_pressure() {
@@ -60,6 +68,7 @@ void core::check_pressure() {
         if (is_stuck) {
             full.front_.load = pressure::slow;
             ++counts_.slow_readers;
+            ++slow_clients_;
             log::info({.conn = full.number_, .client = full.front_.client_id()}, "slow_reader",
                       {{"waiting_bytes", full.front_.waiting_bytes()}});
             full_[i] = full_.back();
@@ -75,6 +84,7 @@ void core::reopen_if_drained(client& full) {
     if (full.front_.waiting_bytes() * 2 > options_.limits.output_bytes_max) {
         return;
     }
+    slow_clients_ -= full.front_.load == pressure::slow ? 1U : 0U;
     full.front_.load = pressure::open;
     std::erase(full_, &full);
     must_resume_ = true;
@@ -86,6 +96,7 @@ void core::resume_held() {
         return;
     }
     must_resume_ = false;
+    count_held_time();
     for (client* each : std::exchange(held_, {})) {
         each->is_held_ = false;
         each->resume_input();
