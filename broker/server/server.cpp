@@ -58,6 +58,7 @@ server::~server() {
 }
 
 std::vector<problem> server::start() {
+    keep_freed_memory();
     raise_descriptor_limit();
     std::vector<problem> problems = build_access();
     const std::size_t shards = shard_count_of(options_);
