@@ -25,11 +25,6 @@ using mqtt::reason_code;
     return false;
 }
 
-// Reasons with which another server may serve the client (MQTT 5, 4.11).
-[[nodiscard]] bool is_turned_away(reason_code reason) {
-    return reason == reason_code::use_another_server || reason == reason_code::server_moved;
-}
-
 } // namespace
 
 // Reads the version ahead of the rest, so that a CONNECT that is broken further on, or of a version
@@ -281,11 +276,12 @@ std::string front::response_information() const {
 // return code that exists.
 void front::refuse(reason_code reason, std::string_view detail) {
     phase_ = phase::closing;
+    reason = redirected(reason);
     mqtt::property_writer given;
     if (is_v5() && !detail.empty()) {
         given.add(property::reason_string, detail);
     }
-    if (is_v5() && is_turned_away(reason) && !limits().server_reference.empty()) {
+    if (names_other_server(reason)) {
         given.add(property::server_reference, limits().server_reference);
     }
     const std::string properties(given.view().raw());

@@ -45,6 +45,20 @@ void front::on_kicked(close_cause cause, reason_code reason, std::string_view wh
     }
 }
 
+// Who is turned away while another server is known is told to go there (MQTT 5, 4.13).
+reason_code front::redirected(reason_code reason) const noexcept {
+    const bool is_turned_away =
+        reason == reason_code::server_busy || reason == reason_code::server_shutting_down;
+    return is_turned_away && is_v5() && !limits().server_reference.empty()
+               ? reason_code::use_another_server
+               : reason;
+}
+
+bool front::names_other_server(reason_code reason) const noexcept {
+    return reason == reason_code::use_another_server && is_v5()
+           && !limits().server_reference.empty();
+}
+
 // A v5 client that was connected is told why; others are closed (3.1.1 has no word for it).
 void front::disconnect(close_cause cause, reason_code reason, std::string_view text) {
     const bool was_connected = phase_ == phase::connected;
@@ -53,13 +67,13 @@ void front::disconnect(close_cause cause, reason_code reason, std::string_view t
         return;
     }
     phase_ = phase::closing;
+    reason = redirected(reason);
     if (was_connected && is_v5()) {
         mqtt::property_writer given;
         if (!text.empty()) {
             given.add(property::reason_string, text);
         }
-        if ((reason == reason_code::use_another_server || reason == reason_code::server_moved)
-            && !limits().server_reference.empty()) {
+        if (names_other_server(reason)) {
             given.add(property::server_reference, limits().server_reference);
         }
         const std::string properties(given.view().raw());

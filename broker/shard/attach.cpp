@@ -2,7 +2,10 @@
 // Fronts and homes: attach, kick, push, acknowledge, detach. Each is a call if both are on this
 // shard, and a message if not.
 #include "base/log.hpp"
+#include "broker/mqtt/describe.hpp"
 #include "broker/shard/core.hpp"
+
+#include <algorithm>
 
 namespace gv::shard {
 
@@ -48,7 +51,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
-    counts_.takeovers += home.home_.front() ? 1 : 0;
+    counts_.takeovers += home.home_.front() ? 1U : 0U;
     home.home_.on_attach(from, std::move(request));
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -86,21 +89,39 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     front->is_attached_ = true;
     ++counts_.connected;
     ++counts_.connects;
+    count_connect(*front);
     const bool is_present = answer.session_present;
+    const bool is_clean = front->front_.is_clean_start();
     front->front_.on_attached(std::move(answer));
-    log::debug({.conn = connection, .client = front->front_.client_id()}, "client_connected",
-               {{"from", front->peer_text()},
-                {"version", front->front_.version() == mqtt::protocol_version::v5     ? "5.0"
-                            : front->front_.version() == mqtt::protocol_version::v3_1 ? "3.1"
-                                                                                      : "3.1.1"},
-                {"user", front->front_.username()},
-                {"keep_alive", front->front_.keep_alive()},
-                {"session_present", is_present}});
+    log_connected(*front, is_clean, is_present);
     touch(*front);
     arm(*front);
     if (!is_mine(home_shard)) {
         front->resume_input();
     }
+}
+
+void core::log_connected(const client& born, bool is_clean, bool is_present) {
+    if (!log::enabled(log::level::debug)) {
+        return; // the address of the peer costs something
+    }
+    const session::front& front = born.front_;
+    log::debug({.conn = born.number_, .client = front.client_id()}, "client_connected",
+               {{"from", born.peer_text()},
+                {"listener", born.profile_->name},
+                {"version", mqtt::version_name(front.version())},
+                {"clean_start", is_clean},
+                {"keep_alive", front.keep_alive()},
+                {"user", front.username()},
+                {"session_present", is_present}});
+}
+
+void core::count_connect(const client& born) {
+    const duration took = turn_.now - born.opened_at_;
+    const auto* range = std::ranges::lower_bound(connect_time_bounds,
+                                                 static_cast<std::uint64_t>(took.count()));
+    ++counts_.connect_times[static_cast<std::size_t>(range - connect_time_bounds.begin())];
+    counts_.connect_time += took;
 }
 
 void core::detach_home(client& from, session::close_cause cause) {

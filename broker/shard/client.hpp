@@ -95,6 +95,7 @@ class client : public router::subscriber, public session::front_owner, public re
     std::unique_ptr<auth::authentication_exchange> exchange_;
     ring<client*> waiters_;            ///< publishers held because this client is full
     ring<client*>* held_in_ = nullptr; ///< where this client itself is held
+    time_point opened_at_;
     time_point full_since_{};
     time_point progress_at_{};
     bool is_dirty_ = false;

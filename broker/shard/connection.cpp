@@ -145,6 +145,9 @@ void connection::lose(const transport::io_result& result) {
     if (result.state == transport::io_state::failed) {
         log::debug({.conn = number(), .client = front().client_id()}, "connection_failed",
                    {{"from", peer_text()}, {"error", stream_->failure_text()}});
+        const bool is_plain = stream_->kind() == transport::stream_kind::tcp;
+        const bool has_spoken = front().state() != session::front::phase::awaiting_connect;
+        shard_->failed_handshakes += is_plain || has_spoken ? 0U : 1U;
     }
     is_gone_ = true;
     shard_->logic().on_lost(*this, session::close_cause::connection_lost);

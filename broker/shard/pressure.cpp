@@ -32,7 +32,7 @@ void core::note_taker(client& to) noexcept {
 }
 
 void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
-    if (takers_.full > 0
+    if (takers_.full > 0 && options_.pressure.hold_max > duration::zero()
         && static_cast<double>(takers_.full)
                > options_.pressure.full_share * static_cast<double>(takers_.all)) {
         hold(publisher, takers_.one_full->waiters_);
@@ -41,6 +41,7 @@ void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
     for (; shards != 0; shards &= shards - 1) {
         const auto shard = static_cast<std::size_t>(std::countr_zero(shards));
         if (credit_used_[shard] > options_.pressure.credit_bytes_max) {
+            ++counts_.credit_holds;
             hold(publisher, credit_waiters_[shard]);
             return;
         }
@@ -51,9 +52,16 @@ void core::hold(client& publisher, ring<client*>& waiters) {
     if (publisher.held_in_ == nullptr && !publisher.is_ended_) {
         publisher.held_in_ = &waiters;
         ++counts_.holds;
+        count_held_time();
         ++held_now_;
         waiters.push_back(&publisher);
     }
+}
+
+// Called before the number of held publishers changes.
+void core::count_held_time() noexcept {
+    counts_.held += (turn_.now - held_counted_to_) * static_cast<duration::rep>(held_now_);
+    held_counted_to_ = turn_.now;
 }
 
 void core::check_pressure() {
@@ -64,6 +72,7 @@ void core::check_pressure() {
         if (is_stuck) {
             full.front_.load = pressure::slow;
             ++counts_.slow_readers;
+            ++slow_clients_;
             log::info({.conn = full.number_, .client = full.front_.client_id()}, "slow_reader",
                       {{"waiting_bytes", full.front_.waiting_bytes()}});
             full_[i] = full_.back();
@@ -79,6 +88,7 @@ void core::reopen_if_drained(client& full) {
     if (full.is_ended_ || full.front_.waiting_bytes() * 2 > options_.limits.output_bytes_max) {
         return;
     }
+    slow_clients_ -= full.front_.load == pressure::slow ? 1U : 0U;
     full.front_.load = pressure::open;
     std::erase(full_, &full);
     if (!full.waiters_.empty()) {
@@ -115,6 +125,7 @@ void core::resume_held() {
 
 void core::resume(client* held) {
     if (held != nullptr) {
+        count_held_time();
         held->held_in_ = nullptr;
         --held_now_;
         held->resume_input();
@@ -127,6 +138,7 @@ void core::forget_pressure(client& ended) {
     std::erase(reopened_, &ended);
     set_free(ended.waiters_);
     if (ended.held_in_ != nullptr) {
+        count_held_time();
         for (std::size_t i = 0; i < ended.held_in_->size(); ++i) {
             client*& slot = (*ended.held_in_)[i];
             slot = slot == &ended ? nullptr : slot;
