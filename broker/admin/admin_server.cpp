@@ -158,7 +158,7 @@ class admin_server::core final : private transport::accept_handler {
         beast::error_code failed;
         stream.socket().assign(family, accepted.fd.get(), failed);
         if (!failed) {
-            accepted.fd.release();
+            static_cast<void>(accepted.fd.release()); // it is the stream's now
             asio::co_spawn(context_, serve(std::move(stream), place(open_)), asio::detached);
         }
     }
@@ -241,7 +241,7 @@ class admin_server::core final : private transport::accept_handler {
                 }
             });
         });
-        const auto [cancelled] = co_await waiting->limit.async_wait(to_tuple);
+        static_cast<void>(co_await waiting->limit.async_wait(to_tuple));
         co_return waiting->has_rung;
     }
 

@@ -23,7 +23,7 @@ class metric_board final : public admin::admin_source {
 
     /// The sums of what was written last.
     [[nodiscard]] shard_metrics total() const;
-    /// What readiness() says from now on.
+    /// What state() says from now on.
     void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
 
     // admin::admin_source
