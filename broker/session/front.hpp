@@ -242,7 +242,7 @@ class front final : private outbound_sink {
     std::unique_ptr<session_state> own_;
     /// QoS 2 identifiers received and not released; a persistent session's home has them too.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> inbound_;
-    std::vector<pending_subscribe> pending_subscribes_;
+    std::unique_ptr<std::vector<pending_subscribe>> pending_subscribes_; ///< null: none
     std::unique_ptr<connect_details> connect_;
     std::unique_ptr<v5_details> v5_;
     detach_notice farewell_;

@@ -38,15 +38,14 @@ void core::attach(session::front& who, session::attach_request request) {
 
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
-    auto found = homes_.find(request.client_id);
+    auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
         homes_by_number_.emplace(made->number(), made.get());
-        const std::string_view key = made->home().client_id();
-        found = homes_.emplace(key, std::move(made)).first;
+        found = homes_.insert(made.release()).first;
     }
-    home_entry& home = *found->second;
+    home_entry& home = **found;
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
@@ -61,7 +60,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 }
 
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = homes_.find(from.client_id())->second->number();
+    const std::uint64_t number = entry_of(from).number();
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -118,8 +117,8 @@ void core::log_connected(const client& born, bool is_clean, bool is_present) {
 
 void core::count_connect(const client& born) {
     const duration took = turn_.now - born.opened_at_;
-    const auto* range = std::ranges::lower_bound(connect_time_bounds,
-                                                 static_cast<std::uint64_t>(took.count()));
+    const auto* range =
+        std::ranges::lower_bound(connect_time_bounds, static_cast<std::uint64_t>(took.count()));
     ++counts_.connect_times[static_cast<std::size_t>(range - connect_time_bounds.begin())];
     counts_.connect_time += took;
 }
@@ -167,9 +166,8 @@ void core::settle_home(home_entry& home) {
     }
     if (home.home_.is_gone()) {
         homes_by_number_.erase(home.number());
-        const auto found = homes_.find(home.home_.client_id());
-        gone_homes_.push_back(std::move(found->second));
-        homes_.erase(found);
+        homes_.erase(&home);
+        gone_homes_.emplace_back(&home);
     }
 }
 
@@ -197,7 +195,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
         }
         return;
     }
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     shard::push message{.connection = to.connection,
                         .what = what.held && what.held->is_shared()
                                     ? what.held
@@ -234,7 +232,7 @@ bool core::has_room(const session::home& from, session::front_address to) const 
         return found != clients_.end()
                && found->second->front_.output().size() < options_.limits.output_bytes_max;
     }
-    return homes_.find(from.client_id())->second->bytes_pushed_ < options_.limits.output_bytes_max;
+    return entry_of(from).bytes_pushed_ < options_.limits.output_bytes_max;
 }
 
 void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
@@ -299,7 +297,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     withdraw_all(home, home.number(), state);
     ++counts_.sessions_ended;
 }

@@ -60,7 +60,11 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
     wheel_.schedule(housekeeping_, now + 1s);
 }
 
-core::~core() = default;
+core::~core() {
+    for (home_entry* each : homes_) {
+        delete each;
+    }
+}
 
 void core::register_client(client& born) {
     clients_.emplace(born.number_, &born);
@@ -121,7 +125,9 @@ void core::touch(client& changed) {
 
 void core::on_sent(client& to, std::size_t bytes) {
     if (bytes > 0) {
-        to.progress_at_ = turn_.now;
+        if (to.congestion_) {
+            to.congestion_->progress_at = turn_.now;
+        }
     }
     if (to.is_ended_) {
         return;
@@ -281,7 +287,8 @@ void core::reload(session::session_limits limits,
                                              ? std::optional(std::string_view(front.username()))
                                              : std::nullopt);
     }
-    for (const auto& [id, home] : homes_) {
+    for (home_entry* home : homes_) {
+        const std::string& id = home->home_.client_id();
         home->access_ = access_of(
             id, home->username_ ? std::optional(std::string_view(*home->username_)) : std::nullopt);
     }
@@ -324,7 +331,7 @@ void client::replay_row(const publication& what, const session::delivery& how) {
 
 home_entry::home_entry(core& owner, const session::home_context& context,
                        std::string_view client_id, std::uint64_t number)
-    : core_(&owner), home_(context, client_id), number_(number) {
+    : core_(&owner), home_(context, *this, client_id), number_(number) {
     timer_.home = this;
 }
 

@@ -17,12 +17,12 @@
 #include "broker/shard/messages.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -96,9 +96,9 @@ struct core_counts {
     std::uint64_t let_in_anonymous = 0;
     std::uint64_t turned_away = 0;
     std::uint64_t turned_away_busy = 0;
-    std::array<std::uint64_t, 16> closed{};     ///< by close_cause: clients that were in
-    std::array<std::uint64_t, 16> never_in{};   ///< by close_cause: the others
-    std::array<std::uint64_t, 256> refused{};   ///< of these, by the reason code of CONNACK
+    std::array<std::uint64_t, 16> closed{};        ///< by close_cause: clients that were in
+    std::array<std::uint64_t, 16> never_in{};      ///< by close_cause: the others
+    std::array<std::uint64_t, 256> refused{};      ///< of these, by the reason code of CONNACK
     std::array<std::uint64_t, 12> connect_times{}; ///< by connect_time_bounds, then what is above
     duration connect_time{};                       ///< summed
 };
@@ -225,6 +225,9 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] client* find_client(std::uint64_t number) noexcept;
     [[nodiscard]] client& owner_of(session::front& whose) const noexcept {
         return static_cast<client&>(whose.owner());
+    }
+    [[nodiscard]] static home_entry& entry_of(const session::home& whose) noexcept {
+        return static_cast<home_entry&>(whose.owner());
     }
 
     // authentication.cpp: front_effects
@@ -387,8 +390,8 @@ class core final : private session::front_effects, private session::home_effects
     router::retained_table retained_;
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
     boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
-    std::unordered_map<std::string_view, std::unique_ptr<home_entry>> homes_; ///< key: in the home
-    std::vector<std::unique_ptr<home_entry>> gone_homes_; ///< until the turn ends
+    boost::unordered_flat_set<home_entry*, home_hash, home_equal> homes_; ///< owned
+    std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
     std::vector<client*> reopened_;             ///< were full; their waiters may go on

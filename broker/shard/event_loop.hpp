@@ -14,7 +14,6 @@
 #include <deque>
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -111,7 +110,7 @@ class event_loop final : public core_driver {
     std::unique_ptr<core> core_;
     std::vector<event_loop*> peers_;
     inbox inbox_;
-    std::unordered_map<std::uint64_t, std::unique_ptr<connection>> connections_;
+    boost::unordered_flat_map<std::uint64_t, std::unique_ptr<connection>> connections_;
     std::vector<std::unique_ptr<connection>> buried_;
     std::vector<connection*> ended_; ///< ended in this turn, perhaps with nothing to send
     std::deque<leaving> leaving_;
