@@ -13,6 +13,12 @@ class Figure:
     aim: float | None = None  # Grapevine, at most
     ratio: float | None = None  # Mosquitto divided by Grapevine, at least
 
+    @property
+    def generator(self):
+        """The field that says what the generator itself spent, if there is one."""
+        return self.name.replace("cpu_us_per_message", "generator_us_per_message") \
+            if self.name.endswith("cpu_us_per_message") else None
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -23,6 +29,7 @@ class Scenario:
     quick: tuple[str, ...] = ("--seconds", "1", "--warmup", "0.3")
     saturated: bool = True  # the broker is busy all the time
     lossless: bool = True  # a lost message is a fault
+    idle_beside: int = 0  # connections that are held open meanwhile
 
 
 def cpu(aim=None, ratio=None):
@@ -69,6 +76,9 @@ SCENARIOS = (
               Figure("listen_drops", "SYNs", 0),
               Figure("burst_slowest_ms", "ms")),
              quick=("--connections", "2000"), saturated=False, lossless=False),
+    Scenario("crowd", "50 pairs, QoS 0, beside 19,000 idle connections",
+             ("pairs", "--qos", "0"),
+             (cpu(), Figure("idle_resident_bytes_per_connection", "bytes")), idle_beside=19000),
     Scenario("flood", "open-loop QoS 0 flood, 50 pairs, 10 s",
              ("flood",),
              (cpu(), Figure("lost", "messages"), Figure("resident_max", "bytes")),

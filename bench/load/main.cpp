@@ -35,6 +35,7 @@ void add_parameters(const load_options& options, report& out) {
     out.add("subscribers", options.subscribers);
     out.add("window", options.window);
     out.add("undelivered", options.undelivered);
+    out.add("refill", options.refill);
 }
 
 } // namespace

@@ -59,6 +59,8 @@ constexpr std::array option_rows{
                "unacknowledged messages of a publisher at QoS 1 and 2"},
     option_row{"--undelivered", &load_options::undelivered,
                "messages of a publisher not yet with all their subscribers"},
+    option_row{"--refill", &load_options::refill,
+               "a publisher sends again once it may send this many at once"},
     option_row{"--rate", &load_options::rate, "messages a second, of all publishers (paced)"},
     option_row{"--filters", &load_options::filters,
                "of all subscribers (wildcards); a multiple of them, at most 100,000"},
@@ -147,6 +149,12 @@ std::optional<problem> validate(const load_options& options) {
     }
     if (options.window == 0 || options.window > 65'535) {
         return wrong("--window", "there are 65,535 packet ids", "give 1 to 65535");
+    }
+    const bool is_closed_loop = options.undelivered > 0;
+    if (options.refill == 0 || options.refill > options.window
+        || (is_closed_loop && options.refill > options.undelivered)) {
+        return wrong("--refill", "it must be possible to send that many at once",
+                     "give 1 up to --undelivered and --window");
     }
     if (options.rate == 0 || options.parallel == 0 || options.messages == 0) {
         return wrong("--rate", "--rate, --parallel and --messages must be above 0",

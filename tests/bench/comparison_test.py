@@ -30,8 +30,13 @@ class ComparisonTable(unittest.TestCase):
         self.assertEqual(row([], runs(4))[7], "")
 
     def test_losses_are_shown(self):
-        self.assertIn("**lost 3, duplicates 1**", row(runs(0.1, lost=3, duplicates=1), runs(6))[3])
+        cells = row(runs(0.1, lost=3, duplicates=1), runs(6))
+        self.assertIn("**lost 3, duplicates 1**", cells[3])
+        self.assertEqual(cells[7], "no")
         self.assertIn("**stalled**", row(runs(0.1), runs(6, stalled=True))[4])
+
+    def test_a_run_without_messages_has_no_figure(self):
+        self.assertEqual(row(runs(None), runs(6))[3:8], ["–", "6", "–", "50", ""])
 
     def test_the_generators_own_cost_is_shown(self):
         self.assertEqual(row(runs(0.1, generator_us_per_message=0.03), runs(6))[8], "0.03")

@@ -45,6 +45,7 @@ TEST(LoadOptions, NonsenseIsRefusedWithItsPlace) {
     EXPECT_EQ(problem_of({"pairs", "--seconds", "-1"}).place, "--seconds");
     EXPECT_EQ(problem_of({"pairs", "--qos", "3"}).place, "--qos");
     EXPECT_EQ(problem_of({"pairs", "--payload", "23"}).place, "--payload");
+    EXPECT_EQ(problem_of({"pairs", "--refill", "501"}).place, "--refill");
     EXPECT_EQ(problem_of({"retained", "--qos", "2"}).place, "--qos");
     EXPECT_EQ(problem_of({"wildcards", "--subscribers", "15"}).place, "--subscribers");
     EXPECT_EQ(problem_of({"wildcards", "--filters", "1500"}).place, "--filters");

@@ -19,10 +19,10 @@ TEST(Report, IsAFlatJsonObjectInOrder) {
                              " \"share\": 0.25,\n \"complete\": true\n}");
 }
 
-TEST(Report, NumbersThatJsonLacksBecomeZero) {
+TEST(Report, NumbersThatJsonLacksAreNull) {
     report out;
     out.add("rate", 1.0 / 0.0);
-    EXPECT_EQ(out.to_json(), "{\n \"rate\": 0\n}");
+    EXPECT_EQ(out.to_json(), "{\n \"rate\": null\n}");
 }
 
 TEST(Report, AWindowDividesByItsMessages) {
