@@ -158,7 +158,7 @@ class admin_server::core final : private transport::accept_handler {
         beast::error_code failed;
         stream.socket().assign(family, accepted.fd.get(), failed);
         if (!failed) {
-            accepted.fd.release();
+            static_cast<void>(accepted.fd.release()); // it is the stream's now
             asio::co_spawn(context_, serve(std::move(stream), place(open_)), asio::detached);
         }
     }
@@ -215,12 +215,12 @@ class admin_server::core final : private transport::accept_handler {
                                     metrics_content_type);
         }
         if (path == "/readyz") {
-            co_return readiness_response(source_.readiness());
+            co_return readiness_response(source_.state());
         }
         if (path == "/livez") {
             // Shards that have ended on purpose answer no more.
             const bool is_alive =
-                source_.readiness() == readiness::stopping || co_await shards_answer();
+                source_.state() == readiness::stopping || co_await shards_answer();
             co_return is_alive ? make_response(http::status::ok, "alive\n")
                                : make_response(http::status::service_unavailable,
                                                "a shard does not answer\n");
@@ -241,7 +241,7 @@ class admin_server::core final : private transport::accept_handler {
                 }
             });
         });
-        const auto [cancelled] = co_await waiting->limit.async_wait(to_tuple);
+        static_cast<void>(co_await waiting->limit.async_wait(to_tuple));
         co_return waiting->has_rung;
     }
 

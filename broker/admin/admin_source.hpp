@@ -22,7 +22,7 @@ class admin_source {
     virtual void refresh(std::function<void()> done) = 0;
     /// All metrics, as of the last refresh.
     [[nodiscard]] virtual std::vector<metric_family> metrics() = 0;
-    [[nodiscard]] virtual readiness readiness() const noexcept = 0;
+    [[nodiscard]] virtual readiness state() const noexcept = 0;
 
   protected:
     ~admin_source() = default;

@@ -23,13 +23,13 @@ class metric_board final : public admin::admin_source {
 
     /// The sums of what was written last.
     [[nodiscard]] shard_metrics total() const;
-    /// What readiness() says from now on.
+    /// What state() says from now on.
     void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
 
     // admin::admin_source
     void refresh(std::function<void()> done) override;
     [[nodiscard]] std::vector<metric_family> metrics() override;
-    [[nodiscard]] admin::readiness readiness() const noexcept override { return readiness_.load(); }
+    [[nodiscard]] admin::readiness state() const noexcept override { return readiness_.load(); }
 
   private:
     [[nodiscard]] std::vector<const shard_metrics*> blocks() const;

@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <string_view>
 
+namespace gv {
+enum class qos : std::uint8_t;
+}
 namespace gv::mqtt {
 enum class packet_type : std::uint8_t;
-enum class qos : std::uint8_t;
-} // namespace gv::mqtt
+}
 
 namespace gv::server {
 
@@ -27,7 +29,7 @@ struct packet_labels {
 };
 
 struct qos_labels {
-    using key = mqtt::qos;
+    using key = qos;
     static constexpr std::string_view name = "qos";
     static constexpr std::array<std::string_view, 3> values{"0", "1", "2"};
 };
@@ -188,7 +190,8 @@ struct alignas(64) shard_metrics {
         slow_readers;
     gauge<"grapevine_slow_clients", "Connected clients that stopped reading and lose messages.">
         slow_clients;
-    gauge<"grapevine_output_buffer_bytes", "Memory of the output buffers that are in use.">
+    gauge<"grapevine_output_buffer_bytes",
+          "Memory of the output buffers in use, without large payloads that they refer to.">
         output_buffer_bytes;
 
     counter<"grapevine_connections_accepted_total", "Connections accepted by the listeners.">

@@ -96,9 +96,9 @@ struct core_counts {
     std::uint64_t let_in_anonymous = 0;
     std::uint64_t turned_away = 0;
     std::uint64_t turned_away_busy = 0;
-    std::array<std::uint64_t, 16> closed{};     ///< by close_cause: clients that were in
-    std::array<std::uint64_t, 16> never_in{};   ///< by close_cause: the others
-    std::array<std::uint64_t, 256> refused{};   ///< of these, by the reason code of CONNACK
+    std::array<std::uint64_t, 16> closed{};        ///< by close_cause: clients that were in
+    std::array<std::uint64_t, 16> never_in{};      ///< by close_cause: the others
+    std::array<std::uint64_t, 256> refused{};      ///< of these, by the reason code of CONNACK
     std::array<std::uint64_t, 12> connect_times{}; ///< by connect_time_bounds, then what is above
     duration connect_time{};                       ///< summed
 };
