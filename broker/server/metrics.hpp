@@ -190,7 +190,8 @@ struct alignas(64) shard_metrics {
         slow_readers;
     gauge<"grapevine_slow_clients", "Connected clients that stopped reading and lose messages.">
         slow_clients;
-    gauge<"grapevine_output_buffer_bytes", "Memory of the output buffers that are in use.">
+    gauge<"grapevine_output_buffer_bytes",
+          "Memory of the output buffers in use, without large payloads that they refer to.">
         output_buffer_bytes;
 
     counter<"grapevine_connections_accepted_total", "Connections accepted by the listeners.">
