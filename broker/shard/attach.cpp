@@ -156,8 +156,10 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
 // After anything that may have changed when the home must wake, or whether it still is.
 void core::settle_home(home_entry& home) {
     const bool is_stored = home.home_.session() != nullptr;
-    stored_sessions_ += (is_stored ? 1U : 0U) - (home.is_stored_ ? 1U : 0U);
-    home.is_stored_ = is_stored;
+    if (is_stored != home.is_stored_) {
+        home.is_stored_ = is_stored;
+        is_stored ? ++stored_sessions_ : --stored_sessions_;
+    }
     const time_point due = home.home_.next_deadline();
     if (due == never) {
         wheel_.cancel(home.timer_);
@@ -253,8 +255,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    const session::session_state* state = home.home_.session();
-    if (state != nullptr && state->shared_subscriptions > 0
+    if (const session::session_state* state = home.home_.session();
+        state != nullptr && state->shared_subscriptions > 0
         && ack.type != mqtt::packet_type::pubrec) {
         note_member_ack(home.number(), *state);
     }
@@ -266,7 +268,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
             front->front_.on_settled(ack, outcome);
         }
     }
-    if (state != nullptr && !state->replays.empty()) {
+    // The session may have ended with the connection just now.
+    if (home.home_.session() != nullptr && !home.home_.session()->replays.empty()) {
         pump_replay(home.number());
     }
 }

@@ -187,7 +187,13 @@ delivered script_client::take(const std::string& topic, const std::string& paylo
         acknowledge(packet_type::puback, what.id, reason_code::success, at);
     } else if (what.quality == qos::exactly_once) {
         acknowledge(packet_type::pubrec, what.id, reason_code::success, at);
-        expect_ack(packet_type::pubrel, what.id, at);
+        next_of(
+            [&](const received& each) {
+                const auto* ack = each.as<mqtt::ack_view>();
+                return ack != nullptr && ack->type == packet_type::pubrel && ack->id == what.id;
+            },
+            "PUBREL", at);
+        script_->step(this);
         acknowledge(packet_type::pubcomp, what.id, reason_code::success, at);
     }
     return what;

@@ -343,6 +343,9 @@ void wire_client::note_ack(const mqtt::ack_view& packet) {
     }
     const auto sent = std::ranges::find(outgoing_, packet.id, &outgoing::id);
     if (sent == outgoing_.end()) {
+        if (!is_strict) {
+            return;
+        }
         throw std::runtime_error(id_ + ": an acknowledgement of nothing");
     }
     const bool is_taken = !mqtt::is_error(packet.reason);
