@@ -35,9 +35,17 @@ class home_entry final : public router::subscriber, public replay_holder {
   private:
     friend class core;
 
+    /// A connection that takes the session over as soon as the present one has left.
+    struct successor {
+        session::front_address from;
+        std::optional<std::string> username;
+        session::attach_request request;
+    };
+
     core* core_;
     session::home home_;
     std::uint64_t number_;
+    std::vector<successor> successors_;
     client* client_ = nullptr; ///< the connection, if it is on this shard
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
