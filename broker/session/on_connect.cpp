@@ -279,6 +279,7 @@ std::string front::response_information() const {
 // return code that exists.
 void front::refuse(reason_code reason, std::string_view detail) {
     phase_ = phase::closing;
+    reason = redirected(reason);
     const std::string properties = farewell_properties(reason, detail);
     send(mqtt::packet_type::connack,
          mqtt::connack_view{.reason = reason, .properties = mqtt::property_view(properties)});

@@ -43,10 +43,7 @@ std::string front::farewell_properties(reason_code reason, std::string_view text
     }
     const std::size_t room = v5_ ? v5_->packet_size_max : 0xffff'ffff;
     constexpr std::size_t around = 16; // fixed header, flags, reason and lengths
-    const bool is_elsewhere =
-        reason == reason_code::use_another_server || reason == reason_code::server_moved;
-    if (is_elsewhere && !limits().server_reference.empty()
-        && around + limits().server_reference.size() <= room) {
+    if (names_other_server(reason) && around + limits().server_reference.size() <= room) {
         given.add(property::server_reference, limits().server_reference);
     }
     if (!text.empty() && around + given.size() + text.size() <= room) {
@@ -66,6 +63,20 @@ void front::on_kicked(close_cause cause, reason_code reason, std::string_view wh
     }
 }
 
+// Who is turned away while another server is known is told to go there (MQTT 5, 4.13).
+reason_code front::redirected(reason_code reason) const noexcept {
+    const bool is_turned_away =
+        reason == reason_code::server_busy || reason == reason_code::server_shutting_down;
+    return is_turned_away && is_v5() && !limits().server_reference.empty()
+               ? reason_code::use_another_server
+               : reason;
+}
+
+bool front::names_other_server(reason_code reason) const noexcept {
+    return reason == reason_code::use_another_server && is_v5()
+           && !limits().server_reference.empty();
+}
+
 // A v5 client that was connected is told why; others are closed (3.1.1 has no word for it).
 void front::disconnect(close_cause cause, reason_code reason, std::string_view text) {
     const bool was_connected = phase_ == phase::connected;
@@ -74,6 +85,7 @@ void front::disconnect(close_cause cause, reason_code reason, std::string_view t
         return;
     }
     phase_ = phase::closing;
+    reason = redirected(reason);
     if (was_connected && is_v5()) {
         const std::string properties = farewell_properties(reason, text);
         send(

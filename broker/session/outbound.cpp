@@ -53,6 +53,7 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
          .retain = how.retain});
     queued_bytes_ += weight;
     total_->bytes += weight;
+    ++total_->messages;
     return true;
 }
 
@@ -74,6 +75,7 @@ outbound::waiting outbound::take_oldest() {
     const std::size_t weight = oldest.content->weight();
     queued_bytes_ -= weight;
     total_->bytes -= weight;
+    --total_->messages;
     return oldest;
 }
 
@@ -234,6 +236,7 @@ outbound::slot& outbound::occupy_free() {
         if (place.now == state::free) {
             place.id = id;
             ++in_flight_;
+            ++total_->in_flight;
             return place;
         }
     }
@@ -266,6 +269,7 @@ void outbound::free_slot(slot& done) noexcept {
     done.content = {};
     done.subscription_ids.clear();
     --in_flight_;
+    --total_->in_flight;
 }
 
 } // namespace gv::session

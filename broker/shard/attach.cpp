@@ -2,7 +2,10 @@
 // Fronts and homes: attach, kick, push, acknowledge, detach. Each is a call if both are on this
 // shard, and a message if not.
 #include "base/log.hpp"
+#include "broker/mqtt/describe.hpp"
 #include "broker/shard/core.hpp"
+
+#include <algorithm>
 
 namespace gv::shard {
 
@@ -35,22 +38,24 @@ void core::attach(session::front& who, session::attach_request request) {
 
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
-    auto found = homes_.find(request.client_id);
+    auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
         homes_by_number_.emplace(made->number(), made.get());
-        const std::string_view key = made->home().client_id();
-        found = homes_.emplace(key, std::move(made)).first;
+        found = homes_.insert(made.release()).first;
     }
-    home_entry& home = *found->second;
+    home_entry& home = **found;
     if (home.home_.front()) {
         ++counts_.takeovers;
-        home.successors_.push_back(
+        if (!home.successors_) {
+            home.successors_ = std::make_unique<std::vector<home_entry::successor>>();
+        }
+        home.successors_->push_back(
             {.from = from,
              .username = username ? std::optional(std::string(*username)) : std::nullopt,
              .request = std::move(request)});
-        if (home.successors_.size() == 1) {
+        if (home.successors_->size() == 1) {
             home.home_.take_over();
         }
         return;
@@ -73,7 +78,7 @@ void core::attach_now(home_entry& home, session::front_address from,
 }
 
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = homes_.find(from.client_id())->second->number();
+    const std::uint64_t number = entry_of(from).number();
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -101,21 +106,39 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     front->is_attached_ = true;
     ++counts_.connected;
     ++counts_.connects;
+    count_connect(*front);
     const bool is_present = answer.session_present;
+    const bool is_clean = front->front_.is_clean_start();
     front->front_.on_attached(std::move(answer));
-    log::debug({.conn = connection, .client = front->front_.client_id()}, "client_connected",
-               {{"from", front->peer_text()},
-                {"version", front->front_.version() == mqtt::protocol_version::v5     ? "5.0"
-                            : front->front_.version() == mqtt::protocol_version::v3_1 ? "3.1"
-                                                                                      : "3.1.1"},
-                {"user", front->front_.username()},
-                {"keep_alive", front->front_.keep_alive()},
-                {"session_present", is_present}});
+    log_connected(*front, is_clean, is_present);
     touch(*front);
     arm(*front);
     if (!is_mine(home_shard)) {
         front->resume_input();
     }
+}
+
+void core::log_connected(const client& born, bool is_clean, bool is_present) {
+    if (!log::enabled(log::level::debug)) {
+        return; // the address of the peer costs something
+    }
+    const session::front& front = born.front_;
+    log::debug({.conn = born.number_, .client = front.client_id()}, "client_connected",
+               {{"from", born.peer_text()},
+                {"listener", born.profile_->name},
+                {"version", mqtt::version_name(front.version())},
+                {"clean_start", is_clean},
+                {"keep_alive", front.keep_alive()},
+                {"user", front.username()},
+                {"session_present", is_present}});
+}
+
+void core::count_connect(const client& born) {
+    const duration took = turn_.now - born.opened_at_;
+    const auto* range =
+        std::ranges::lower_bound(connect_time_bounds, static_cast<std::uint64_t>(took.count()));
+    ++counts_.connect_times[static_cast<std::size_t>(range - connect_time_bounds.begin())];
+    counts_.connect_time += took;
 }
 
 void core::detach_home(client& from, session::close_cause cause) {
@@ -145,16 +168,19 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
     if (const session::session_state* state = home->home_.session()) {
         set_member_online(number, *state, false);
     }
-    if (home->successors_.empty()) {
+    if (!home->successors_) {
         settle_home(*home);
         return;
     }
-    home_entry::successor next = std::move(home->successors_.front());
-    home->successors_.erase(home->successors_.begin());
+    home_entry::successor next = std::move(home->successors_->front());
+    home->successors_->erase(home->successors_->begin());
+    if (home->successors_->empty()) {
+        home->successors_.reset();
+    }
     attach_now(*home, next.from,
                next.username ? std::optional<std::string_view>(*next.username) : std::nullopt,
                std::move(next.request));
-    if (!home->successors_.empty()) {
+    if (home->successors_) {
         home->home_.take_over();
     }
 }
@@ -173,9 +199,8 @@ void core::settle_home(home_entry& home) {
         wheel_.schedule(home.timer_, due);
     }
     if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
-        const auto found = homes_.find(home.home_.client_id());
-        gone_homes_.push_back(std::move(found->second));
-        homes_.erase(found);
+        homes_.erase(&home);
+        gone_homes_.emplace_back(&home);
     }
 }
 
@@ -203,7 +228,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
         }
         return;
     }
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     shard::push message{.connection = to.connection,
                         .what = what.held && what.held->is_shared()
                                     ? what.held
@@ -240,7 +265,7 @@ bool core::has_room(const session::home& from, session::front_address to) const 
         return found != clients_.end()
                && found->second->front_.output().size() < options_.limits.output_bytes_max;
     }
-    return homes_.find(from.client_id())->second->bytes_pushed_ < options_.limits.output_bytes_max;
+    return entry_of(from).bytes_pushed_ < options_.limits.output_bytes_max;
 }
 
 void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
@@ -306,7 +331,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     withdraw_all(home, home.number(), state);
     ++counts_.sessions_ended;
 }

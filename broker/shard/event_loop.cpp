@@ -80,6 +80,7 @@ void event_loop::accept(transport::stream_ptr stream,
     auto made = std::make_unique<connection>(*this, *core_, std::move(stream), std::move(profile));
     connection& born = *made;
     connections_.emplace(born.number(), std::move(made));
+    ++accepted_;
     born.start();
     arm_timer();
 }

@@ -16,8 +16,11 @@ using session::pressure;
 void core::became_full(session::front& who) {
     client& full = owner_of(who);
     full.front_.load = pressure::full;
-    full.full_since_ = turn_.now;
-    full.progress_at_ = turn_.now;
+    if (!full.congestion_) {
+        full.congestion_ = std::make_unique<client::congestion>();
+    }
+    full.congestion_->full_since = turn_.now;
+    full.congestion_->progress_at = turn_.now;
     if (full_.empty()) {
         wheel_.schedule(housekeeping_, turn_.now + options_.pressure.progress_window);
     }
@@ -32,15 +35,16 @@ void core::note_taker(client& to) noexcept {
 }
 
 void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
-    if (takers_.full > 0
+    if (takers_.full > 0 && options_.pressure.hold_max > duration::zero()
         && static_cast<double>(takers_.full)
                > options_.pressure.full_share * static_cast<double>(takers_.all)) {
-        hold(publisher, takers_.one_full->waiters_);
+        hold(publisher, takers_.one_full->congestion_->waiters);
         return;
     }
     for (; shards != 0; shards &= shards - 1) {
         const auto shard = static_cast<std::size_t>(std::countr_zero(shards));
         if (credit_used_[shard] > options_.pressure.credit_bytes_max) {
+            ++counts_.credit_holds;
             hold(publisher, credit_waiters_[shard]);
             return;
         }
@@ -51,24 +55,33 @@ void core::hold(client& publisher, ring<client*>& waiters) {
     if (publisher.held_in_ == nullptr && !publisher.is_ended_) {
         publisher.held_in_ = &waiters;
         ++counts_.holds;
+        count_held_time();
         ++held_now_;
         waiters.push_back(&publisher);
     }
 }
 
+// Called before the number of held publishers changes.
+void core::count_held_time() noexcept {
+    counts_.held += (turn_.now - held_counted_to_) * static_cast<duration::rep>(held_now_);
+    held_counted_to_ = turn_.now;
+}
+
 void core::check_pressure() {
     for (std::size_t i = 0; i < full_.size();) {
         client& full = *full_[i];
-        const bool is_stuck = turn_.now - full.progress_at_ > options_.pressure.progress_window
-                              || turn_.now - full.full_since_ > options_.pressure.hold_max;
+        const bool is_stuck =
+            turn_.now - full.congestion_->progress_at > options_.pressure.progress_window
+            || turn_.now - full.congestion_->full_since > options_.pressure.hold_max;
         if (is_stuck) {
             full.front_.load = pressure::slow;
             ++counts_.slow_readers;
+            ++slow_clients_;
             log::info({.conn = full.number_, .client = full.front_.client_id()}, "slow_reader",
                       {{"waiting_bytes", full.front_.waiting_bytes()}});
             full_[i] = full_.back();
             full_.pop_back();
-            set_free(full.waiters_);
+            set_free(full.congestion_->waiters);
         } else {
             ++i;
         }
@@ -79,9 +92,12 @@ void core::reopen_if_drained(client& full) {
     if (full.is_ended_ || full.front_.waiting_bytes() * 2 > options_.limits.output_bytes_max) {
         return;
     }
+    slow_clients_ -= full.front_.load == pressure::slow ? 1U : 0U;
     full.front_.load = pressure::open;
     std::erase(full_, &full);
-    if (!full.waiters_.empty()) {
+    if (full.congestion_->waiters.empty()) {
+        full.congestion_.reset();
+    } else {
         reopened_.push_back(&full);
     }
 }
@@ -103,8 +119,12 @@ void core::set_free(ring<client*>& waiters) {
 void core::resume_held() {
     for (std::size_t i = 0; i < reopened_.size(); ++i) {
         client& taker = *reopened_[i];
-        while (!taker.waiters_.empty() && taker.front_.load != pressure::full) {
-            resume(taker.waiters_.pop_front());
+        while (taker.congestion_ && !taker.congestion_->waiters.empty()
+               && taker.front_.load != pressure::full) {
+            resume(taker.congestion_->waiters.pop_front());
+        }
+        if (taker.front_.load == pressure::open) {
+            taker.congestion_.reset();
         }
     }
     reopened_.clear();
@@ -115,6 +135,7 @@ void core::resume_held() {
 
 void core::resume(client* held) {
     if (held != nullptr) {
+        count_held_time();
         held->held_in_ = nullptr;
         --held_now_;
         held->resume_input();
@@ -125,8 +146,11 @@ void core::resume(client* held) {
 void core::forget_pressure(client& ended) {
     std::erase(full_, &ended);
     std::erase(reopened_, &ended);
-    set_free(ended.waiters_);
+    if (ended.congestion_) {
+        set_free(ended.congestion_->waiters);
+    }
     if (ended.held_in_ != nullptr) {
+        count_held_time();
         for (std::size_t i = 0; i < ended.held_in_->size(); ++i) {
             client*& slot = (*ended.held_in_)[i];
             slot = slot == &ended ? nullptr : slot;
