@@ -2,12 +2,12 @@
 // The home of a client: what must be in one place whichever connection the client has. It lives on
 // the shard of the client's partition. It registers the connection (attach epoch), keeps the will,
 // and for a persistent session all of its state; the front sends and receives for it. A takeover
-// moves nothing: the new front attaches, the old one is kicked, whatever it still says carries an
-// older epoch and is ignored.
+// moves nothing: the old front is kicked, and when it has left (all that it had to say, its last
+// acknowledgements and identifiers, has come by then) the new one is attached.
 //
 //   state     input                     effects                             next
 //   new       attach                    answer                              attached
-//   attached  attach                    kick old, will rules, answer        attached
+//   attached  takeover                  kick                                attached
 //   attached  detach, session goes on   will due after its delay            away
 //   attached  detach, session ends      will, ended                         gone
 //   away      attach, not clean         will cancelled, answer, resend      attached
@@ -73,7 +73,11 @@ class home : private outbound_sink {
     home(const home&) = delete;
     home& operator=(const home&) = delete;
 
+    /// Requires: no front is attached.
     void on_attach(front_address from, attach_request request);
+    /// Another front wants in: kicks the present one. on_detach() follows, maybe before this
+    /// returns.
+    void take_over();
     void on_detach(attach_epoch epoch, const detach_notice& notice);
     /// Returns what the client did wrong, for the front to judge.
     outbound::ack on_ack(const delivery_ack& ack);

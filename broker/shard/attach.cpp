@@ -46,11 +46,29 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
         found = homes_.insert(made.release()).first;
     }
     home_entry& home = **found;
+    if (home.home_.front()) {
+        ++counts_.takeovers;
+        if (!home.successors_) {
+            home.successors_ = std::make_unique<std::vector<home_entry::successor>>();
+        }
+        home.successors_->push_back(
+            {.from = from,
+             .username = username ? std::optional(std::string(*username)) : std::nullopt,
+             .request = std::move(request)});
+        if (home.successors_->size() == 1) {
+            home.home_.take_over();
+        }
+        return;
+    }
+    attach_now(home, from, username, std::move(request));
+}
+
+void core::attach_now(home_entry& home, session::front_address from,
+                      std::optional<std::string_view> username, session::attach_request request) {
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
-    counts_.takeovers += home.home_.front() ? 1U : 0U;
     home.home_.on_attach(from, std::move(request));
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -150,7 +168,21 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
     if (const session::session_state* state = home->home_.session()) {
         set_member_online(number, *state, false);
     }
-    settle_home(*home);
+    if (!home->successors_) {
+        settle_home(*home);
+        return;
+    }
+    home_entry::successor next = std::move(home->successors_->front());
+    home->successors_->erase(home->successors_->begin());
+    if (home->successors_->empty()) {
+        home->successors_.reset();
+    }
+    attach_now(*home, next.from,
+               next.username ? std::optional<std::string_view>(*next.username) : std::nullopt,
+               std::move(next.request));
+    if (home->successors_) {
+        home->home_.take_over();
+    }
 }
 
 // After anything that may have changed when the home must wake, or whether it still is.
@@ -166,8 +198,7 @@ void core::settle_home(home_entry& home) {
     } else {
         wheel_.schedule(home.timer_, due);
     }
-    if (home.home_.is_gone()) {
-        homes_by_number_.erase(home.number());
+    if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
         homes_.erase(&home);
         gone_homes_.emplace_back(&home);
     }

@@ -292,6 +292,8 @@ class core final : private session::front_effects, private session::home_effects
     void detach_home(client& from, session::close_cause cause);
     void on_attach(session::front_address from, std::optional<std::string_view> username,
                    session::attach_request request);
+    void attach_now(home_entry& home, session::front_address from,
+                    std::optional<std::string_view> username, session::attach_request request);
     void on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
                      session::attached answer);
     void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);

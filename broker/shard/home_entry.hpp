@@ -38,9 +38,17 @@ class home_entry final : public router::subscriber,
   private:
     friend class core;
 
+    /// A connection that takes the session over as soon as the present one has left.
+    struct successor {
+        session::front_address from;
+        std::optional<std::string> username;
+        session::attach_request request;
+    };
+
     core* core_;
     session::home home_;
     std::uint64_t number_;
+    std::unique_ptr<std::vector<successor>> successors_; ///< null: none
     client* client_ = nullptr; ///< the connection, if it is on this shard
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous

@@ -236,10 +236,10 @@ std::size_t pure_node::bytes_in_use() {
     return bytes;
 }
 
-shard::core::queue_totals pure_node::queues() {
-    shard::core::queue_totals all;
+session::queue_account pure_node::queues() {
+    session::queue_account all;
     for (const auto& each : sides_) {
-        const auto part = each->core->queues();
+        const session::queue_account& part = each->core->queues();
         all.messages += part.messages;
         all.bytes += part.bytes;
         all.in_flight += part.in_flight;

@@ -96,7 +96,7 @@ class pure_node {
 
     // Sums over all shards.
     [[nodiscard]] std::size_t bytes_in_use();
-    [[nodiscard]] shard::core::queue_totals queues();
+    [[nodiscard]] session::queue_account queues();
     [[nodiscard]] std::uint64_t dropped(session::drop_reason reason);
 
   private:

@@ -278,11 +278,13 @@ void wire_client::note(const received& what) {
     if (const auto* connack = what.as<mqtt::connack_view>()) {
         is_connected_ = !mqtt::is_error(connack->reason);
         receive_maximum_ = connack->properties.number(property::receive_maximum).value_or(65'535);
-        if (is_connected_ && !connack->session_present) {
+        const bool is_untold = version_ == mqtt::protocol_version::v3_1 && !connect_.clean_start;
+        const bool is_present = connack->session_present || is_untold;
+        if (is_connected_ && !is_present) {
             forget_session();
         }
         if (watcher != nullptr && is_connected_) {
-            watcher->on_connack(id_, connack->session_present);
+            watcher->on_connack(id_, is_present);
         }
     } else if (const auto* publish = what.as<mqtt::publish_view>()) {
         note_publish(*publish);
