@@ -95,6 +95,10 @@ struct labelled_counter {
     void add(typename Labels::key key, std::uint64_t amount = 1) noexcept {
         values[static_cast<std::size_t>(key)].add(amount);
     }
+    /// For numbers that somebody else counts.
+    void set(typename Labels::key key, std::uint64_t total) noexcept {
+        values[static_cast<std::size_t>(key)].set(total);
+    }
     [[nodiscard]] std::uint64_t get(typename Labels::key key) const noexcept {
         return values[static_cast<std::size_t>(key)].get();
     }

@@ -37,7 +37,7 @@ int serve(server::loaded_options loaded, const server::command_line& flags) {
     }
     int outcome = 1;
     {
-        server::server broker(std::move(loaded.values), flags);
+        server::server broker(std::move(loaded), flags);
         outcome = report(broker.start());
         if (outcome == 0) {
             detached.listening();

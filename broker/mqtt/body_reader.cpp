@@ -124,11 +124,9 @@ std::uint32_t body_reader::position() const noexcept {
     return static_cast<std::uint32_t>(size_ - cursor_.remaining());
 }
 
-void check_response_topic(property_view properties, body_reader& reader) noexcept {
-    const auto topic = properties.text(property::response_topic);
-    reader.reject_unless(!topic || (!topic->empty() && !has_wildcard(*topic)),
-                         reason_code::protocol_error, response_topic_rule,
-                         "The response topic is empty or holds a wildcard");
+void check_response_topic(std::string_view topic, body_reader& reader) noexcept {
+    reader.reject_unless(!topic.empty() && !has_wildcard(topic), reason_code::protocol_error,
+                         response_topic_rule, "The response topic is empty or holds a wildcard");
 }
 
 void check_authentication(property_view properties, body_reader& reader) noexcept {

@@ -87,8 +87,8 @@ class body_reader {
     std::optional<violation> fault_;
 };
 
-/// Checks what a PUBLISH and a will have in common. [MQTT-3.3.2-14]
-void check_response_topic(property_view properties, body_reader& reader) noexcept;
+/// The response topic of a PUBLISH or a will is a topic name. [MQTT-3.3.2-14]
+void check_response_topic(std::string_view topic, body_reader& reader) noexcept;
 
 /// There is no authentication data without a method (3.1.2.11.10, 3.2.2.3.18, 3.15.2.2.3).
 void check_authentication(property_view properties, body_reader& reader) noexcept;

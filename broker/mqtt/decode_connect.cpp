@@ -114,7 +114,9 @@ void read_will(unsigned flags, body_reader& reader, connect_view& packet) noexce
     will.quality = static_cast<qos>(will_qos(flags));
     will.retain = (flags & will_retain_flag) != 0;
     will.properties = reader.properties(will_bit);
-    check_response_topic(will.properties, reader);
+    if (const auto topic = will.properties.text(property::response_topic)) {
+        check_response_topic(*topic, reader);
+    }
     will.topic = reader.topic_name({"MQTT-4.7.1-1", "MQTT-4.7.1-1"});
     will.payload = reader.binary();
 }

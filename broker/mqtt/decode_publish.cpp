@@ -4,7 +4,6 @@
 //   packet id    u16, QoS>0   reason       byte, 5.0 only, optional
 //   properties   5.0 only     properties   5.0 only, optional
 //   payload      the rest
-#include "base/topic.hpp"
 #include "broker/mqtt/body_reader.hpp"
 #include "broker/mqtt/decode.hpp"
 
@@ -42,9 +41,13 @@ void read_publish_flags(unsigned flags, body_reader& reader, publish_view& out) 
 /// An empty name may stand for an alias, which comes later.
 void read_topic(body_reader& reader, publish_view& out) noexcept {
     out.topic = reader.text();
+    if (!out.topic.empty() && is_plain_topic(out.topic)) {
+        return;
+    }
     reader.reject_unless(reader.is_v5() || !out.topic.empty(), reason_code::topic_name_invalid,
                          {"MQTT-4.7.3-1", ""}, "The topic name is empty");
-    reader.reject_unless(!has_wildcard(out.topic), reason_code::topic_name_invalid,
+    const bool has_wildcard = out.topic.contains('+') || out.topic.contains('#');
+    reader.reject_unless(!has_wildcard, reason_code::topic_name_invalid,
                          {"MQTT-3.3.2-2", "MQTT-3.3.2-2"}, "The topic name holds a wildcard");
 }
 
@@ -58,12 +61,13 @@ void read_publish_properties(body_reader& reader, peer from, publish_view& out) 
             out.message_expiry = entry.number;
         } else if (entry.id == property::subscription_identifier) {
             has_identifier = true;
+        } else if (entry.id == property::response_topic) {
+            check_response_topic(entry.text, reader);
         }
     }
     out.has_hop_properties = has_identifier || out.topic_alias != 0 || out.message_expiry;
     reader.reject_unless(!has_identifier || from == peer::server, reason_code::protocol_error,
                          {"", "MQTT-3.3.4-6"}, "A client sent a subscription identifier");
-    check_response_topic(out.properties, reader);
     reader.reject_unless(!reader.is_v5() || !out.topic.empty() || out.topic_alias != 0,
                          reason_code::protocol_error, {"", "MQTT-4.7.3-1"},
                          "There is neither a topic name nor a topic alias");

@@ -19,6 +19,23 @@ inline constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;
     return word;
 }
 
+/// The up to seven bytes at `at` in one word, some of them twice, filled up with a plain one. No
+/// copy of variable size, which would be a call.
+[[nodiscard]] inline std::uint64_t load_short(const char* at, std::size_t size) noexcept {
+    if (size >= 4) {
+        std::uint32_t first = 0;
+        std::uint32_t last = 0;
+        std::memcpy(&first, at, sizeof first);
+        std::memcpy(&last, at + size - 4, sizeof last);
+        return (std::uint64_t{first} << 32) | last;
+    }
+    std::uint64_t word = each_byte * 'a';
+    for (std::size_t i = 0; i < size; ++i) {
+        word = (word << 8) | static_cast<unsigned char>(at[i]);
+    }
+    return word;
+}
+
 /// Zero if none of the eight bytes is NUL, `+`, `#` or beyond ASCII. `#` and `+` differ in one bit
 /// only, so one comparison finds both; adding 0x7f sets the top bit of all but a zero byte.
 [[nodiscard]] constexpr std::uint64_t unusual_in_topic(std::uint64_t word) noexcept {
@@ -41,9 +58,7 @@ inline constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;
         }
         return unusual == 0;
     }
-    std::uint64_t word = detail::each_byte * 'a';
-    std::memcpy(&word, at, size);
-    return detail::unusual_in_topic(word) == 0;
+    return detail::unusual_in_topic(detail::load_short(at, size)) == 0;
 }
 
 enum class utf8_fault : std::uint8_t {

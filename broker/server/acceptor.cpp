@@ -48,6 +48,7 @@ void acceptor::post_to(shard_id shard, std::vector<transport::accepted_socket> s
 }
 
 void acceptor::on_accept_paused(boost::system::error_code why, std::chrono::milliseconds pause) {
+    ++loops_.front()->accept_pauses;
     log::error("accepting_paused",
                {{"listener", name_},
                 {"error", why.message()},

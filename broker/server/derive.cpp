@@ -84,6 +84,7 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     limits.wildcards_available = *mqtt.wildcards_available;
     limits.subscription_ids_available = *mqtt.subscription_ids_available;
     limits.shared_available = *mqtt.shared_available;
+    limits.traces_packets = *all.log.level == log_level::trace;
     limits.drops_qos0_when_full = *all.flow.qos0_when_full == qos0_policy::drop;
     limits.allows_v3_1 = has_version(all, "3.1");
     limits.allows_v3_1_1 = has_version(all, "3.1.1");
@@ -91,6 +92,13 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     limits.response_information = *mqtt.response_information;
     limits.server_reference = *mqtt.server_reference;
     return limits;
+}
+
+shard::pressure_options pressure_of(const options& all) {
+    return {.progress_window = *all.flow.progress_window,
+            .hold_max = *all.flow.hold_max,
+            .full_share = *all.flow.full_share,
+            .credit_bytes_max = (*all.shards.credit_bytes).value};
 }
 
 shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
@@ -105,10 +113,7 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.routing.strategy = strategy_of(*all.mqtt.shared_strategy);
     logic.retained.rows_max = share_of(*all.limits.retained_messages_max, shards);
     logic.retained.bytes_max = share_of((*all.limits.retained_bytes_max).value, shards);
-    logic.pressure.progress_window = *all.flow.progress_window;
-    logic.pressure.hold_max = *all.flow.hold_max;
-    logic.pressure.full_share = *all.flow.full_share;
-    logic.pressure.credit_bytes_max = (*all.shards.credit_bytes).value;
+    logic.pressure = pressure_of(all);
     made.read_bytes_per_turn = (*all.flow.read_bytes_per_turn).value;
     return made;
 }

@@ -12,6 +12,7 @@
 namespace gv::server {
 
 [[nodiscard]] session::session_limits session_limits_of(const options& all, std::size_t shards);
+[[nodiscard]] shard::pressure_options pressure_of(const options& all);
 [[nodiscard]] shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
                                                               std::size_t shards);
 [[nodiscard]] transport::tls_options tls_options_of(const listener_options& listener);

@@ -114,14 +114,18 @@ std::vector<metric_description> metric_descriptions() {
     return out;
 }
 
-std::vector<metric_family> collect(std::span<const shard_metrics* const> shards,
-                                   const process_metrics& process) {
+shard_metrics sum_of(std::span<const shard_metrics* const> shards) {
     shard_metrics total;
     for (const shard_metrics* shard : shards) {
         for_each_field_pair(total, *shard, [](auto& sum, const auto& one) { add_up(sum, one); });
     }
+    return total;
+}
+
+std::vector<metric_family> collect(std::span<const shard_metrics* const> shards,
+                                   const process_metrics& process) {
     std::vector<metric_family> out;
-    show_all(total, out);
+    show_all(sum_of(shards), out);
     show_all(process, out);
     return out;
 }

@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <string_view>
 
+namespace gv {
+enum class qos : std::uint8_t;
+}
 namespace gv::mqtt {
 enum class packet_type : std::uint8_t;
-enum class qos : std::uint8_t;
-} // namespace gv::mqtt
+}
 
 namespace gv::server {
 
@@ -27,108 +29,84 @@ struct packet_labels {
 };
 
 struct qos_labels {
-    using key = mqtt::qos;
+    using key = qos;
     static constexpr std::string_view name = "qos";
     static constexpr std::array<std::string_view, 3> values{"0", "1", "2"};
 };
 
-/// Why a connection was turned away before or at its CONNECT.
+/// Why a connection ended before its client was in.
 enum class refusal : std::uint8_t {
     connections_max,
-    descriptors,
-    not_authorized,
-    bad_credentials,
-    server_busy,
+    handshake,
+    connect_timeout,
+    connection_lost,
+    protocol_error,
     protocol_version,
     client_id,
-    protocol_error,
-    tls_handshake,
-    websocket_handshake,
-    connect_timeout,
+    bad_credentials,
+    not_authorized,
+    server_busy,
     shutting_down
 };
 struct refusal_labels {
     using key = refusal;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 12> values{
-        "connections_max", "descriptors",         "not_authorized",  "bad_credentials",
-        "server_busy",     "protocol_version",    "client_id",       "protocol_error",
-        "tls_handshake",   "websocket_handshake", "connect_timeout", "shutting_down"};
+    static constexpr std::array<std::string_view, 11> values{
+        "connections_max", "handshake",        "connect_timeout", "connection_lost",
+        "protocol_error",  "protocol_version", "client_id",       "bad_credentials",
+        "not_authorized",  "server_busy",      "shutting_down"};
 };
 
-/// Why a connection of a client that was in has ended.
+/// Why the connection of a client that was in has ended.
 enum class closing : std::uint8_t {
     client_disconnect,
     client_disconnect_with_will,
     connection_lost,
     keep_alive_timeout,
-    session_taken_over,
     protocol_violation,
-    packet_too_large,
-    receive_maximum_exceeded,
-    quota_exceeded,
-    not_authorized,
-    slow_reader,
-    administrative,
+    session_taken_over,
     server_shutdown,
-    no_memory
+    slow_reader,
+    administrative
 };
 struct closing_labels {
     using key = closing;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 14> values{
-        "client_disconnect",  "client_disconnect_with_will",
-        "connection_lost",    "keep_alive_timeout",
-        "session_taken_over", "protocol_violation",
-        "packet_too_large",   "receive_maximum_exceeded",
-        "quota_exceeded",     "not_authorized",
-        "slow_reader",        "administrative",
-        "server_shutdown",    "no_memory"};
+    static constexpr std::array<std::string_view, 9> values{
+        "client_disconnect",  "client_disconnect_with_will", "connection_lost",
+        "keep_alive_timeout", "protocol_violation",          "session_taken_over",
+        "server_shutdown",    "slow_reader",                 "administrative"};
 };
 
-/// Why a message did not reach a client, or was not taken from one.
+/// Why a message did not reach a client.
 enum class drop_reason : std::uint8_t {
     queue_full,
     slow_reader,
     expired,
-    acl_denied,
-    too_large,
-    no_memory,
-    not_connected,
-    session_expired,
-    retain_limit,
-    no_route_credit
+    packet_too_large,
+    client_offline
 };
 struct drop_labels {
     using key = drop_reason;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 10> values{
-        "queue_full", "slow_reader",   "expired",         "acl_denied",   "too_large",
-        "no_memory",  "not_connected", "session_expired", "retain_limit", "no_route_credit"};
+    static constexpr std::array<std::string_view, 5> values{
+        "queue_full", "slow_reader", "expired", "packet_too_large", "client_offline"};
 };
 
-enum class auth_outcome : std::uint8_t {
-    accepted,
-    anonymous,
-    by_certificate,
-    bad_credentials,
-    not_authorized,
-    busy,
-    failed
-};
+/// What became of a client that said who it is, or did not.
+enum class auth_outcome : std::uint8_t { accepted, anonymous, refused, busy };
 struct auth_labels {
     using key = auth_outcome;
     static constexpr std::string_view name = "outcome";
-    static constexpr std::array<std::string_view, 7> values{
-        "accepted",       "anonymous", "by_certificate", "bad_credentials",
-        "not_authorized", "busy",      "failed"};
+    static constexpr std::array<std::string_view, 4> values{"accepted", "anonymous", "refused",
+                                                            "busy"};
 };
 
-enum class acl_action : std::uint8_t { publish, subscribe, receive };
+enum class acl_action : std::uint8_t { publish, subscribe };
 struct acl_labels {
     using key = acl_action;
     static constexpr std::string_view name = "action";
-    static constexpr std::array<std::string_view, 3> values{"publish", "subscribe", "receive"};
+    static constexpr std::array<std::string_view, 2> values{"publish", "subscribe"};
 };
 
 /// Reason codes as MQTT 5 numbers them: "0x81".
@@ -164,15 +142,8 @@ struct time_buckets {
     static constexpr double scale = 1e-9;
 };
 
-struct fan_out_buckets {
-    static constexpr std::array<std::uint64_t, 9> bounds{0,   1,     2,      5,      10,
-                                                         100, 1'000, 10'000, 100'000};
-    static constexpr double scale = 1;
-};
-
 /// What one shard counts. Shard-local for writing, readable by any thread.
 struct alignas(64) shard_metrics {
-    // What every message touches stands together.
     labelled_counter<packet_labels, "grapevine_packets_received_total",
                      "MQTT control packets received, by type.">
         packets_received;
@@ -180,7 +151,7 @@ struct alignas(64) shard_metrics {
                      "MQTT control packets sent, by type.">
         packets_sent;
     labelled_counter<qos_labels, "grapevine_messages_received_total",
-                     "Messages taken from publishers, by the QoS they were published with.">
+                     "Messages received from publishers, by the QoS they were published with.">
         messages_received;
     labelled_counter<qos_labels, "grapevine_messages_sent_total",
                      "Messages sent to subscribers, by the QoS they were sent with.">
@@ -189,45 +160,53 @@ struct alignas(64) shard_metrics {
         bytes_received;
     counter<"grapevine_sent_bytes_total", "Bytes written to clients, before TLS and WebSocket.">
         bytes_sent;
-    counter<"grapevine_payload_received_bytes_total", "Bytes of payload taken from publishers.">
+    counter<"grapevine_payload_received_bytes_total", "Bytes of payload received from publishers.">
         payload_bytes_received;
     counter<"grapevine_payload_sent_bytes_total", "Bytes of payload sent to subscribers.">
         payload_bytes_sent;
-    counter<"grapevine_reads_total", "System calls that read from clients."> reads;
-    counter<"grapevine_writes_total", "System calls that wrote to clients."> writes;
+    counter<"grapevine_reads_total", "Reads from clients that brought something."> reads;
+    counter<"grapevine_writes_total", "Writes to clients that took something."> writes;
     counter<"grapevine_turns_total", "Turns of the event loops."> turns;
-    seconds_counter<"grapevine_busy_seconds_total", "Time the event loops spent working."> busy;
-    histogram<fan_out_buckets, "grapevine_fan_out", "Subscribers that a published message matched.">
-        fan_out;
+    seconds_counter<"grapevine_busy_seconds_total", "CPU time that the shards used."> busy;
     counter<"grapevine_route_lookups_total",
             "Topics whose subscribers were looked up, as they were not remembered.">
         route_lookups;
 
     labelled_counter<drop_labels, "grapevine_messages_dropped_total",
-                     "Deliveries that did not take place, by reason.">
+                     "Messages that did not reach a subscriber, by reason.">
         messages_dropped;
     counter<"grapevine_messages_retransmitted_total",
             "Messages sent again with DUP after a reconnect.">
         messages_retransmitted;
+    counter<"grapevine_publishes_rejected_total",
+            "Publishes that access rules or limits kept from going any further.">
+        publishes_rejected;
     counter<"grapevine_held_total",
-            "Times a publisher was held back because subscribers were full.">
+            "Times a publisher was held back because subscribers or another shard were full.">
         holds;
     gauge<"grapevine_held_publishers", "Publishers that are held back now."> held_publishers;
     seconds_counter<"grapevine_held_seconds_total", "Time publishers were held back, summed."> held;
+    counter<"grapevine_slow_clients_total", "Times a client was found to have stopped reading.">
+        slow_readers;
     gauge<"grapevine_slow_clients", "Connected clients that stopped reading and lose messages.">
         slow_clients;
-    gauge<"grapevine_output_buffered_bytes", "Bytes that wait for the sockets of clients.">
-        output_buffered_bytes;
+    gauge<"grapevine_output_buffer_bytes",
+          "Memory of the output buffers in use, without large payloads that they refer to.">
+        output_buffer_bytes;
 
     counter<"grapevine_connections_accepted_total", "Connections accepted by the listeners.">
         connections_accepted;
     labelled_counter<refusal_labels, "grapevine_connections_refused_total",
-                     "Connections ended before their session began, by reason.">
+                     "Connections that ended before their client was in, by reason.">
         connections_refused;
     labelled_counter<closing_labels, "grapevine_connections_closed_total",
                      "Connections of clients that were in, ended, by reason.">
         connections_closed;
-    gauge<"grapevine_connections", "Open connections, with or without a session."> connections;
+    counter<"grapevine_accept_pauses_total",
+            "Times accepting stopped for want of file descriptors or memory.">
+        accept_pauses;
+    gauge<"grapevine_connections", "Open connections, with or without a client that is in.">
+        connections;
     gauge<"grapevine_clients_connected", "Clients that are connected."> clients_connected;
     histogram<time_buckets, "grapevine_connect_seconds",
               "Time from accepting a connection to its CONNACK.">
@@ -237,16 +216,19 @@ struct alignas(64) shard_metrics {
                      "been told.">
         protocol_violations;
     labelled_counter<auth_labels, "grapevine_authentications_total",
-                     "Clients that were let in or turned away, by outcome.">
+                     "Clients that were let in (with a user name, or anonymous) or turned away.">
         authentications;
     labelled_counter<acl_labels, "grapevine_acl_denials_total",
-                     "Publishes, subscriptions and deliveries denied by the access rules.">
+                     "Publishes and subscriptions denied by the access rules.">
         acl_denials;
 
     gauge<"grapevine_sessions", "Sessions, connected or not."> sessions;
     gauge<"grapevine_sessions_persistent", "Sessions that outlive their connection.">
         sessions_persistent;
-    counter<"grapevine_sessions_expired_total", "Sessions that ended because their time was over.">
+    counter<"grapevine_sessions_ended_total",
+            "Sessions that outlived their connection and then ended, for whatever reason.">
+        sessions_ended;
+    counter<"grapevine_sessions_expired_total", "Those among them whose time was over.">
         sessions_expired;
     counter<"grapevine_sessions_taken_over_total",
             "Sessions whose client connected anew while still connected.">
@@ -255,7 +237,8 @@ struct alignas(64) shard_metrics {
     gauge<"grapevine_subscriptions_shared", "Shared subscriptions among them.">
         subscriptions_shared;
     gauge<"grapevine_queued_messages", "Messages that wait in sessions."> queued_messages;
-    gauge<"grapevine_queued_bytes", "Bytes of messages that wait in sessions."> queued_bytes;
+    gauge<"grapevine_queued_bytes", "Bytes of messages that wait in sessions, topics included.">
+        queued_bytes;
     gauge<"grapevine_in_flight_messages", "Messages sent to clients and not yet acknowledged.">
         in_flight_messages;
     counter<"grapevine_wills_published_total", "Wills published."> wills_published;
@@ -263,14 +246,18 @@ struct alignas(64) shard_metrics {
     gauge<"grapevine_retained_messages", "Retained messages."> retained_messages;
     gauge<"grapevine_retained_bytes", "Bytes of retained messages, topics included.">
         retained_bytes;
-    counter<"grapevine_retained_sent_total", "Retained messages sent to new subscriptions.">
+    counter<"grapevine_retained_sent_total", "Retained messages given to new subscriptions.">
         retained_sent;
+    counter<"grapevine_retained_refused_total",
+            "Messages that were not retained because of limits.retained_messages_max or "
+            "limits.retained_bytes_max.">
+        retained_refused;
 
     counter<"grapevine_shard_batches_sent_total", "Batches handed over to other shards.">
         shard_batches_sent;
     counter<"grapevine_shard_messages_sent_total", "Messages in them."> shard_messages_sent;
     counter<"grapevine_shard_credit_stalls_total",
-            "Times a shard stopped reading because another had not taken its batches.">
+            "Times a publisher was held because another shard had not taken its batches.">
         shard_credit_stalls;
 };
 

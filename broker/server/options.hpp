@@ -197,7 +197,8 @@ struct auth_options {
              "busy\". Larger: a crowd waits longer but gets in. Smaller: it is told sooner.",
          .def = 10'000,
          .min = 1,
-         .max = 1'000'000}};
+         .max = 1'000'000,
+         .applies = reload::restart}};
 };
 
 struct mqtt_options {
@@ -330,7 +331,8 @@ struct mqtt_options {
          .doc = "Which member of a shared subscription gets a message. round_robin: in turn. "
                 "least_in_flight: the one with the fewest unacknowledged. sticky: one until it "
                 "leaves. hash: by the topic, so that a topic stays with a member.",
-         .def = share_strategy::round_robin}};
+         .def = share_strategy::round_robin,
+         .applies = reload::restart}};
     option<std::string> response_information{
         {.name = "mqtt.response_information",
          .doc = "Start of topics for responses, told to v5 clients that ask; %c is the client "
@@ -349,12 +351,6 @@ struct limits_options {
         {.name = "limits.connections_max",
          .doc = "Connections at one time; more are refused. 0: as many as file descriptors allow.",
          .applies = reload::new_connections}};
-    option<byte_size> memory_max{
-        {.name = "limits.memory_max",
-         .doc = "Bytes of messages held in all (retained, queued, in output buffers). Above it "
-                "messages that would have to be kept are dropped and counted as no_memory. Larger: "
-                "more can wait. Smaller: more of the machine left to others. 0: half of its "
-                "memory."}};
     option<byte_size> queue_bytes_per_session_max{
         {.name = "limits.queue_bytes_per_session_max",
          .doc = "Bytes of messages that wait for one client, in memory. Larger: it may be away "
@@ -364,7 +360,7 @@ struct limits_options {
     option<byte_size> queue_bytes_total_max{
         {.name = "limits.queue_bytes_total_max",
          .doc = "The same over all clients. Larger: more absent clients. Smaller: less memory. 0: "
-                "only memory_max counts.",
+                "no limit.",
          .def = 1_GiB}};
     option<queue_full_policy> queue_full{
         {.name = "limits.queue_full",
@@ -375,12 +371,14 @@ struct limits_options {
     option<std::uint32_t> retained_messages_max{
         {.name = "limits.retained_messages_max",
          .doc = "Retained messages; on further topics they are not retained. 0: no limit by "
-                "number."}};
+                "number.",
+         .applies = reload::restart}};
     option<byte_size> retained_bytes_max{
         {.name = "limits.retained_bytes_max",
          .doc = "Bytes of retained messages, topics included. Larger: more topics. Smaller: less "
-                "memory. 0: only memory_max counts.",
-         .def = 1_GiB}};
+                "memory. 0: no limit.",
+         .def = 1_GiB,
+         .applies = reload::restart}};
     option<byte_size> retained_payload_max{
         {.name = "limits.retained_payload_max",
          .doc = "Largest payload that is retained; larger ones are delivered but not kept. 0: as "
@@ -469,7 +467,9 @@ struct admin_options {
          .applies = reload::restart}};
     option<std::uint16_t> port{
         {.name = "admin.port",
-         .doc = "Port of the admin endpoint. 0: any free port, written to node.ports_file.",
+         .doc = "Port of the admin endpoint. 0: any free port, written to node.ports_file. If this "
+                "default is taken, as by a second broker on the machine, there is no admin port "
+                "and the log says so; a port that was asked for must be free.",
          .def = 9883,
          .applies = reload::restart}};
 };

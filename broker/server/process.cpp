@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -38,6 +39,12 @@ constexpr rlim_t descriptors_reserved = 64;
 }
 
 } // namespace
+
+void keep_freed_memory() noexcept {
+    ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
+    ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    ::mallopt(M_TOP_PAD, 1 << 20);
+}
 
 void raise_descriptor_limit() noexcept {
     rlimit limit{};

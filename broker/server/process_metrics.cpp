@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -93,6 +94,16 @@ void read_descriptors(process_metrics& into) {
 }
 
 } // namespace
+
+std::uint64_t heap_bytes() {
+    std::ifstream file("/proc/self/statm");
+    std::uint64_t all = 0;
+    std::uint64_t resident = 0;
+    std::uint64_t shared = 0;
+    file >> all >> resident >> shared;
+    return (resident - std::min(resident, shared))
+           * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 void read_process_metrics(process_metrics& into, std::size_t shards) {
     into.build.text = version();

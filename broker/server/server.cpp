@@ -45,19 +45,27 @@ void log_problems(log::level severity, const std::vector<problem>& all) {
 
 } // namespace
 
-server::server(options all, command_line flags)
-    : options_(std::move(all)), flags_(std::move(flags)), decoy_secret_(auth::random_bytes(32)),
+server::server(loaded_options loaded, command_line flags)
+    : options_(std::move(loaded.values)), flags_(std::move(flags)),
+      is_admin_asked_for_(loaded.origins.contains("admin.port")
+                          || loaded.origins.contains("admin.bind")),
+      decoy_secret_(auth::random_bytes(32)),
       hashing_(std::make_unique<auth::hash_pool>(auth::hash_pool_options{
           .threads = *options_.auth.hash_threads, .queue_max = *options_.auth.pending_max})),
       open_total_(std::make_shared<std::atomic<std::uint32_t>>()) {}
 
 server::~server() {
+    if (admin_) {
+        admin_->stop();
+    }
     for (const auto& each : loops_) {
+        each->stop({});
         each->join();
     }
 }
 
 std::vector<problem> server::start() {
+    keep_freed_memory();
     raise_descriptor_limit();
     std::vector<problem> problems = build_access();
     const std::size_t shards = shard_count_of(options_);
@@ -70,7 +78,10 @@ std::vector<problem> server::start() {
     for (const auto& each : loops_) {
         each->set_peers(peers);
     }
+    board_ = std::make_unique<metric_board>(loops_);
+    observer_ = std::make_unique<observer>(control_, *board_, *loops_.front());
     append(problems, build_listeners());
+    append(problems, build_admin());
     if (problems.empty()) {
         append(problems, drop_privileges());
     }
@@ -156,6 +167,30 @@ std::vector<problem> server::build_listeners() {
     return problems;
 }
 
+// A second broker on the machine finds the default port taken: it does without.
+std::vector<problem> server::build_admin() {
+    if (!*options_.admin.enabled) {
+        return {};
+    }
+    const auto where = transport::parse_endpoint(*options_.admin.bind, *options_.admin.port);
+    if (!where) {
+        return {where.error()};
+    }
+    admin_ = std::make_unique<admin::admin_server>(admin::admin_server_options{.where = *where},
+                                                   *board_);
+    if (const auto opened = admin_->open(); !opened) {
+        admin_.reset();
+        if (is_admin_asked_for_) {
+            return {opened.error()};
+        }
+        log::warn("no_admin_port",
+                  {{"address", where->text()},
+                   {"problem", opened.error().what},
+                   {"remedy", "set admin.port to a free port, or admin.enabled = false"}});
+    }
+    return {};
+}
+
 void server::start_loops() {
     for (std::size_t i = 0; i < loops_.size(); ++i) {
         loops_[i]->set_access(access_.authoriser);
@@ -165,9 +200,14 @@ void server::start_loops() {
         for (const auto& each : acceptors_) {
             each->start();
         }
+        board_->set_readiness(admin::readiness::serving);
     });
     for (const auto& each : acceptors_) {
         log::info("listening", {{"address", each->local().text()}, {"listener", each->name()}});
+    }
+    if (admin_) {
+        log::info("admin_listening", {{"address", admin_->local().text()}});
+        admin_->start();
     }
 }
 
@@ -179,6 +219,9 @@ std::vector<problem> server::write_files() const {
     for (const auto& each : acceptors_) {
         ports += each->name() + " " + each->local().text() + "\n";
     }
+    if (admin_) {
+        ports += "admin " + admin_->local().text() + "\n";
+    }
     append(problems, write_whole(*options_.node.ports_file, ports, "node.ports_file"));
     append(problems, write_whole(*options_.node.pid_file, process_id_text(), "node.pid_file"));
     return problems;
@@ -186,6 +229,7 @@ std::vector<problem> server::write_files() const {
 
 void server::run() {
     log::info("started", {{"version", version()}, {"shards", loops_.size()}});
+    observer_->start(*options_.node.sys_interval);
     notify_supervisor("READY=1");
     for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
         signals_.add(each);
@@ -211,6 +255,8 @@ void server::wait_for_signal() {
 
 void server::stop() {
     notify_supervisor("STOPPING=1");
+    board_->set_readiness(admin::readiness::stopping);
+    observer_->stop();
     std::promise<void> closed;
     loops_.front()->post([this, &closed] {
         for (const auto& each : acceptors_) {
@@ -224,6 +270,9 @@ void server::stop() {
     }
     for (const auto& each : loops_) {
         each->join();
+    }
+    if (admin_) {
+        admin_->stop();
     }
     remove_file(*options_.node.pid_file);
     log::info("stopped");
@@ -260,9 +309,13 @@ void server::apply_reload(options fresh, access_load access) {
     const options before = std::exchange(options_, std::move(fresh));
     access_ = std::move(access.rules);
     configure_log(options_);
+    observer_->set_interval(*options_.node.sys_interval);
     for (const auto& each : loops_) {
         each->post([loop = each.get(), limits = session_limits_of(options_, loops_.size()),
-                    authoriser = access_.authoriser] { loop->logic().reload(limits, authoriser); });
+                    authoriser = access_.authoriser, pressure = pressure_of(options_)] {
+            loop->logic().reload(limits, authoriser);
+            loop->logic().reload(pressure);
+        });
     }
     for (std::size_t i = 0; i < acceptors_.size(); ++i) {
         const std::size_t number = accepting_options_[i];

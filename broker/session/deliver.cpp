@@ -86,6 +86,10 @@ void front::transmit(const publication& what, const delivery& how) {
     }
     ++counters().messages_sent[static_cast<std::size_t>(how.quality)];
     counters().payload_bytes_sent += what.payload.size();
+    counters().retransmitted += how.dup ? 1U : 0U;
+    if (limits().traces_packets) [[unlikely]] {
+        trace_publish(what, how);
+    }
 }
 
 // The client never sees this one: its place in the window is free again [MQTT-3.1.2-25].

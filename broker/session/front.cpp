@@ -34,6 +34,9 @@ void front::on_frame(std::uint8_t first_byte, std::string_view body) {
     last_receipt_ = now();
     const auto type = static_cast<packet_type>(first_byte >> 4);
     ++counters().packets_received[first_byte >> 4];
+    if (limits().traces_packets) [[unlikely]] {
+        trace_received(first_byte, body);
+    }
     if (phase_ == phase::connected) {
         if (type == packet_type::publish) {
             on_publish(first_byte, body);

@@ -143,6 +143,9 @@ class front final : private outbound_sink {
         std::uint32_t packet_size_max = 0xffff'ffff;
         std::uint16_t topic_alias_max = 0;
         std::uint16_t receive_maximum = 65'535;
+        // What CONNACK said holds for this connection, whatever a reload says since.
+        std::uint16_t receive_maximum_announced = 65'535;
+        std::uint16_t topic_alias_max_announced = 0;
         bool wants_problem_information = true;
     };
 
@@ -159,7 +162,14 @@ class front final : private outbound_sink {
         mqtt::encode(packet, version_, bytes);
         output_.append(bytes);
         ++counters().packets_sent[static_cast<std::size_t>(type)];
+        if (limits().traces_packets) {
+            trace_sent(packet);
+        }
     }
+    // trace.cpp: one line of the log a packet
+    void trace_received(std::uint8_t first_byte, std::string_view body) const;
+    void trace_sent(const mqtt::packet_view& packet) const;
+    void trace_publish(const publication& what, const delivery& how) const;
 
     // on_connect.cpp
     void sniff_version(std::string_view connect_body);
@@ -169,6 +179,9 @@ class front final : private outbound_sink {
     void take_v5_properties(const mqtt::connect_view& packet);
     void request_attach();
     void refuse(mqtt::reason_code reason, std::string_view detail);
+    /// Reason string and server reference, as far as they fit into the client's packets.
+    [[nodiscard]] std::string farewell_properties(mqtt::reason_code reason,
+                                                  std::string_view text) const;
     [[nodiscard]] std::string connack_properties() const;
     [[nodiscard]] std::string response_information() const;
     // on_auth.cpp
@@ -200,6 +213,8 @@ class front final : private outbound_sink {
     void on_disconnect(const mqtt::disconnect_view& packet);
     void violate(mqtt::reason_code reason, std::string_view text);
     void disconnect(close_cause cause, mqtt::reason_code reason, std::string_view text);
+    [[nodiscard]] mqtt::reason_code redirected(mqtt::reason_code reason) const noexcept;
+    [[nodiscard]] bool names_other_server(mqtt::reason_code reason) const noexcept;
     // deliver.cpp: outbound_sink
     void transmit(const publication& what, const delivery& how) override;
     void transmit_pubrel(packet_id id) override;
@@ -233,7 +248,7 @@ class front final : private outbound_sink {
     std::unique_ptr<session_state> own_;
     /// QoS 2 identifiers received and not released; a persistent session's home has them too.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> inbound_;
-    std::vector<pending_subscribe> pending_subscribes_;
+    std::unique_ptr<std::vector<pending_subscribe>> pending_subscribes_; ///< null: none
     std::unique_ptr<connect_details> connect_;
     std::unique_ptr<v5_details> v5_;
     detach_notice farewell_;
@@ -241,6 +256,7 @@ class front final : private outbound_sink {
     mqtt::protocol_version version_ = mqtt::protocol_version::v3_1_1;
     phase phase_ = phase::awaiting_connect;
     bool is_held_by_home_ = false;
+    bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
     bool answers_connect_ = false; ///< a CONNECT came that can be answered with CONNACK
 };

@@ -11,8 +11,8 @@ constexpr std::uint32_t never_expires = 0xffff'ffff;
 
 } // namespace
 
-home::home(const home_context& context, std::string_view client_id)
-    : context_(&context), client_id_(client_id), client_hash_(hash64(client_id)) {}
+home::home(const home_context& context, home_owner& owner, std::string_view client_id)
+    : context_(&context), owner_(&owner), client_id_(client_id), client_hash_(hash64(client_id)) {}
 
 void home::on_attach(front_address from, attach_request request) {
     epoch_ = attach_epoch{epoch_.value + 1};

@@ -28,6 +28,12 @@ namespace gv::session {
 
 class home;
 
+/// Whoever holds a home; effects find it again from the home.
+class home_owner {
+  protected:
+    ~home_owner() = default;
+};
+
 /// A connection, anywhere on this node.
 struct front_address {
     shard_id shard;
@@ -63,7 +69,7 @@ struct home_context {
 
 class home : private outbound_sink {
   public:
-    home(const home_context& context, std::string_view client_id);
+    home(const home_context& context, home_owner& owner, std::string_view client_id);
     home(const home&) = delete;
     home& operator=(const home&) = delete;
 
@@ -90,6 +96,7 @@ class home : private outbound_sink {
     /// Ends the session wherever it stands; the connection is kicked. Publishes no will.
     void remove();
 
+    [[nodiscard]] home_owner& owner() const noexcept { return *owner_; }
     [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }
     [[nodiscard]] std::uint64_t client_hash() const noexcept { return client_hash_; }
     [[nodiscard]] attach_epoch epoch() const noexcept { return epoch_; }
@@ -112,6 +119,7 @@ class home : private outbound_sink {
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
 
     const home_context* context_;
+    home_owner* owner_;
     std::string client_id_;
     std::uint64_t client_hash_;
     attach_epoch epoch_;

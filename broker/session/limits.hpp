@@ -37,6 +37,7 @@ struct session_limits {
     bool wildcards_available = true;
     bool subscription_ids_available = true;
     bool shared_available = true;
+    bool traces_packets = false;       ///< each packet is a line of the log
     bool drops_qos0_when_full = false; ///< else publishers are held for it as for QoS 1 and 2
     bool allows_v3_1 = true;
     bool allows_v3_1_1 = true;
@@ -54,6 +55,7 @@ struct traffic {
     std::uint64_t payload_bytes_received = 0;
     std::uint64_t payload_bytes_sent = 0;
     std::uint64_t publishes_denied = 0;
+    std::uint64_t retransmitted = 0;             ///< with DUP
     std::array<std::uint64_t, 5> dropped{};      ///< by drop_reason
     std::array<std::uint64_t, 256> violations{}; ///< by reason code
 };

@@ -64,6 +64,9 @@ void front::send_ack(packet_type type, packet_id id, reason_code reason) {
     char* at = output_.reserve(mqtt::ack_size_max);
     output_.commit(mqtt::write_ack(at, type, id, reason, version_));
     ++counters().packets_sent[static_cast<std::size_t>(type)];
+    if (limits().traces_packets) [[unlikely]] {
+        trace_sent(mqtt::ack_view{.type = type, .id = id, .reason = reason});
+    }
 }
 
 } // namespace gv::session

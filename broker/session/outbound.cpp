@@ -37,15 +37,12 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
                        outbound_sink& to) {
     const std::size_t weight = what.weight();
     if (limit == queueing::limited && !has_queue_room(weight)) {
-        to.dropped(drop_reason::queue_full);
         if (limits_->policy == queue_policy::disconnect) {
+            to.dropped(drop_reason::queue_full);
             return false;
         }
-        while (limits_->policy == queue_policy::drop_oldest && !queue_.empty()
-               && !has_queue_room(weight)) {
-            static_cast<void>(take_oldest());
-        }
-        if (!has_queue_room(weight)) {
+        if (limits_->policy == queue_policy::drop_newest || !make_queue_room(weight, to)) {
+            to.dropped(drop_reason::queue_full);
             return true;
         }
     }
@@ -56,6 +53,20 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
          .retain = how.retain});
     queued_bytes_ += weight;
     total_->bytes += weight;
+    ++total_->messages;
+    return true;
+}
+
+// Drops the oldest, unless all of them together would not be enough.
+bool outbound::make_queue_room(std::size_t weight, outbound_sink& to) {
+    if (weight > limits_->queue_bytes_max
+        || total_->bytes - queued_bytes_ + weight > limits_->total_bytes_max) {
+        return false;
+    }
+    while (!has_queue_room(weight)) {
+        static_cast<void>(take_oldest());
+        to.dropped(drop_reason::queue_full);
+    }
     return true;
 }
 
@@ -64,6 +75,7 @@ outbound::waiting outbound::take_oldest() {
     const std::size_t weight = oldest.content->weight();
     queued_bytes_ -= weight;
     total_->bytes -= weight;
+    --total_->messages;
     return oldest;
 }
 
@@ -224,6 +236,7 @@ outbound::slot& outbound::occupy_free() {
         if (place.now == state::free) {
             place.id = id;
             ++in_flight_;
+            ++total_->in_flight;
             return place;
         }
     }
@@ -256,6 +269,7 @@ void outbound::free_slot(slot& done) noexcept {
     done.content = {};
     done.subscription_ids.clear();
     --in_flight_;
+    --total_->in_flight;
 }
 
 } // namespace gv::session

@@ -58,9 +58,11 @@ class outbound_sink {
     ~outbound_sink() = default;
 };
 
-/// Bytes that wait in all queues of a shard.
+/// What waits in all queues of a shard, and what is in flight from it.
 struct queue_account {
     std::size_t bytes = 0;
+    std::size_t messages = 0;
+    std::size_t in_flight = 0;
 };
 
 struct outbound_limits {
@@ -81,7 +83,11 @@ class outbound {
         : limits_(&limits), total_(&total), keeps_(what) {}
     outbound(const outbound&) = delete;
     outbound& operator=(const outbound&) = delete;
-    ~outbound() { total_->bytes -= queued_bytes_; }
+    ~outbound() {
+        total_->bytes -= queued_bytes_;
+        total_->messages -= queue_.size();
+        total_->in_flight -= in_flight_;
+    }
 
     /// Begins a connection: the window is the lower of the client's Receive Maximum and ours. What
     /// was in flight is sent again by pump(), PUBRELs first, then messages in their first order.
@@ -139,6 +145,7 @@ class outbound {
     void give_back_quota() noexcept;
 
     [[nodiscard]] waiting take_oldest();
+    [[nodiscard]] bool make_queue_room(std::size_t weight, outbound_sink& to);
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
         return queued_bytes_ + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;

@@ -2,7 +2,10 @@
 // Fronts and homes: attach, kick, push, acknowledge, detach. Each is a call if both are on this
 // shard, and a message if not.
 #include "base/log.hpp"
+#include "broker/mqtt/describe.hpp"
 #include "broker/shard/core.hpp"
+
+#include <algorithm>
 
 namespace gv::shard {
 
@@ -35,20 +38,19 @@ void core::attach(session::front& who, session::attach_request request) {
 
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
-    auto found = homes_.find(request.client_id);
+    auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
         homes_by_number_.emplace(made->number(), made.get());
-        const std::string_view key = made->home().client_id();
-        found = homes_.emplace(key, std::move(made)).first;
+        found = homes_.insert(made.release()).first;
     }
-    home_entry& home = *found->second;
+    home_entry& home = **found;
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
-    counts_.takeovers += home.home_.front() ? 1 : 0;
+    counts_.takeovers += home.home_.front() ? 1U : 0U;
     home.home_.on_attach(from, std::move(request));
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -58,7 +60,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 }
 
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = homes_.find(from.client_id())->second->number();
+    const std::uint64_t number = entry_of(from).number();
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -86,21 +88,39 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     front->is_attached_ = true;
     ++counts_.connected;
     ++counts_.connects;
+    count_connect(*front);
     const bool is_present = answer.session_present;
+    const bool is_clean = front->front_.is_clean_start();
     front->front_.on_attached(std::move(answer));
-    log::debug({.conn = connection, .client = front->front_.client_id()}, "client_connected",
-               {{"from", front->peer_text()},
-                {"version", front->front_.version() == mqtt::protocol_version::v5     ? "5.0"
-                            : front->front_.version() == mqtt::protocol_version::v3_1 ? "3.1"
-                                                                                      : "3.1.1"},
-                {"user", front->front_.username()},
-                {"keep_alive", front->front_.keep_alive()},
-                {"session_present", is_present}});
+    log_connected(*front, is_clean, is_present);
     touch(*front);
     arm(*front);
     if (!is_mine(home_shard)) {
         front->resume_input();
     }
+}
+
+void core::log_connected(const client& born, bool is_clean, bool is_present) {
+    if (!log::enabled(log::level::debug)) {
+        return; // the address of the peer costs something
+    }
+    const session::front& front = born.front_;
+    log::debug({.conn = born.number_, .client = front.client_id()}, "client_connected",
+               {{"from", born.peer_text()},
+                {"listener", born.profile_->name},
+                {"version", mqtt::version_name(front.version())},
+                {"clean_start", is_clean},
+                {"keep_alive", front.keep_alive()},
+                {"user", front.username()},
+                {"session_present", is_present}});
+}
+
+void core::count_connect(const client& born) {
+    const duration took = turn_.now - born.opened_at_;
+    const auto* range =
+        std::ranges::lower_bound(connect_time_bounds, static_cast<std::uint64_t>(took.count()));
+    ++counts_.connect_times[static_cast<std::size_t>(range - connect_time_bounds.begin())];
+    counts_.connect_time += took;
 }
 
 void core::detach_home(client& from, session::close_cause cause) {
@@ -136,8 +156,10 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
 // After anything that may have changed when the home must wake, or whether it still is.
 void core::settle_home(home_entry& home) {
     const bool is_stored = home.home_.session() != nullptr;
-    stored_sessions_ += (is_stored ? 1U : 0U) - (home.is_stored_ ? 1U : 0U);
-    home.is_stored_ = is_stored;
+    if (is_stored != home.is_stored_) {
+        home.is_stored_ = is_stored;
+        is_stored ? ++stored_sessions_ : --stored_sessions_;
+    }
     const time_point due = home.home_.next_deadline();
     if (due == never) {
         wheel_.cancel(home.timer_);
@@ -146,9 +168,8 @@ void core::settle_home(home_entry& home) {
     }
     if (home.home_.is_gone()) {
         homes_by_number_.erase(home.number());
-        const auto found = homes_.find(home.home_.client_id());
-        gone_homes_.push_back(std::move(found->second));
-        homes_.erase(found);
+        homes_.erase(&home);
+        gone_homes_.emplace_back(&home);
     }
 }
 
@@ -176,7 +197,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
         }
         return;
     }
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     shard::push message{.connection = to.connection,
                         .what = what.held && what.held->is_shared()
                                     ? what.held
@@ -213,7 +234,7 @@ bool core::has_room(const session::home& from, session::front_address to) const 
         return found != clients_.end()
                && found->second->front_.output().size() < options_.limits.output_bytes_max;
     }
-    return homes_.find(from.client_id())->second->bytes_pushed_ < options_.limits.output_bytes_max;
+    return entry_of(from).bytes_pushed_ < options_.limits.output_bytes_max;
 }
 
 void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
@@ -234,8 +255,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    const session::session_state* state = home.home_.session();
-    if (state != nullptr && state->shared_subscriptions > 0
+    if (const session::session_state* state = home.home_.session();
+        state != nullptr && state->shared_subscriptions > 0
         && ack.type != mqtt::packet_type::pubrec) {
         note_member_ack(home.number(), *state);
     }
@@ -247,7 +268,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
             front->front_.on_settled(ack, outcome);
         }
     }
-    if (state != nullptr && !state->replays.empty()) {
+    // The session may have ended with the connection just now.
+    if (home.home_.session() != nullptr && !home.home_.session()->replays.empty()) {
         pump_replay(home.number());
     }
 }
@@ -278,7 +300,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     withdraw_all(home, home.number(), state);
     ++counts_.sessions_ended;
 }

@@ -45,6 +45,7 @@ void core::on_verdict(std::uint64_t connection, auth::verdict verdict) {
         accept(*asking, verdict.who, {});
     } else {
         const bool is_busy = verdict.outcome == auth::decision::busy;
+        ++(is_busy ? counts_.turned_away_busy : counts_.turned_away);
         log::info({.conn = connection, .client = asking->front_.client_id()}, "client_refused",
                   {{"from", asking->peer_text()}, {"rule", verdict.rule}});
         asking->front_.on_authenticated(
@@ -70,6 +71,7 @@ void core::run_exchange(client& who, credential_check kind, std::string_view dat
                                  ? who.profile_->methods->find(who.front_.authentication_method())
                                  : nullptr;
         if (method == nullptr) {
+            ++counts_.turned_away;
             who.front_.on_authenticated({.result = authentication_answer::outcome::refused,
                                          .reason = mqtt::reason_code::bad_authentication_method,
                                          .detail = "this authentication method is not offered here",
@@ -100,6 +102,7 @@ void core::run_exchange(client& who, credential_check kind, std::string_view dat
         accept(who, step.who, step.data);
         return;
     case auth::exchange_state::failure:
+        ++counts_.turned_away;
         who.exchange_.reset();
         log::info({.conn = who.number_, .client = who.front_.client_id()}, "client_refused",
                   {{"from", who.peer_text()}, {"rule", step.rule}});
@@ -117,6 +120,7 @@ void core::accept(client& who, const auth::identity& identity, std::string data)
     if (identity.username) {
         name = *identity.username;
     }
+    ++(name ? counts_.let_in : counts_.let_in_anonymous);
     who.access_ = access_of(who.front_.client_id(), name);
     who.front_.on_authenticated({.result = authentication_answer::outcome::accepted,
                                  .reason = mqtt::reason_code::success,
@@ -155,6 +159,7 @@ session::permission core::may_publish(const session::front& who, std::string_vie
         return {};
     }
     const auth::permission found = asking.access_->check(auth::action::publish, topic);
+    counts_.publishes_forbidden += found.allowed ? 0U : 1U;
     return {.is_allowed = found.allowed, .rule = found.rule};
 }
 
@@ -172,6 +177,7 @@ session::permission core::may_subscribe(const session::front& who, std::string_v
         return {};
     }
     const auth::permission found = asking.access_->check(auth::action::subscribe, filter);
+    counts_.subscriptions_forbidden += found.allowed ? 0U : 1U;
     return {.is_allowed = found.allowed, .rule = found.rule};
 }
 

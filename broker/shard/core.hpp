@@ -17,12 +17,12 @@
 #include "broker/shard/messages.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -68,17 +68,39 @@ class core_driver {
     ~core_driver() = default;
 };
 
+/// Upper ends of the ranges in which the time to a CONNACK is counted, in nanoseconds.
+inline constexpr std::array<std::uint64_t, 11> connect_time_bounds{
+    100'000,    250'000,     500'000,     1'000'000,     5'000'000,     10'000'000,
+    50'000'000, 100'000'000, 500'000'000, 1'000'000'000, 10'000'000'000};
+
 /// Numbers that the core keeps of itself.
 struct core_counts {
     std::uint64_t connected = 0; ///< clients with a CONNACK
     std::uint64_t connects = 0;  ///< since the start
     std::uint64_t takeovers = 0;
     std::uint64_t holds = 0;        ///< times a publisher was held back
+    std::uint64_t credit_holds = 0; ///< of these, because another shard was full
+    duration held{};                ///< time publishers were held, summed
     std::uint64_t slow_readers = 0; ///< times a client was found slow
     std::uint64_t wills = 0;
+    std::uint64_t retained_sent = 0;    ///< rows of replays
+    std::uint64_t retained_refused = 0; ///< over a limit of the table
+    std::uint64_t batches_to_shards = 0;
     std::uint64_t messages_to_shards = 0;
     std::uint64_t sessions_ended = 0;
-    std::array<std::uint64_t, 16> closed{}; ///< by close_cause
+    std::uint64_t sessions_expired = 0;
+    std::uint64_t publishes_forbidden = 0;     ///< by access rules
+    std::uint64_t subscriptions_forbidden = 0; ///< by access rules
+    // What became of authentications.
+    std::uint64_t let_in = 0;
+    std::uint64_t let_in_anonymous = 0;
+    std::uint64_t turned_away = 0;
+    std::uint64_t turned_away_busy = 0;
+    std::array<std::uint64_t, 16> closed{};        ///< by close_cause: clients that were in
+    std::array<std::uint64_t, 16> never_in{};      ///< by close_cause: the others
+    std::array<std::uint64_t, 256> refused{};      ///< of these, by the reason code of CONNACK
+    std::array<std::uint64_t, 12> connect_times{}; ///< by connect_time_bounds, then what is above
+    duration connect_time{};                       ///< summed
 };
 
 class core final : private session::front_effects, private session::home_effects {
@@ -122,7 +144,9 @@ class core final : private session::front_effects, private session::home_effects
         dirty_.clear();
         settle_turn();
     }
-    [[nodiscard]] bool has_work() const noexcept { return must_resume_ || !dirty_.empty(); }
+    [[nodiscard]] bool has_work() const noexcept {
+        return !reopened_.empty() || !freed_.empty() || !dirty_.empty();
+    }
 
     // The broker itself.
 
@@ -132,6 +156,8 @@ class core final : private session::front_effects, private session::home_effects
     void shut_down(mqtt::reason_code reason);
     /// New limits and rules: limits hold for new connections, access rules at once.
     void reload(session::session_limits limits, std::shared_ptr<const auth::authoriser> authoriser);
+    /// New rules for who waits for whom, from now on.
+    void reload(const pressure_options& pressure) { options_.pressure = pressure; }
 
     [[nodiscard]] const session::traffic& traffic() const noexcept { return traffic_; }
     [[nodiscard]] const core_counts& counts() const noexcept { return counts_; }
@@ -140,15 +166,19 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t sessions() const noexcept { return homes_.size(); }
     [[nodiscard]] std::size_t stored_sessions() const noexcept { return stored_sessions_; }
     [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
-    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_.size(); }
+    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_now_; }
+    [[nodiscard]] std::size_t slow_clients() const noexcept { return slow_clients_; }
+    [[nodiscard]] std::size_t shared_subscriptions() const noexcept {
+        return shared_subscriptions_;
+    }
+    /// Time publishers were held back since the start, summed, those held now included.
+    [[nodiscard]] duration held_time() noexcept {
+        count_held_time();
+        return counts_.held;
+    }
     [[nodiscard]] buffer_pool& pool() noexcept { return pool_; }
-    /// Messages and bytes queued for persistent sessions: a walk over all, for metrics.
-    struct queue_totals {
-        std::size_t messages = 0;
-        std::size_t bytes = 0;
-        std::size_t in_flight = 0;
-    };
-    [[nodiscard]] queue_totals queues();
+    /// What waits for clients and what is in flight to them.
+    [[nodiscard]] const session::queue_account& queues() const noexcept { return queued_; }
 
   private:
     friend class client;
@@ -176,6 +206,7 @@ class core final : private session::front_effects, private session::home_effects
     struct takers {
         std::size_t all = 0;
         std::size_t full = 0;
+        client* one_full = nullptr;
     };
 
     // core.cpp
@@ -184,6 +215,9 @@ class core final : private session::front_effects, private session::home_effects
     void touch(client& changed);
     void finish(client& ended, session::close_cause cause, mqtt::reason_code reason,
                 std::string_view detail);
+    void leave(client& ended, session::close_cause cause);
+    void count_end(const client& ended, session::close_cause cause, mqtt::reason_code reason);
+    void count_connect(const client& born);
     void arm(client& whose);
     void give_home_room(client& to);
     void settle_turn();
@@ -191,6 +225,9 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] client* find_client(std::uint64_t number) noexcept;
     [[nodiscard]] client& owner_of(session::front& whose) const noexcept {
         return static_cast<client&>(whose.owner());
+    }
+    [[nodiscard]] static home_entry& entry_of(const session::home& whose) noexcept {
+        return static_cast<home_entry&>(whose.owner());
     }
 
     // authentication.cpp: front_effects
@@ -219,6 +256,8 @@ class core final : private session::front_effects, private session::home_effects
         bool is_over_limit = false;
     };
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
+    /// Returns false where a limit of the table is reached.
+    [[nodiscard]] bool retain(const publication& what);
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     void distribute_there(const publication& what, const reach& where, take_token take);
     void deliver_to_group(router::group& group, const publication& what);
@@ -233,11 +272,15 @@ class core final : private session::front_effects, private session::home_effects
     // pressure.cpp
     void became_full(session::front& who) override;
     void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
-    void hold(client& publisher);
+    void hold(client& publisher, ring<client*>& waiters);
+    void resume(client* held);
+    void set_free(ring<client*>& waiters);
+    void forget_pressure(client& ended);
+    void count_held_time() noexcept;
     void check_pressure();
     void reopen_if_drained(client& full);
     void resume_held();
-    void note_taker(const client& to) noexcept;
+    void note_taker(client& to) noexcept;
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
@@ -253,6 +296,7 @@ class core final : private session::front_effects, private session::home_effects
                      session::attached answer);
     void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
     void settle_home(home_entry& home);
+    static void log_connected(const client& born, bool is_clean, bool is_present);
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
     void change_inbound(client& from, packet_id id, bool is_held);
@@ -346,11 +390,14 @@ class core final : private session::front_effects, private session::home_effects
     router::retained_table retained_;
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
     boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
-    std::unordered_map<std::string_view, std::unique_ptr<home_entry>> homes_; ///< key: in the home
-    std::vector<std::unique_ptr<home_entry>> gone_homes_; ///< until the turn ends
+    boost::unordered_flat_set<home_entry*, home_hash, home_equal> homes_; ///< owned
+    std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
-    std::vector<client*> held_;
     std::vector<client*> full_;
+    std::vector<client*> reopened_;             ///< were full; their waiters may go on
+    ring<client*> freed_;                       ///< publishers that wait for nobody any more
+    std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
+    std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
@@ -362,7 +409,9 @@ class core final : private session::front_effects, private session::home_effects
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
     std::size_t stored_sessions_ = 0;
-    bool must_resume_ = false;
+    std::size_t slow_clients_ = 0;
+    std::size_t shared_subscriptions_ = 0;
+    time_point held_counted_to_{};
 };
 
 } // namespace gv::shard

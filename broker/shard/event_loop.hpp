@@ -14,7 +14,6 @@
 #include <deque>
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -58,17 +57,28 @@ class event_loop final : public core_driver {
     [[nodiscard]] core& logic() noexcept { return *core_; }
     void accept(transport::stream_ptr stream, std::shared_ptr<const listener_profile> profile);
 
-    std::uint64_t refused_connections = 0; ///< turned away before they became a client
+    std::uint64_t refused_connections = 0; ///< turned away for connections_max
+    std::uint64_t accept_pauses = 0;       ///< of the listeners, for want of descriptors
+    std::uint64_t failed_handshakes = 0;   ///< of TLS and WebSocket
 
     /// Every callback into this shard is a turn, or a part of one.
     void begin_turn() noexcept;
-    /// Sends at once what came of a small input; what came of a large one waits for the others.
+    /// Sends at once what came of a small input to an idle shard; else what all ready sockets gave.
     void end_turn_soon(std::size_t bytes_read);
     [[nodiscard]] std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size_}; }
     void linger(connection& ending);
     void bury(connection& gone);
-    void count_received(std::size_t bytes) noexcept { bytes_received_ += bytes; }
-    void count_sent(std::size_t bytes) noexcept { bytes_sent_ += bytes; }
+    void count_received(std::size_t bytes) noexcept {
+        bytes_received_ += bytes;
+        ++reads_;
+    }
+    void count_sent(std::size_t bytes) noexcept {
+        bytes_sent_ += bytes;
+        ++writes_;
+    }
+    [[nodiscard]] std::uint64_t reads() const noexcept { return reads_; }
+    [[nodiscard]] std::uint64_t writes() const noexcept { return writes_; }
+    [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_; }
     [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
     [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
     [[nodiscard]] std::uint64_t turns() const noexcept { return turns_; }
@@ -100,13 +110,17 @@ class event_loop final : public core_driver {
     std::unique_ptr<core> core_;
     std::vector<event_loop*> peers_;
     inbox inbox_;
-    std::unordered_map<std::uint64_t, std::unique_ptr<connection>> connections_;
+    boost::unordered_flat_map<std::uint64_t, std::unique_ptr<connection>> connections_;
     std::vector<std::unique_ptr<connection>> buried_;
     std::vector<connection*> ended_; ///< ended in this turn, perhaps with nothing to send
     std::deque<leaving> leaving_;
     std::uint64_t bytes_received_ = 0;
     std::uint64_t bytes_sent_ = 0;
+    std::uint64_t reads_ = 0;
+    std::uint64_t writes_ = 0;
+    std::uint64_t accepted_ = 0;
     std::uint64_t turns_ = 0;
+    time_point last_end_{};
     bool is_end_posted_ = false;
     bool is_stopping_ = false;
     std::thread thread_;

@@ -49,12 +49,18 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
     if (is_for_retained && is_small_enough_to_retain(what)) {
         const shard_id owner = retained_owner(what.topic);
         if (is_mine(owner)) {
-            where.is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
+            where.is_over_limit = !retain(what);
         } else {
             where.shards |= std::uint64_t{1} << owner.value;
         }
     }
     return where;
+}
+
+bool core::retain(const publication& what) {
+    const bool is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
+    counts_.retained_refused += is_over_limit ? 1U : 0U;
+    return !is_over_limit;
 }
 
 bool core::is_small_enough_to_retain(const publication& what) const noexcept {
@@ -86,7 +92,7 @@ void core::on_routed(shard_id from, const routed& message) {
     if (message.is_for_subscribers) {
         where = distribute_here(what, message.is_for_retained);
     } else if (message.is_for_retained) {
-        where.is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
+        where.is_over_limit = !retain(what);
     }
     if (message.take.value != 0) {
         post(from, taken{.take = message.take,

@@ -65,6 +65,7 @@ void core::deliver_page(replay_holder& holder, const router::retained_page& page
     const qos quality = state.replays.current().quality;
     for (const message_ref& row : page.rows) {
         if (!state.replays.is_stale(*row)) {
+            ++counts_.retained_sent;
             holder.replay_row(message::view_of(row),
                               {.quality = lower(row->header().quality, quality),
                                .retain = true,

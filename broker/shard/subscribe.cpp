@@ -93,6 +93,7 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
                                        .options = options_of(wanted)},
                                       options_.me);
         state.shared_subscriptions += is_new ? 1 : 0;
+        shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
         if (router_.subscribe(who, wanted.filter, options_of(wanted)).first) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
@@ -316,6 +317,7 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
         }
         state.subscriptions.erase(known);
         state.shared_subscriptions -= is_shared_filter(filter) ? 1 : 0;
+        shared_subscriptions_ -= is_shared_filter(filter) ? 1U : 0U;
         withdraw(who, number, filter);
         reasons.push_back(reason_code::success);
     }
@@ -348,6 +350,7 @@ void core::withdraw_all(router::subscriber& who, std::uint64_t number,
         withdraw(who, number, filter);
     }
     state.subscriptions.clear();
+    shared_subscriptions_ -= state.shared_subscriptions;
     state.shared_subscriptions = 0;
 }
 

@@ -11,12 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// How long an answer may take on a running broker. Only a failing case waits this long.
-milliseconds patience() {
-    static const char* const given = std::getenv("CONFORMANCE_PATIENCE_MS");
-    return milliseconds(given != nullptr ? std::atoi(given) : 3000);
-}
-
 /// Where the specification lets a server close with or without saying why, Grapevine says why and
 /// is held to it. For other brokers the saying is optional.
 bool answers_are_optional() {
@@ -26,12 +20,6 @@ bool answers_are_optional() {
 
 /// For a connection that cannot be asked with PINGREQ.
 constexpr milliseconds silence{150};
-
-void demand(bool holds, const std::string& complaint) {
-    if (!holds) {
-        throw step_failure(complaint);
-    }
-}
 
 constexpr const char* scram_method = "SCRAM-SHA-256";
 constexpr int continue_authentication = 0x18;
@@ -44,6 +32,19 @@ json scram_packet(int reason, const json& data) {
         {"properties", {{"authentication_method", scram_method}, {"authentication_data", data}}}};
 }
 
+/// A session that is kept, in the words of this version.
+void keep_session(json& fields, protocol_level level) {
+    fields["clean_start"] = fields.value("clean_start", false);
+    if (level < 5) {
+        return;
+    }
+    auto properties = fields.value("properties", json::object());
+    if (!properties.contains("session_expiry_interval")) {
+        properties["session_expiry_interval"] = 3600;
+    }
+    fields["properties"] = properties;
+}
+
 /// Fields of CONNECT with the defaults of a case filled in.
 json connect_packet(json fields, const std::string& name, protocol_level level) {
     fields["packet"] = "connect";
@@ -51,27 +52,15 @@ json connect_packet(json fields, const std::string& name, protocol_level level) 
         fields["client_id"] = name;
     }
     if (fields.value("persistent", false)) {
-        fields["clean_start"] = fields.value("clean_start", false);
-        auto& properties = fields["properties"];
-        if (level == 5
-            && (properties.is_null()
-                || (properties.is_object() && !properties.contains("session_expiry_interval")))) {
-            properties["session_expiry_interval"] = 3600;
-        }
+        keep_session(fields, level);
     }
     fields.erase("persistent");
     fields.erase("version");
-    if (fields.contains("properties") && fields.at("properties").is_null()) {
-        fields.erase("properties");
-    }
     return fields;
 }
 
 json subscribe_fields(const json& what) {
-    if (what.is_string()) {
-        return {{"filters", json::array({{{"filter", what}}})}};
-    }
-    if (what.contains("hex") || what.contains("repeat")) {
+    if (what.is_string() || what.contains("hex") || what.contains("repeat")) {
         return {{"filters", json::array({{{"filter", what}}})}};
     }
     if (!what.contains("filter")) {
@@ -102,14 +91,7 @@ json publish_pattern(json pattern) {
 
 } // namespace
 
-void client::open() {
-    peer_ = given_.where.open();
-    unread_.clear();
-    inbox_.clear();
-    is_closed_ = false;
-    watch_ = watch();
-    given_.log.push_back(given_.name + " opens a connection");
-}
+void client::open() { wire_.open(); }
 
 void client::connect(const json& fields, const json& expectation) {
     try_connect(fields);
@@ -118,16 +100,16 @@ void client::connect(const json& fields, const json& expectation) {
     if (!pattern.contains("reason")) {
         pattern["reason"] = 0;
     }
-    check(pattern, next());
+    check(pattern, wire_.next());
 }
 
 void client::try_connect(const json& fields) {
     auto given = fields.is_object() ? fields : json::object();
-    level_ = given.value("version", given_.level);
-    if (!peer_ || is_closed_ || watch_.is_accepted()) {
+    wire_.set_level(given.value("version", given_.level));
+    if (!wire_.is_there() || wire_.is_closed() || wire_.is_accepted()) {
         open();
     }
-    send_packet(connect_packet(std::move(given), given_.name, level_));
+    wire_.send(connect_packet(std::move(given), given_.name, wire_.level()));
 }
 
 void client::log_in(json fields, const json& expectation) {
@@ -141,52 +123,33 @@ void client::log_in(json fields, const json& expectation) {
     pattern.update({{"packet", "connack"}, {"reason", 0}});
     pattern["properties"]["authentication_method"] = scram_method;
     pattern["properties"]["authentication_data"] = scram.expected_end();
-    check(pattern, next());
+    check(pattern, wire_.next());
 }
 
 void client::log_in_again(const json& fields) {
     scram_client scram(fields.at("username"), fields.at("password"));
-    send_packet(scram_packet(reauthenticate, scram.first()));
+    wire_.send(scram_packet(reauthenticate, scram.first()));
     answer_challenge(scram);
-    check(scram_packet(0, scram.expected_end()), next());
+    check(scram_packet(0, scram.expected_end()), wire_.next());
 }
 
 void client::answer_challenge(scram_client& scram) {
-    const auto challenge = next();
+    const auto challenge = wire_.next();
     check(scram_packet(continue_authentication, {{"any", true}}), challenge);
     const auto data = challenge.at("properties").at("authentication_data").get<std::string>();
-    send_packet(scram_packet(continue_authentication, scram.final(data)));
+    wire_.send(scram_packet(continue_authentication, scram.final(data)));
 }
 
 void client::send(const json& packets) {
     if (packets.is_object()) {
-        return send_packet(packets);
+        return wire_.send(packets);
     }
-    std::string bytes;
-    for (const auto& packet : packets) {
-        const auto repeated = packet.value("times", 1);
-        for (int left = repeated; left > 0; --left) {
-            watch_.on_sent(packet, level_);
-            bytes += encode(packet, level_);
-        }
-    }
-    write(bytes, printable(packets));
-}
-
-void client::send_packet(const json& packet) {
-    watch_.on_sent(packet, level_);
-    write(encode(packet, level_), printable(packet));
+    wire_.send_together(packets);
 }
 
 void client::send_raw(const json& bytes) {
-    write(bytes.is_string() ? bytes_of_hex(bytes.get<std::string>()) : text_of(bytes),
-          "bytes " + printable(bytes));
-}
-
-void client::write(const std::string& bytes, const std::string& note) {
-    demand(peer_.has_value(), given_.name + " has no connection");
-    given_.log.push_back(given_.name + " → " + note);
-    given_.where.write(*peer_, bytes);
+    wire_.write(bytes.is_string() ? bytes_of_hex(bytes.get<std::string>()) : text_of(bytes),
+                "bytes " + printable(bytes));
 }
 
 void client::request(const char* type, json fields, const char* answer, const json& expectation) {
@@ -194,10 +157,10 @@ void client::request(const char* type, json fields, const char* answer, const js
     if (!fields.contains("id")) {
         fields["id"] = fresh_id();
     }
-    send_packet(fields);
+    wire_.send(fields);
     json pattern = expectation.is_object() ? expectation : json::object();
     pattern["packet"] = answer;
-    check(pattern, next_of(answer, number_of(fields.at("id"))));
+    check(pattern, wire_.next_of(answer, number_of(fields.at("id"))));
 }
 
 void client::subscribe(const json& what, const json& expectation) {
@@ -215,11 +178,12 @@ void client::fail_to_subscribe(const json& what) {
     auto fields = subscribe_fields(what);
     fields["packet"] = "subscribe";
     fields["id"] = fresh_id();
-    send_packet(fields);
-    if (!fill(patience()) || inbox_.front().at("packet") == "disconnect") {
+    wire_.send(fields);
+    if (!wire_.fill(patience()) || wire_.inbox().front().at("packet") == "disconnect") {
         return expect_closed({});
     }
-    for (const auto& reason : next_of("suback", number_of(fields.at("id"))).at("reasons")) {
+    const auto answer = wire_.next_of("suback", number_of(fields.at("id")));
+    for (const auto& reason : answer.at("reasons")) {
         demand(reason >= 0x80,
                given_.name + " was granted what is not allowed: " + printable(reason));
     }
@@ -235,12 +199,12 @@ void client::publish(json fields, const json& expectation) {
     if (qos > 0 && !fields.contains("id")) {
         fields["id"] = fresh_id();
     }
-    send_packet(fields);
+    wire_.send(fields);
     if (qos == 0) {
         return;
     }
     const auto id = number_of(fields.at("id"));
-    const auto first = next_of(qos == 1 ? "puback" : "pubrec", id);
+    const auto first = wire_.next_of(qos == 1 ? "puback" : "pubrec", id);
     json pattern = expectation.is_object() ? expectation : json::object();
     if (!pattern.contains("reason")) {
         pattern["reason"] = {{"one_of", {0, 0x10}}};
@@ -248,38 +212,38 @@ void client::publish(json fields, const json& expectation) {
     pattern["packet"] = first.at("packet");
     check(pattern, first);
     if (qos == 2 && first.value("reason", 0) < 0x80) {
-        send_packet({{"packet", "pubrel"}, {"id", id}});
-        check({{"packet", "pubcomp"}, {"reason", 0}}, next_of("pubcomp", id));
+        wire_.send({{"packet", "pubrel"}, {"id", id}});
+        check({{"packet", "pubcomp"}, {"reason", 0}}, wire_.next_of("pubcomp", id));
     }
 }
 
 void client::ping() {
-    send_packet({{"packet", "pingreq"}});
-    next_of("pingresp", 0);
+    wire_.send({{"packet", "pingreq"}});
+    wire_.next_of("pingresp", 0);
 }
 
 void client::fence() {
-    if (peer_ && !is_closed_ && watch_.is_accepted()) {
-        send_packet({{"packet", "pingreq"}});
+    if (wire_.is_there() && !wire_.is_closed() && wire_.is_accepted()) {
+        wire_.send({{"packet", "pingreq"}});
         try {
-            next_of("pingresp", 0);
+            wire_.next_of("pingresp", 0);
         } catch (const step_failure&) {
             // Closed instead of answering: whether that was right is for the case's own steps.
-            demand(is_closed_, given_.name + " got no PINGRESP");
+            demand(wire_.is_closed(), given_.name + " got no PINGRESP");
         }
     }
 }
 
-void client::expect(const json& pattern) { check(pattern, next()); }
+void client::expect(const json& pattern) { check(pattern, wire_.next()); }
 
 void client::expect_any(json patterns) {
     while (!patterns.empty()) {
-        match_one_of(patterns, next());
+        match_one_of(patterns, wire_.next());
     }
 }
 
 void client::receive(const json& pattern) {
-    const auto packet = next();
+    const auto packet = wire_.next();
     check(publish_pattern(pattern), packet);
     if (pattern.value("acknowledged", true)) {
         acknowledge(packet);
@@ -291,19 +255,19 @@ void client::receive_any(json patterns) {
         pattern = publish_pattern(pattern);
     }
     while (!patterns.empty()) {
-        const auto packet = next();
+        const auto packet = wire_.next();
         match_one_of(patterns, packet);
         acknowledge(packet);
     }
 }
 
-json client::match_one_of(json& patterns, const json& packet) {
+void client::match_one_of(json& patterns, const json& packet) {
     std::string complaints;
     for (auto at = patterns.begin(); at != patterns.end(); ++at) {
-        const auto problem = mismatch(visible_at(*at, level_), packet, given_.names);
+        const auto problem = mismatch(visible_at(*at, wire_.level()), packet, given_.names);
         if (problem.empty()) {
             patterns.erase(at);
-            return packet;
+            return;
         }
         complaints += "\n  " + problem + ", where expected was " + printable(*at);
     }
@@ -317,150 +281,86 @@ void client::acknowledge(const json& packet) {
         return;
     }
     const auto id = packet.at("id").get<std::uint32_t>();
-    send_packet({{"packet", qos == 1 ? "puback" : "pubrec"}, {"id", id}});
+    wire_.send({{"packet", qos == 1 ? "puback" : "pubrec"}, {"id", id}});
     if (qos == 2) {
-        check({{"packet", "pubrel"}, {"reason", 0}}, next_of("pubrel", id));
-        send_packet({{"packet", "pubcomp"}, {"id", id}});
+        check({{"packet", "pubrel"}, {"reason", 0}}, wire_.next_of("pubrel", id));
+        wire_.send({{"packet", "pubcomp"}, {"id", id}});
     }
 }
 
 void client::check(const json& pattern, const json& packet) {
     auto wanted = pattern;
     wanted.erase("acknowledged");
-    const auto problem = mismatch(visible_at(wanted, level_), packet, given_.names);
+    const auto problem = mismatch(visible_at(wanted, wire_.level()), packet, given_.names);
     demand(problem.empty(), given_.name + ": " + problem + "\nexpected " + printable(pattern)
                                 + "\nreceived " + printable(packet));
 }
 
 void client::expect_nothing() {
-    demand(peer_.has_value(), given_.name + " has no connection");
-    if (inbox_.empty() && !is_closed_) {
-        fill(watch_.is_accepted() ? milliseconds(0) : silence);
+    demand(wire_.is_there(), given_.name + " has no connection");
+    if (wire_.inbox().empty() && !wire_.is_closed()) {
+        wire_.fill(wire_.is_accepted() ? milliseconds(0) : silence);
     }
-    demand(inbox_.empty(), given_.name + " was to receive nothing and received "
-                               + (inbox_.empty() ? "" : printable(inbox_.front())));
-    demand(!is_closed_, given_.name + " was to stay connected and was closed");
+    demand(wire_.inbox().empty(),
+           given_.name + " was to receive nothing and received "
+               + (wire_.inbox().empty() ? "" : printable(wire_.inbox().front())));
+    demand(!wire_.is_closed(), given_.name + " was to stay connected and was closed");
 }
 
 void client::expect_open() {
-    fill(milliseconds(0));
-    demand(inbox_.empty() && !is_closed_, given_.name + " was to be left in peace");
+    wire_.fill(milliseconds(0));
+    demand(wire_.inbox().empty() && !wire_.is_closed(), given_.name + " was to be left in peace");
 }
 
 void client::expect_closed(const json& how) {
     const bool is_named = how.is_object() && how.contains("reason");
-    if (fill(patience())) {
-        const auto packet = inbox_.front();
-        inbox_.pop_front();
-        demand(level_ == 5, given_.name + " was to be closed and received " + printable(packet));
+    if (wire_.fill(patience())) {
+        const auto packet = wire_.next();
+        demand(wire_.level() == 5,
+               given_.name + " was to be closed and received " + printable(packet));
         json pattern{{"packet", "disconnect"}};
         if (is_named) {
             pattern.update(how);
         }
         check(pattern, packet);
-        const bool end = !fill(patience()) && is_closed_;
+        const bool end = !wire_.fill(patience()) && wire_.is_closed();
         demand(end, given_.name + " was sent DISCONNECT but not closed");
         return;
     }
-    demand(is_closed_, given_.name + " was to be closed and was not");
-    demand(level_ < 5 || !is_named || answers_are_optional() || how.at("reason").is_null(),
+    demand(wire_.is_closed(), given_.name + " was to be closed and was not");
+    demand(wire_.level() < 5 || !is_named || answers_are_optional() || how.at("reason").is_null(),
            given_.name + " was closed without a DISCONNECT");
 }
 
 void client::expect_refused(const json& how) {
-    const auto answer = how.value(level_ == 5 ? "reason" : "return_code", json());
+    const auto answer = how.value(wire_.level() == 5 ? "reason" : "return_code", json());
     const bool may_be_silent = answers_are_optional() || how.value("optional", false);
-    const bool is_silent = may_be_silent && !fill(patience()) && is_closed_;
+    const bool is_silent = may_be_silent && !wire_.fill(patience()) && wire_.is_closed();
     if (!answer.is_null() && !is_silent) {
         json pattern{{"packet", "connack"}, {"reason", answer}, {"session_present", false}};
         if (how.contains("properties")) {
             pattern["properties"] = how.at("properties");
         }
-        check(pattern, next());
+        check(pattern, wire_.next());
     }
-    demand(!fill(patience()) && is_closed_,
+    demand(!wire_.fill(patience()) && wire_.is_closed(),
            given_.name + " was to be refused and closed, and was not");
 }
 
 void client::disconnect(json fields) {
     auto packet = fields.is_object() ? std::move(fields) : json::object();
     packet["packet"] = "disconnect";
-    send_packet(packet);
-    demand(!fill(patience()) && is_closed_,
+    wire_.send(packet);
+    demand(!wire_.fill(patience()) && wire_.is_closed(),
            given_.name + " sent DISCONNECT and was not closed in peace");
 }
 
 void client::cut() {
-    demand(peer_.has_value(), given_.name + " has no connection");
     // A reset overtakes what was written before it; what the case has sent shall arrive first.
     if (!given_.where.settle()) {
         fence();
     }
-    given_.log.push_back(given_.name + " breaks its connection");
-    given_.where.cut(*peer_);
-    peer_.reset();
-    is_closed_ = true;
-}
-
-bool client::fill(milliseconds time) {
-    demand(peer_.has_value() || is_closed_, given_.name + " has no connection");
-    const auto until = std::chrono::steady_clock::now() + time;
-    while (inbox_.empty() && !is_closed_) {
-        const auto left =
-            std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
-        auto arrived = given_.where.read(*peer_, std::max(left, milliseconds(0)));
-        const bool is_silent = arrived.bytes.empty() && !arrived.is_closed;
-        unread_ += arrived.bytes;
-        while (auto raw = take_frame(unread_)) {
-            take_in(*raw);
-        }
-        is_closed_ = arrived.is_closed;
-        if (is_closed_) {
-            given_.log.push_back(given_.name + " is closed by the broker");
-        }
-        if (is_silent) {
-            break;
-        }
-    }
-    return !inbox_.empty();
-}
-
-void client::take_in(const frame& raw) {
-    auto packet = decode(raw, level_);
-    given_.log.push_back(given_.name + " ← " + printable(packet));
-    watch_.on_received(packet, raw.size);
-    inbox_.push_back(std::move(packet));
-}
-
-json client::next() {
-    if (!fill(patience())) {
-        throw step_failure(
-            given_.name
-            + (is_closed_ ? " was closed instead of receiving a packet" : " received nothing"));
-    }
-    auto packet = std::move(inbox_.front());
-    inbox_.pop_front();
-    return packet;
-}
-
-json client::next_of(const std::string& type, std::uint32_t id) {
-    std::deque<json> passed;
-    for (;;) {
-        if (!fill(patience())) {
-            inbox_ = std::move(passed);
-            throw step_failure(given_.name + " received no " + type
-                               + (is_closed_ ? " but was closed" : ""));
-        }
-        auto packet = std::move(inbox_.front());
-        inbox_.pop_front();
-        const bool is_same = packet.at("packet") == type;
-        if (is_same && (id == 0 || packet.at("id") == id)) {
-            std::ranges::move(inbox_, std::back_inserter(passed));
-            inbox_ = std::move(passed);
-            return packet;
-        }
-        passed.push_back(std::move(packet));
-    }
+    wire_.cut();
 }
 
 std::uint32_t client::fresh_id() { return ++last_id_; }

@@ -80,7 +80,7 @@ class script {
         if (at == clients_.end()) {
             at = clients_
                      .emplace(name, std::make_unique<client>(
-                                        client::circumstances{name, level_, world_, names_, log_}))
+                                        circumstances{name, level_, world_, names_, log_}))
                      .first;
         }
         return *at->second;

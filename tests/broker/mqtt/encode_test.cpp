@@ -127,7 +127,7 @@ TEST(WritePublish, HeaderAloneCountsThePayload) {
 
 TEST(WritePublish, SizeFitsAtEveryStepOfTheLength) {
     for (const std::size_t size :
-         {0, 1, 123, 124, 125, 126, 16'379, 16'380, 2'097'147, 2'097'149}) {
+         {0UZ, 1UZ, 123UZ, 124UZ, 125UZ, 126UZ, 16'379UZ, 16'380UZ, 2'097'147UZ, 2'097'149UZ}) {
         for (const auto version : versions) {
             const std::string payload(size, 'p');
             std::string out;

@@ -127,11 +127,11 @@ TEST_F(Load, ADaemonLogsToSyslogUnlessToldOtherwise) {
 
 TEST_F(Load, WhatIsPrintedIsReadBackTheSame) {
     const std::string users = write("users", "");
-    const loaded_options loaded =
-        load({"-p", "1884", "--mqtt.packet_size_max=3000000", "--flow.hold_max=1500ms", "-v",
-              "--auth.password_file", users, "--node.name", "a \"quoted\" \\ name\t\n",
-              "--listeners.0.bind=127.0.0.2", "--auth.allow_anonymous=true",
-              "--mqtt.protocol_versions=5.0", "--limits.memory_max=0", "--flow.full_share=1"});
+    const loaded_options loaded = load(
+        {"-p", "1884", "--mqtt.packet_size_max=3000000", "--flow.hold_max=1500ms", "-v",
+         "--auth.password_file", users, "--node.name", "a \"quoted\" \\ name\t\n",
+         "--listeners.0.bind=127.0.0.2", "--auth.allow_anonymous=true",
+         "--mqtt.protocol_versions=5.0", "--limits.retained_bytes_max=0", "--flow.full_share=1"});
     ASSERT_THAT(lines(loaded), IsEmpty());
     const std::string printed = print_config(loaded.values, loaded.origins);
     const loaded_options again = load({"-c", write("again.toml", printed)});

@@ -67,7 +67,7 @@ TEST_F(MetricTable, LabelsThatDoNotOccurAreNotShown) {
     // Packet type 0 is reserved.
     EXPECT_EQ(family("grapevine_packets_received_total").samples.size(), 15U);
     first.packets_received.add(static_cast<mqtt::packet_type>(3));
-    first.messages_sent.add(static_cast<mqtt::qos>(2));
+    first.messages_sent.add(static_cast<qos>(2));
     EXPECT_EQ(value("grapevine_packets_received_total", "publish"), 1);
     EXPECT_EQ(value("grapevine_messages_sent_total", "2"), 1);
 }
@@ -159,10 +159,10 @@ TEST(MetricNames, EveryEnumEndsWithItsLastText) {
         return Labels::values.back();
     };
     EXPECT_EQ(text(refusal_labels{}, refusal::shutting_down), "shutting_down");
-    EXPECT_EQ(text(closing_labels{}, closing::no_memory), "no_memory");
-    EXPECT_EQ(text(drop_labels{}, drop_reason::no_route_credit), "no_route_credit");
-    EXPECT_EQ(text(auth_labels{}, auth_outcome::failed), "failed");
-    EXPECT_EQ(text(acl_labels{}, acl_action::receive), "receive");
+    EXPECT_EQ(text(closing_labels{}, closing::administrative), "administrative");
+    EXPECT_EQ(text(drop_labels{}, drop_reason::client_offline), "client_offline");
+    EXPECT_EQ(text(auth_labels{}, auth_outcome::busy), "busy");
+    EXPECT_EQ(text(acl_labels{}, acl_action::subscribe), "subscribe");
 }
 
 } // namespace

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/metric_board.hpp"
+
+#include "broker/server/publish_metrics.hpp"
+
+namespace gv::server {
+
+metric_board::metric_board(std::span<const std::unique_ptr<shard::event_loop>> loops)
+    : loops_(loops) {
+    for (std::size_t shard = 0; shard < loops.size(); ++shard) {
+        blocks_.push_back(std::make_unique<shard_metrics>());
+    }
+}
+
+void metric_board::refresh(std::function<void()> done) {
+    struct count_down {
+        std::atomic<std::size_t> left;
+        std::function<void()> done;
+    };
+    auto round = std::make_shared<count_down>(loops_.size(), std::move(done));
+    for (std::size_t shard = 0; shard < loops_.size(); ++shard) {
+        shard::event_loop& loop = *loops_[shard];
+        loop.post([&loop, &into = *blocks_[shard], round] {
+            publish_metrics(loop, into);
+            if (--round->left == 0) {
+                round->done();
+            }
+        });
+    }
+}
+
+std::vector<const shard_metrics*> metric_board::blocks() const {
+    std::vector<const shard_metrics*> all;
+    for (const auto& each : blocks_) {
+        all.push_back(each.get());
+    }
+    return all;
+}
+
+shard_metrics metric_board::total() const { return sum_of(blocks()); }
+
+std::vector<metric_family> metric_board::metrics() {
+    read_process_metrics(process_, loops_.size());
+    return collect(blocks(), process_);
+}
+
+} // namespace gv::server

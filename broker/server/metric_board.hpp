@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metrics of all shards at one place: asks each shard to write its numbers up, and reads what
+// is written. Thread-safe: shards write their own blocks, readers stop nobody.
+#pragma once
+
+#include "broker/admin/admin_source.hpp"
+#include "broker/server/metric_table.hpp"
+#include "broker/server/metrics.hpp"
+#include "broker/shard/event_loop.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace gv::server {
+
+class metric_board final : public admin::admin_source {
+  public:
+    /// Lifetime: `loops` outlive it, their threads do not.
+    explicit metric_board(std::span<const std::unique_ptr<shard::event_loop>> loops);
+
+    /// The sums of what was written last.
+    [[nodiscard]] shard_metrics total() const;
+    /// What state() says from now on.
+    void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
+
+    // admin::admin_source
+    void refresh(std::function<void()> done) override;
+    [[nodiscard]] std::vector<metric_family> metrics() override;
+    [[nodiscard]] admin::readiness state() const noexcept override { return readiness_.load(); }
+
+  private:
+    [[nodiscard]] std::vector<const shard_metrics*> blocks() const;
+
+    std::span<const std::unique_ptr<shard::event_loop>> loops_;
+    std::vector<std::unique_ptr<shard_metrics>> blocks_;
+    process_metrics process_; ///< the scraper's
+    std::atomic<admin::readiness> readiness_{admin::readiness::starting};
+};
+
+} // namespace gv::server

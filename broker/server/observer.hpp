@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the broker says of itself without being asked: $SYS topics, losses in the log, and log lines
+// that were suppressed. Lives on the control thread, which it wakes once a second.
+#pragma once
+
+#include "broker/server/loss_report.hpp"
+#include "broker/server/metric_board.hpp"
+#include "broker/server/sys_topics.hpp"
+#include "broker/shard/event_loop.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace gv::server {
+
+class observer {
+  public:
+    /// Lifetime: all three outlive it; so does `control` the threads of the shards. `publisher`
+    /// takes the $SYS topics.
+    observer(boost::asio::io_context& control, metric_board& board, shard::event_loop& publisher);
+
+    /// Begins; the first $SYS topics follow at once. `sys_interval` 0: none.
+    void start(std::chrono::milliseconds sys_interval);
+    /// The new interval holds at once; 0 removes the $SYS topics.
+    void set_interval(std::chrono::milliseconds sys_interval);
+    /// Nothing is published or logged any more.
+    void stop();
+
+  private:
+    void wait_for_second();
+    void wait_for_sys();
+    void on_second();
+    void gather_sys();
+    void publish_sys();
+    void publish(std::vector<sys_value> values);
+    /// Brings the board up to date, then calls `next` on the control thread.
+    template <typename Next>
+    void refresh(Next next);
+
+    boost::asio::io_context& control_;
+    metric_board& board_;
+    shard::event_loop& publisher_;
+    boost::asio::steady_timer second_;
+    boost::asio::steady_timer sys_;
+    std::chrono::milliseconds sys_interval_{0};
+    sys_topics topics_;
+    loss_report losses_;
+    unsigned seconds_ = 0;
+    bool is_gathering_ = false;
+    bool is_stopped_ = false;
+};
+
+} // namespace gv::server

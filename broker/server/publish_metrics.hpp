@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the numbers that a shard counts on its way, plainly and for itself, to its block of metrics,
+// which others may read.
+#pragma once
+
+#include "broker/server/metrics.hpp"
+#include "broker/shard/event_loop.hpp"
+
+namespace gv::server {
+
+/// Brings `into` up to date. Thread: that of `shard`, the only writer of its block.
+void publish_metrics(shard::event_loop& shard, shard_metrics& into);
+
+} // namespace gv::server

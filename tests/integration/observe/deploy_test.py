@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The files of deploy/ name only metrics and label values that exist, and are well formed.
+
+usage: deploy_test.py REPOSITORY [unittest arguments]
+"""
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+REPOSITORY = pathlib.Path(sys.argv[1])
+METRICS = (REPOSITORY / "broker/server/metrics.hpp").read_text()
+PROMETHEUS = REPOSITORY / "deploy/prometheus"
+DASHBOARD = REPOSITORY / "deploy/grafana/grapevine.json"
+NAME = r"(?:grapevine|process)(?:_[a-z0-9]+)+"
+
+
+def declared():
+    """Each name that /metrics serves."""
+    names = set(re.findall(r'<(?:\w+, )?"(' + NAME + r')"', METRICS))
+    histograms = re.findall(r'histogram<\w+, "(' + NAME + r')"', METRICS)
+    return names | {name + suffix for name in histograms for suffix in ("_bucket", "_sum", "_count")}
+
+
+def used(path):
+    """Names in the expressions of a file, without its comments."""
+    text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE)
+    return set(re.findall(r"\b" + NAME + r"\b", text)) - {"grapevine"}
+
+
+class Deploy(unittest.TestCase):
+    def test_every_metric_exists(self):
+        self.assertGreater(len(declared()), 50)
+        for path in (PROMETHEUS / "alerts.yml", PROMETHEUS / "prometheus.yml", DASHBOARD):
+            self.assertLessEqual(used(path), declared(), path)
+
+    def test_the_check_sees_metrics(self):
+        self.assertIn("grapevine_held_seconds_total", used(PROMETHEUS / "alerts.yml"))
+        self.assertIn("grapevine_connect_seconds_bucket", used(DASHBOARD))
+
+    def test_every_label_value_exists(self):
+        known = set(re.findall(r'"([a-z0-9_]+)"', METRICS))
+        text = (PROMETHEUS / "alerts.yml").read_text()
+        values = re.findall(r'(?:reason|outcome|action)=~?"([^"]+)"', text)
+        self.assertTrue(values)
+        for value in "|".join(values).split("|"):
+            self.assertIn(value, known)
+
+    def test_every_alert_is_explained(self):
+        page = (REPOSITORY / "docs/operations.md").read_text()
+        alerts = re.findall(r"- alert: (\w+)", (PROMETHEUS / "alerts.yml").read_text())
+        self.assertTrue(alerts)
+        for alert in alerts:
+            self.assertIn(f"`{alert}`", page)
+
+    def test_the_dashboard_is_well_formed(self):
+        dashboard = json.loads(DASHBOARD.read_text())
+        panels = dashboard["panels"]
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+        for panel in panels:
+            self.assertTrue(panel["targets"], panel["title"])
+            place = panel["gridPos"]
+            self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
+
+    @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")
+    def test_promtool_agrees(self):
+        for kind, file in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
+            subprocess.run(["promtool", "check", kind, PROMETHEUS / file], check=True)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
