@@ -2,8 +2,8 @@
 """Sessions that outlive their connection."""
 
 from tests.integration.broker import BrokerTest
-from tests.integration.clients import Subscriber, publish
-from tests.integration.wire import DISCONNECT, Wire
+from tests.integration.clients import Subscriber, publish, run_sub
+from tests.integration.wire import DISCONNECT, PUBACK, Wire
 
 SESSION_TAKEN_OVER = 0x8E
 
@@ -35,6 +35,25 @@ class Persistence(BrokerTest):
         agent = self.james_bond(port)
         self.assertEqual(agent.take(100), [f"test/{number} mail" for number in range(100)])
         self.assertEqual(agent.stop(), [])
+
+    def test_a_long_absence(self):
+        """20,000 messages wait for each of four clients, wherever their home is."""
+        port = self.broker().port
+        count, names = 20_000, [f"sleeper {number}" for number in range(4)]
+        subscribe = ("-t", "news", "-c", "-q", "1")
+        for name in names:
+            Subscriber(self, port, *subscribe, "-i", name).stop()
+        with Wire(port).connect() as writer:
+            for start in range(0, count, 100):
+                writer.send(b"".join(writer.publish_bytes("news", b"%d" % number, qos=1,
+                                                          packet_id=number - start + 1)
+                                     for number in range(start, start + 100)))
+                for _ in range(100):
+                    self.assertEqual(writer.receive()[0], PUBACK)
+        for name in names:
+            done = run_sub(port, *subscribe, "-i", name, "-C", count, "-W", "60")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(done.stdout.split() == [str(number) for number in range(count)])
 
     def test_a_clean_session_forgets(self):
         port = self.broker().port
@@ -76,7 +95,8 @@ class Persistence(BrokerTest):
         port = self.broker().port
         with Wire(port, 5).connect("james bond") as first:
             second = self.james_bond(port)
-            self.assertEqual(first.receive(), (DISCONNECT, bytes([SESSION_TAKEN_OVER, 0])))
+            kind, body = first.receive()
+            self.assertEqual((kind, body[0]), (DISCONNECT, SESSION_TAKEN_OVER))
             self.assertEqual(first.receive(), (None, b""))
         publish(port, "test/x", "to the second", "-q", "1")
         self.assertEqual(second.next(), "test/x to the second")

@@ -16,6 +16,13 @@ class Plain(BrokerTest):
             self.assertEqual(subscriber.next(), "hello!")
             subscriber.stop()
 
+    def test_both_families_of_addresses(self):
+        broker = self.broker()
+        subscriber = Subscriber(self, broker.port, "-t", "t")
+        # Of two -h and -p the last counts.
+        publish(broker.port, "t", "from ::1", "-h", "::1", "-p", str(broker.ports["[::1]:0"]))
+        self.assertEqual(subscriber.next(), "from ::1")
+
     def test_a_version_is_no_wall(self):
         port = self.broker().port
         old = Subscriber(self, port, "-t", "test/topic", "-V", "mqttv31")
