@@ -109,6 +109,16 @@ TEST_P(Stream, ATinyReadBufferLosesNothing) {
     EXPECT_TRUE(ours.received == bytes);
 }
 
+TEST_P(Stream, WaitingAfterAFullReadFindsTheRest) {
+    ours.read_size = 1'000;
+    ours.reads_once = true;
+    const auto bytes = pattern(100'000);
+    client->send(bytes);
+    client->end_in_order();
+    EXPECT_TRUE(host.until([&] { return ours.is_over(); }));
+    EXPECT_TRUE(ours.received == bytes);
+}
+
 TEST_P(Stream, OutputOfSingleBytesArrivesInOrder) {
     const auto bytes = pattern(1'000);
     write_all(bytes, 1);

@@ -324,7 +324,8 @@ void reader::read_all() {
     do {
         last = of->read(scratch);
         received.append(scratch, 0, last.bytes);
-    } while (last.state == io_state::ok && (last.bytes == read_size || of->has_buffered_input()));
+    } while (!reads_once && last.state == io_state::ok
+             && (last.bytes == read_size || of->has_buffered_input()));
     if (!is_over()) {
         of->wait_readable();
     }

@@ -146,6 +146,7 @@ class reader final : public readiness_handler {
     io_result last;
     std::size_t read_size = 64 * 1024;
     bool reads = true;
+    bool reads_once = false; ///< one read a turn, however full
     int readable_calls = 0;
     int writable_calls = 0;
     std::function<void()> then; ///< after each on_readable
