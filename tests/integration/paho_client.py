@@ -28,7 +28,7 @@ class PahoClient:
             if tls_version:
                 context.minimum_version = context.maximum_version = tls_version
             self.client.tls_set_context(context)
-        self.client.connect("localhost" if authority else "127.0.0.1", port, **connecting)
+        self.client.connect("127.0.0.1", port, **connecting)
         self.client.loop_start()
         test.addCleanup(self.close)
         if not self.is_connected.wait(PATIENCE_S):
