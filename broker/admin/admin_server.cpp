@@ -34,8 +34,7 @@ constexpr std::string_view plain_text = "text/plain; charset=utf-8";
 
 const auto to_tuple = asio::as_tuple(asio::use_awaitable);
 
-response make_response(http::status status, std::string body,
-                       std::string_view type = plain_text) {
+response make_response(http::status status, std::string body, std::string_view type = plain_text) {
     response made(status, 11);
     made.set(http::field::content_type, beast::string_view(type.data(), type.size()));
     made.set(http::field::cache_control, "no-store");
@@ -69,8 +68,8 @@ response error_response(const beast::error_code& error) {
         return make_response(http::status::request_header_fields_too_large,
                              "the request is too long\n");
     }
-    return make_response(http::status::bad_request, "no request that is understood here: "
-                                                        + error.message() + "\n");
+    return make_response(http::status::bad_request,
+                         "no request that is understood here: " + error.message() + "\n");
 }
 
 /// The peer is still there to be told.
@@ -221,9 +220,9 @@ class admin_server::core final : private transport::accept_handler {
             // Shards that have ended on purpose answer no more.
             const bool is_alive =
                 source_.state() == readiness::stopping || co_await shards_answer();
-            co_return is_alive ? make_response(http::status::ok, "alive\n")
-                               : make_response(http::status::service_unavailable,
-                                               "a shard does not answer\n");
+            co_return is_alive
+                ? make_response(http::status::ok, "alive\n")
+                : make_response(http::status::service_unavailable, "a shard does not answer\n");
         }
         co_return make_response(http::status::not_found,
                                 "there are /metrics, /livez and /readyz\n");

@@ -10,8 +10,7 @@
 
 namespace gv::admin {
 
-inline constexpr std::string_view metrics_content_type =
-    "text/plain; version=0.0.4; charset=utf-8";
+inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The families in the Prometheus text format.
 [[nodiscard]] std::string metrics_text(std::span<const metric_family> families);

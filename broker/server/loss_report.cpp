@@ -24,13 +24,12 @@ void loss_report::tell_drops(const shard_metrics& total) {
     if (count(drop_reason::queue_full) + count(drop_reason::slow_reader) == 0) {
         return;
     }
-    log::warn("messages_dropped",
-              {{"queue_full", count(drop_reason::queue_full)},
-               {"slow_reader", count(drop_reason::slow_reader)},
-               {"expired", count(drop_reason::expired)},
-               {"packet_too_large", count(drop_reason::packet_too_large)},
-               {"client_offline", count(drop_reason::client_offline)},
-               {"slow_clients_now", total.slow_clients.get()}});
+    log::warn("messages_dropped", {{"queue_full", count(drop_reason::queue_full)},
+                                   {"slow_reader", count(drop_reason::slow_reader)},
+                                   {"expired", count(drop_reason::expired)},
+                                   {"packet_too_large", count(drop_reason::packet_too_large)},
+                                   {"client_offline", count(drop_reason::client_offline)},
+                                   {"slow_clients_now", total.slow_clients.get()}});
 }
 
 void loss_report::tell_holds(const shard_metrics& total) {

@@ -73,9 +73,11 @@ struct closing_labels {
     using key = closing;
     static constexpr std::string_view name = "reason";
     static constexpr std::array<std::string_view, 9> values{
-        "client_disconnect",  "client_disconnect_with_will", "connection_lost",
-        "keep_alive_timeout", "protocol_violation",          "session_taken_over",
-        "server_shutdown",    "slow_reader",                 "administrative"};
+        "client_disconnect",  "client_disconnect_with_will",
+        "connection_lost",    "keep_alive_timeout",
+        "protocol_violation", "session_taken_over",
+        "server_shutdown",    "slow_reader",
+        "administrative"};
 };
 
 /// Why a message did not reach a client.
@@ -89,8 +91,8 @@ enum class drop_reason : std::uint8_t {
 struct drop_labels {
     using key = drop_reason;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 5> values{
-        "queue_full", "slow_reader", "expired", "packet_too_large", "client_offline"};
+    static constexpr std::array<std::string_view, 5> values{"queue_full", "slow_reader", "expired",
+                                                            "packet_too_large", "client_offline"};
 };
 
 /// What became of a client that said who it is, or did not.

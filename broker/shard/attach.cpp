@@ -118,8 +118,8 @@ void core::log_connected(const client& born, bool is_clean, bool is_present) {
 
 void core::count_connect(const client& born) {
     const duration took = turn_.now - born.opened_at_;
-    const auto* range = std::ranges::lower_bound(connect_time_bounds,
-                                                 static_cast<std::uint64_t>(took.count()));
+    const auto* range =
+        std::ranges::lower_bound(connect_time_bounds, static_cast<std::uint64_t>(took.count()));
     ++counts_.connect_times[static_cast<std::size_t>(range - connect_time_bounds.begin())];
     counts_.connect_time += took;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/server/loss_report.hpp"
-
 #include "base/log.hpp"
+#include "broker/server/loss_report.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -63,11 +62,13 @@ TEST_F(LossReport, TellsWhoWasHeld) {
     total.holds.set(4);
     total.held.set(1'500'000'000);
     total.held_publishers.set(1);
-    EXPECT_THAT(tell(), ElementsAre(HasSubstr(
-                            "publishers_held times=4 held_ms=1500 held_now=1 clients_found_slow=0")));
+    EXPECT_THAT(tell(),
+                ElementsAre(HasSubstr(
+                    "publishers_held times=4 held_ms=1500 held_now=1 clients_found_slow=0")));
     EXPECT_THAT(tell(), IsEmpty());
     total.slow_readers.set(2);
-    EXPECT_THAT(tell(), ElementsAre(HasSubstr("times=0 held_ms=0 held_now=1 clients_found_slow=2")));
+    EXPECT_THAT(tell(),
+                ElementsAre(HasSubstr("times=0 held_ms=0 held_now=1 clients_found_slow=2")));
 }
 
 } // namespace

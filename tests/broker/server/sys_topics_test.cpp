@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/server/sys_topics.hpp"
-
 #include "broker/server/documents.hpp"
+#include "broker/server/sys_topics.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
