@@ -20,7 +20,9 @@ class ring {
     /// Requires: not empty.
     [[nodiscard]] T& front() noexcept { return slots_[head_]; }
     /// Requires: `index` < size(); 0 is the oldest.
-    [[nodiscard]] T& operator[](std::size_t index) noexcept { return slots_[(head_ + index) & mask()]; }
+    [[nodiscard]] T& operator[](std::size_t index) noexcept {
+        return slots_[(head_ + index) & mask()];
+    }
     [[nodiscard]] const T& operator[](std::size_t index) const noexcept {
         return slots_[(head_ + index) & mask()];
     }

@@ -28,20 +28,38 @@ class Candidate:
     broker_cores: frozenset[int]
     generator_cores: frozenset[int]
     configuration: str = ""
+    niceness: int = 0
 
 
-def mosquitto(path, broker_cores, generator_cores):
+def mosquitto(path, broker_cores, generator_cores, niceness=0):
     return Candidate("mosquitto", (path, "-c", "{configuration}"), broker_cores, generator_cores,
-                     MOSQUITTO_CONFIGURATION)
+                     MOSQUITTO_CONFIGURATION, niceness)
 
 
-def grapevine(name, path, arguments, broker_cores, generator_cores):
-    return Candidate(name, (path, "-p", "{port}", *arguments), broker_cores, generator_cores)
+def grapevine(name, path, arguments, broker_cores, generator_cores, niceness=0):
+    return Candidate(name, (path, "-p", "{port}", *arguments), broker_cores, generator_cores,
+                     niceness=niceness)
 
 
-def pinned(cores):
-    """For preexec_fn: the child, and all its threads, run on these cores."""
-    return lambda: os.sched_setaffinity(0, cores)
+def set_priority(niceness):
+    """Of the calling process. With autogroups a niceness counts only within the session, so that
+    the process gets a session of its own, and that the same niceness."""
+    os.setsid()
+    os.setpriority(os.PRIO_PROCESS, 0, niceness)
+    try:
+        with open("/proc/self/autogroup", "w") as autogroup:
+            autogroup.write(str(niceness))
+    except FileNotFoundError:
+        pass  # a kernel without autogroups
+
+
+def placed(cores, niceness):
+    """For preexec_fn: the child, and all its threads, run on these cores and at this priority."""
+    def place():
+        os.sched_setaffinity(0, cores)
+        if niceness:
+            set_priority(niceness)
+    return place
 
 
 def free_port():
@@ -65,7 +83,7 @@ class RunningBroker:
         self.process = subprocess.Popen(
             self._command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
             cwd=self.folder.name, env=dict(os.environ, XDG_STATE_HOME=self.folder.name),
-            preexec_fn=pinned(self.candidate.broker_cores))
+            preexec_fn=placed(self.candidate.broker_cores, self.candidate.niceness))
         self.pid = self.process.pid
         try:
             self._await_listening()

@@ -9,7 +9,7 @@ from .scenarios import FAULTS, SCENARIOS
 
 
 def values_of(runs, figure):
-    return [run[figure.name] for run in runs if figure.name in run]
+    return [run[figure.name] for run in runs if run.get(figure.name) is not None]
 
 
 def number(value):
@@ -34,7 +34,7 @@ def faults_of(scenario, runs):
         return ""
     sums = {name: sum(run.get(name, 0) for run in runs) for name in FAULTS}
     remarks = [f"{name} {count:,}" for name, count in sums.items() if count]
-    if any(run.get("stalled") for run in runs):
+    if any(run.get("stalled") or run.get("store_complete") is False for run in runs):
         remarks.append("stalled")
     return " **" + ", ".join(remarks) + "**" if remarks else ""
 
@@ -45,10 +45,12 @@ def ratio_of(left, right):
     return statistics.median(left) / statistics.median(right)
 
 
-def verdict(figure, ours, ratio):
-    """Whether the aims hold: of the figure, and of the ratio."""
+def verdict(figure, ours, ratio, faults):
+    """Whether the aims hold: of the figure, and of the ratio. Speed with losses is none."""
     if not ours:
         return ""
+    if faults:
+        return "no"
     checks = []
     if figure.ratio is not None and ratio is not None:
         checks.append(ratio >= figure.ratio)
@@ -65,18 +67,16 @@ def comparison_row(scenario, figure, runs):
     other_runs = runs.get("mosquitto", [])
     ours, other = values_of(ours_runs, figure), values_of(other_runs, figure)
     ratio = ratio_of(other, ours)
-    generator = [run[name] for run in ours_runs for name in run
-                 if name.endswith("generator_us_per_message") and
-                 name.removesuffix("generator_us_per_message") ==
-                 figure.name.removesuffix("cpu_us_per_message")]
+    faults = faults_of(scenario, ours_runs)
+    generator = [run[figure.generator] for run in ours_runs if run.get(figure.generator)]
     cells = [
         scenario.title, f"{figure.name}, {figure.unit}",
         "" if figure.aim is None else number(figure.aim),
-        spread(ours) + faults_of(scenario, ours_runs),
+        spread(ours) + faults,
         spread(other) + faults_of(scenario, other_runs),
         "–" if ratio is None else number(ratio),
         "" if figure.ratio is None else number(figure.ratio),
-        verdict(figure, ours, ratio),
+        verdict(figure, ours, ratio, faults),
         spread(generator),
         commit_of(ours_runs or other_runs),
     ]

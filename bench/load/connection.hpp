@@ -58,8 +58,6 @@ class connection {
     void on_writable();
     /// Something is still unsent.
     [[nodiscard]] bool is_blocked() const noexcept { return !unsent_.empty(); }
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
 
     /// Fixed header, topic and stamp are within this many bytes.
     static constexpr std::size_t head_size = 128;

@@ -31,6 +31,11 @@ void add_parameters(const load_options& options, report& out) {
     out.add("scenario", name_of(options.what));
     out.add("qos", options.qos);
     out.add("payload", options.payload);
+    out.add("publishers", options.publishers);
+    out.add("subscribers", options.subscribers);
+    out.add("window", options.window);
+    out.add("undelivered", options.undelivered);
+    out.add("refill", options.refill);
 }
 
 } // namespace

@@ -59,10 +59,13 @@ constexpr std::array option_rows{
                "unacknowledged messages of a publisher at QoS 1 and 2"},
     option_row{"--undelivered", &load_options::undelivered,
                "messages of a publisher not yet with all their subscribers"},
+    option_row{"--refill", &load_options::refill,
+               "a publisher sends again once it may send this many at once"},
     option_row{"--rate", &load_options::rate, "messages a second, of all publishers (paced)"},
     option_row{"--filters", &load_options::filters,
                "of all subscribers (wildcards); a multiple of them, at most 100,000"},
     option_row{"--messages", &load_options::messages, "stored (retained)"},
+    option_row{"--replay-qos", &load_options::replay_qos, "of the subscriber of # (retained)"},
     option_row{"--connections", &load_options::connections, "to open (idle)"},
     option_row{"--parallel", &load_options::parallel, "handshakes at a time (idle)"},
     option_row{"--burst", &load_options::burst, "handshakes at once, at the end (idle)"},
@@ -147,11 +150,17 @@ std::optional<problem> validate(const load_options& options) {
     if (options.window == 0 || options.window > 65'535) {
         return wrong("--window", "there are 65,535 packet ids", "give 1 to 65535");
     }
+    const bool is_closed_loop = options.undelivered > 0;
+    if (options.refill == 0 || options.refill > options.window
+        || (is_closed_loop && options.refill > options.undelivered)) {
+        return wrong("--refill", "it must be possible to send that many at once",
+                     "give 1 up to --undelivered and --window");
+    }
     if (options.rate == 0 || options.parallel == 0 || options.messages == 0) {
         return wrong("--rate", "--rate, --parallel and --messages must be above 0",
                      "give 1 or more");
     }
-    if (options.what == scenario::retained && options.qos > 1) {
+    if (options.what == scenario::retained && (options.qos > 1 || options.replay_qos > 1)) {
         return wrong("--qos", "retained knows QoS 0 and 1", "give 0 or 1");
     }
     return options.what == scenario::wildcards ? validate_wildcards(options)
@@ -215,8 +224,7 @@ load_options defaults_of(scenario what, std::uint32_t qos) {
         options.undelivered = 0;
         break;
     case scenario::retained:
-        options.publishers = 1;
-        options.subscribers = 1;
+        options.window = 1'000;
         break;
     case scenario::idle:
         break;

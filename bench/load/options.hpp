@@ -29,9 +29,11 @@ struct load_options {
     std::uint32_t subscribers = 50;
     std::uint32_t window = 100;
     std::uint32_t undelivered = 500;
+    std::uint32_t refill = 1;
     std::uint32_t rate = 50'000;
     std::uint32_t filters = 100'000;
     std::uint32_t messages = 100'000;
+    std::uint32_t replay_qos = 0;
     std::uint32_t connections = 15'000;
     std::uint32_t parallel = 100;
     std::uint32_t burst = 200;

@@ -85,9 +85,9 @@ std::uint32_t publisher::allowance(nanoseconds now) const noexcept {
     }
     if (plan_.interval > 0) {
         const nanoseconds due = now < first_due_ ? 0 : (now - first_due_) / plan_.interval + 1;
-        room = std::min(room, static_cast<std::uint32_t>(due) - sent_);
+        return std::min(room, static_cast<std::uint32_t>(due) - sent_);
     }
-    return room;
+    return room < plan_.refill ? 0 : room;
 }
 
 stamp publisher::next_stamp(nanoseconds now) noexcept {
@@ -118,6 +118,7 @@ void publisher::publish(frame_batch& batch, nanoseconds now) {
     if (plan_.qos > 0) {
         in_flight_ += count;
     }
+    ++context_->counts.writes;
     link_.send(batch.first(count));
     if (room > count) {
         want_turn();

@@ -21,6 +21,7 @@ struct publish_plan {
     std::uint32_t payload = 64;
     std::uint32_t undelivered = 0; ///< 0: open loop
     std::uint32_t window = 0;      ///< of QoS 1 and 2
+    std::uint32_t refill = 1;      ///< fewer than this are not sent, unless paced
     std::uint32_t fan = 1;         ///< subscribers that each message reaches
     nanoseconds interval = 0;      ///< between two messages of a publisher; 0: not paced
     std::uint32_t run = 0;

@@ -20,9 +20,13 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
+/// null for what no message was there to be divided by.
 std::string number(double value) {
+    if (!std::isfinite(value)) {
+        return "null";
+    }
     char text[32];
-    std::snprintf(text, sizeof(text), "%.5g", std::isfinite(value) ? value : 0.0);
+    std::snprintf(text, sizeof(text), "%.5g", value);
     return text;
 }
 

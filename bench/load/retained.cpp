@@ -55,6 +55,7 @@ class retained_run {
                 .payload = options.payload,
                 .run = static_cast<std::uint32_t>(clock_now() | 1),
                 .qos = options.qos,
+                .replay_qos = options.replay_qos,
                 .window = options.window},
           writer_(make_client(options, "writer"), loop_, scratch_) {}
 

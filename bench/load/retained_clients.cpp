@@ -98,7 +98,7 @@ retained_reader::retained_reader(connection link, event_loop& loop, io_scratch& 
 
 void retained_reader::start() {
     const std::string everything = "#";
-    link_.send(encode_subscribe(1, {&everything, 1}, plan_.qos));
+    link_.send(encode_subscribe(1, {&everything, 1}, plan_.replay_qos));
 }
 
 void retained_reader::on_ready(std::uint32_t epoll_events, nanoseconds) {

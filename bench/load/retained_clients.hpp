@@ -16,7 +16,8 @@ struct retained_plan {
     std::uint32_t messages = 0;
     std::uint32_t payload = 0; ///< bytes; 0 removes what is stored
     std::uint32_t run = 0;
-    unsigned qos = 0; ///< 0 or 1
+    unsigned qos = 0;        ///< of the writer, 0 or 1
+    unsigned replay_qos = 0; ///< of the reader, 0 or 1
     std::uint32_t window = 0;
 };
 

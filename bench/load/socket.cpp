@@ -18,7 +18,7 @@ namespace gv::load {
 
 namespace {
 
-constexpr unsigned connections_per_source = 20'000;
+constexpr unsigned connections_per_source = 5'000;
 constexpr std::uint32_t loopback_net = 127;
 
 [[noreturn]] void fail(const char* what, int error) {

@@ -35,8 +35,9 @@ class broker_address {
     /// `host` is a name or an IPv4 address. Errors: throws std::runtime_error if it is unknown.
     broker_address(const std::string& host, std::uint16_t port);
 
-    /// Starts the connection number `index`; it may complete later. From 20,000 on, connections to
-    /// 127.x.x.x come from 127.0.0.2 and so forth, since a source address has 28,000 ports.
+    /// Starts the connection number `index`; it may complete later. From 5,000 on, connections to
+    /// 127.x.x.x come from 127.0.0.2 and so forth: a source has 28,000 ports, and once half of them
+    /// are taken the kernel searches a millisecond for each further one.
     /// Errors: throws std::system_error.
     [[nodiscard]] unique_socket start_connect(unsigned index) const;
     /// As above, and waits until the connection stands.

@@ -12,6 +12,7 @@ void subscriber::on_ready(std::uint32_t epoll_events, nanoseconds now) {
     }
     // A latency ends here, not at the start of a turn in which much else may have been read.
     const nanoseconds received = context_->counts.is_timed ? clock_now() : now;
+    ++context_->counts.reads;
     char* const answers = context_->scratch.acks();
     char* end = answers;
     link_.receive(context_->scratch,

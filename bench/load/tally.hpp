@@ -14,6 +14,8 @@ struct tally {
     std::uint64_t foreign = 0; ///< messages of another run, or without a stamp
     std::uint64_t misrouted = 0;    ///< reached a subscriber that did not ask for it
     std::uint64_t ack_disorder = 0; ///< acknowledgements in another order than the messages
+    std::uint64_t writes = 0;       ///< of messages, by publishers
+    std::uint64_t reads = 0;        ///< by subscribers
     latency_histogram latency;
     bool is_timed = false; ///< latencies are recorded
 };

@@ -27,6 +27,10 @@ std::size_t frame_size(const traffic_plan& plan) {
         .size();
 }
 
+double per(std::uint64_t count, std::uint64_t calls) {
+    return static_cast<double>(count) / static_cast<double>(std::max<std::uint64_t>(1, calls));
+}
+
 } // namespace
 
 traffic::traffic(const load_options& options, traffic_plan plan)
@@ -160,6 +164,8 @@ void traffic::add_counts(report& out) const {
     out.add("sent", messages_sent());
     out.add("due", deliveries_due());
     out.add("delivered", counts_.delivered);
+    out.add("sent_per_write", per(messages_sent(), counts_.writes));
+    out.add("delivered_per_read", per(counts_.delivered, counts_.reads));
     out.add("lost", deliveries_due() - counts_.sequences.unique);
     out.add("duplicates", counts_.sequences.duplicates);
     out.add("out_of_order", counts_.sequences.out_of_order);

@@ -65,6 +65,7 @@ traffic_plan make_traffic_plan(const load_options& options) {
                     .payload = options.payload,
                     .undelivered = options.undelivered,
                     .window = options.window,
+                    .refill = options.refill,
                     .run = static_cast<std::uint32_t>(clock_now() | 1)};
     switch (options.what) {
     case scenario::pairs:

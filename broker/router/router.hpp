@@ -3,6 +3,9 @@
 // other shards that want a filter. One router a shard. The answer for a topic is cached, so that a
 // warm lookup is one hash and one comparison and allocates nothing.
 //
+// Memory: a filter takes 140 to 230 bytes with its first subscriber (the less it shares with
+// others, the more), and 16 for each further one.
+//
 // Turns. A route and everything it points to stays as it is until end_turn(), even if
 // subscriptions change, groups end or the cache is full meanwhile: what is replaced is set aside
 // until then. So a route may be walked while deliveries close clients, under one rule: a

@@ -143,6 +143,9 @@ class front final : private outbound_sink {
         std::uint32_t packet_size_max = 0xffff'ffff;
         std::uint16_t topic_alias_max = 0;
         std::uint16_t receive_maximum = 65'535;
+        // What CONNACK said holds for this connection, whatever a reload says since.
+        std::uint16_t receive_maximum_announced = 65'535;
+        std::uint16_t topic_alias_max_announced = 0;
         bool wants_problem_information = true;
     };
 
@@ -176,6 +179,9 @@ class front final : private outbound_sink {
     void take_v5_properties(const mqtt::connect_view& packet);
     void request_attach();
     void refuse(mqtt::reason_code reason, std::string_view detail);
+    /// Reason string and server reference, as far as they fit into the client's packets.
+    [[nodiscard]] std::string farewell_properties(mqtt::reason_code reason,
+                                                  std::string_view text) const;
     [[nodiscard]] std::string connack_properties() const;
     [[nodiscard]] std::string response_information() const;
     // on_auth.cpp
@@ -242,7 +248,7 @@ class front final : private outbound_sink {
     std::unique_ptr<session_state> own_;
     /// QoS 2 identifiers received and not released; a persistent session's home has them too.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> inbound_;
-    std::vector<pending_subscribe> pending_subscribes_;
+    std::unique_ptr<std::vector<pending_subscribe>> pending_subscribes_; ///< null: none
     std::unique_ptr<connect_details> connect_;
     std::unique_ptr<v5_details> v5_;
     detach_notice farewell_;
@@ -250,6 +256,7 @@ class front final : private outbound_sink {
     mqtt::protocol_version version_ = mqtt::protocol_version::v3_1_1;
     phase phase_ = phase::awaiting_connect;
     bool is_held_by_home_ = false;
+    bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
     bool answers_connect_ = false; ///< a CONNECT came that can be answered with CONNACK
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/session/home.hpp"
 
+#include "base/assert.hpp"
+
 #include <algorithm>
 
 namespace gv::session {
@@ -11,10 +13,11 @@ constexpr std::uint32_t never_expires = 0xffff'ffff;
 
 } // namespace
 
-home::home(const home_context& context, std::string_view client_id)
-    : context_(&context), client_id_(client_id), client_hash_(hash64(client_id)) {}
+home::home(const home_context& context, home_owner& owner, std::string_view client_id)
+    : context_(&context), owner_(&owner), client_id_(client_id), client_hash_(hash64(client_id)) {}
 
 void home::on_attach(front_address from, attach_request request) {
+    BROKER_ASSERT(!front_, "the connection before has not left");
     epoch_ = attach_epoch{epoch_.value + 1};
     settle_previous(request);
     const bool is_resumed = session_ != nullptr;
@@ -43,24 +46,10 @@ void home::on_attach(front_address from, attach_request request) {
     }
 }
 
-// What a new connection means for the one before and for its session. The will of a connection that
-// is taken over is published at once, unless its delay lets the session go on without it (MQTT 5,
-// 3.1.2.5, 3.1.3.2.2, 3.1.4).
+// What a new connection means for what the one before left behind: a will that is still due is
+// cancelled if the session goes on, and published if it ends (MQTT 5, 3.1.2.5, 3.1.3.2.2, 3.1.4).
 void home::settle_previous(const attach_request& next) {
-    const bool goes_on = session_ && !next.clean_start;
-    if (front_) {
-        const front_address old = *std::exchange(front_, std::nullopt);
-        context_->effects->kick(old, attach_epoch{epoch_.value - 1}, close_cause::taken_over,
-                                mqtt::reason_code::session_taken_over,
-                                "another connection has this client identifier");
-        if (session_) {
-            session_->out.detach();
-        }
-        if (will_ && will_->delay.count() == 0) {
-            publish_will();
-        }
-    }
-    if (!goes_on) {
+    if (!session_ || next.clean_start) {
         publish_will();
         end_session();
     }
@@ -116,6 +105,14 @@ void home::end_session() {
     if (session_) {
         const std::unique_ptr<session_state> ended = std::move(session_);
         context_->effects->session_ended(*this, *ended);
+    }
+}
+
+void home::take_over() {
+    if (front_) {
+        context_->effects->kick(*front_, epoch_, close_cause::taken_over,
+                                mqtt::reason_code::session_taken_over,
+                                "another connection has this client identifier");
     }
 }
 

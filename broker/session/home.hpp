@@ -2,12 +2,12 @@
 // The home of a client: what must be in one place whichever connection the client has. It lives on
 // the shard of the client's partition. It registers the connection (attach epoch), keeps the will,
 // and for a persistent session all of its state; the front sends and receives for it. A takeover
-// moves nothing: the new front attaches, the old one is kicked, whatever it still says carries an
-// older epoch and is ignored.
+// moves nothing: the old front is kicked, and when it has left (all that it had to say, its last
+// acknowledgements and identifiers, has come by then) the new one is attached.
 //
 //   state     input                     effects                             next
 //   new       attach                    answer                              attached
-//   attached  attach                    kick old, will rules, answer        attached
+//   attached  takeover                  kick                                attached
 //   attached  detach, session goes on   will due after its delay            away
 //   attached  detach, session ends      will, ended                         gone
 //   away      attach, not clean         will cancelled, answer, resend      attached
@@ -27,6 +27,12 @@
 namespace gv::session {
 
 class home;
+
+/// Whoever holds a home; effects find it again from the home.
+class home_owner {
+  protected:
+    ~home_owner() = default;
+};
 
 /// A connection, anywhere on this node.
 struct front_address {
@@ -63,11 +69,15 @@ struct home_context {
 
 class home : private outbound_sink {
   public:
-    home(const home_context& context, std::string_view client_id);
+    home(const home_context& context, home_owner& owner, std::string_view client_id);
     home(const home&) = delete;
     home& operator=(const home&) = delete;
 
+    /// Requires: no front is attached.
     void on_attach(front_address from, attach_request request);
+    /// Another front wants in: kicks the present one. on_detach() follows, maybe before this
+    /// returns.
+    void take_over();
     void on_detach(attach_epoch epoch, const detach_notice& notice);
     /// Returns what the client did wrong, for the front to judge.
     outbound::ack on_ack(const delivery_ack& ack);
@@ -90,6 +100,7 @@ class home : private outbound_sink {
     /// Ends the session wherever it stands; the connection is kicked. Publishes no will.
     void remove();
 
+    [[nodiscard]] home_owner& owner() const noexcept { return *owner_; }
     [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }
     [[nodiscard]] std::uint64_t client_hash() const noexcept { return client_hash_; }
     [[nodiscard]] attach_epoch epoch() const noexcept { return epoch_; }
@@ -112,6 +123,7 @@ class home : private outbound_sink {
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
 
     const home_context* context_;
+    home_owner* owner_;
     std::string client_id_;
     std::uint64_t client_hash_;
     attach_epoch epoch_;

@@ -147,6 +147,8 @@ void front::take_v5_properties(const mqtt::connect_view& packet) {
         given.number(property::request_response_information).value_or(0) != 0;
     connect_->session_expiry = given.number(property::session_expiry_interval).value_or(0);
     connect_->method = given.text(property::authentication_method).value_or("");
+    v5_->receive_maximum_announced = limits().receive_maximum;
+    v5_->topic_alias_max_announced = limits().topic_alias_max_in;
 }
 
 void front::on_authenticated(const authentication_answer& answer) {
@@ -184,6 +186,7 @@ void front::request_attach() {
     phase_ = phase::attaching;
     const std::uint32_t expiry =
         std::min(connect_->session_expiry, is_v5() ? limits().session_expiry_max : 0xffff'ffff);
+    outlives_connection_ = expiry != 0;
     effects().attach(*this,
                      {.client_id = client_id_,
                       .will = std::move(connect_->will),
@@ -222,8 +225,8 @@ std::string front::connack_properties() const {
     if (connect_->session_expiry > limits().session_expiry_max) {
         given.add(property::session_expiry_interval, limits().session_expiry_max);
     }
-    if (limits().receive_maximum != 65'535) {
-        given.add(property::receive_maximum, limits().receive_maximum);
+    if (v5_->receive_maximum_announced != 65'535) {
+        given.add(property::receive_maximum, v5_->receive_maximum_announced);
     }
     if (limits().quality_max != qos::exactly_once) {
         given.add(property::maximum_qos, static_cast<std::uint32_t>(limits().quality_max));
@@ -235,8 +238,8 @@ std::string front::connack_properties() const {
     if (connect_->is_id_assigned) {
         given.add(property::assigned_client_identifier, client_id_);
     }
-    if (limits().topic_alias_max_in != 0) {
-        given.add(property::topic_alias_maximum, limits().topic_alias_max_in);
+    if (v5_->topic_alias_max_announced != 0) {
+        given.add(property::topic_alias_maximum, v5_->topic_alias_max_announced);
     }
     if (keep_alive_ != connect_->asked_keep_alive) {
         given.add(property::server_keep_alive, keep_alive_);
@@ -277,14 +280,7 @@ std::string front::response_information() const {
 void front::refuse(reason_code reason, std::string_view detail) {
     phase_ = phase::closing;
     reason = redirected(reason);
-    mqtt::property_writer given;
-    if (is_v5() && !detail.empty()) {
-        given.add(property::reason_string, detail);
-    }
-    if (names_other_server(reason)) {
-        given.add(property::server_reference, limits().server_reference);
-    }
-    const std::string properties(given.view().raw());
+    const std::string properties = farewell_properties(reason, detail);
     send(mqtt::packet_type::connack,
          mqtt::connack_view{.reason = reason, .properties = mqtt::property_view(properties)});
     effects().close(*this, close_cause::refused, reason, detail);

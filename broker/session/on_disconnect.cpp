@@ -9,7 +9,7 @@ using mqtt::reason_code;
 
 void front::on_disconnect(const mqtt::disconnect_view& packet) {
     const auto expiry = packet.properties.number(property::session_expiry_interval);
-    if (expiry && *expiry != 0 && !is_held_by_home_) {
+    if (expiry && *expiry != 0 && !outlives_connection_) {
         // [MQTT-3.14.2-2]: a session that ends with its connection cannot be prolonged.
         violate(reason_code::protocol_error, "session expiry was 0 in CONNECT");
         return;
@@ -27,11 +27,29 @@ void front::on_disconnect(const mqtt::disconnect_view& packet) {
 
 void front::on_violation(const mqtt::violation& what) {
     ++counters().violations[static_cast<std::uint8_t>(what.reason)];
+    // The rest of that CONNECT is sound, and 3.1.1 has a return code for it [MQTT-3.1.3-8].
+    answers_connect_ = answers_connect_ || what.reason == reason_code::client_identifier_not_valid;
     std::string text(what.text);
     if (!what.rule.empty()) {
         text.append(" [").append(what.rule).append("]");
     }
     disconnect(close_cause::protocol_violation, what.reason, text);
+}
+
+std::string front::farewell_properties(reason_code reason, std::string_view text) const {
+    mqtt::property_writer given;
+    if (!is_v5()) {
+        return {};
+    }
+    const std::size_t room = v5_ ? v5_->packet_size_max : 0xffff'ffff;
+    constexpr std::size_t around = 16; // fixed header, flags, reason and lengths
+    if (names_other_server(reason) && around + limits().server_reference.size() <= room) {
+        given.add(property::server_reference, limits().server_reference);
+    }
+    if (!text.empty() && around + given.size() + text.size() <= room) {
+        given.add(property::reason_string, text); // [MQTT-3.2.2-19, 3.14.2-3]
+    }
+    return given.take();
 }
 
 void front::violate(reason_code reason, std::string_view text) {
@@ -69,14 +87,7 @@ void front::disconnect(close_cause cause, reason_code reason, std::string_view t
     phase_ = phase::closing;
     reason = redirected(reason);
     if (was_connected && is_v5()) {
-        mqtt::property_writer given;
-        if (!text.empty()) {
-            given.add(property::reason_string, text);
-        }
-        if (names_other_server(reason)) {
-            given.add(property::server_reference, limits().server_reference);
-        }
-        const std::string properties(given.view().raw());
+        const std::string properties = farewell_properties(reason, text);
         send(
             mqtt::packet_type::disconnect,
             mqtt::disconnect_view{.reason = reason, .properties = mqtt::property_view(properties)});

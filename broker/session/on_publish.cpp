@@ -45,7 +45,7 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
 bool front::accept_v5(const mqtt::publish_view& packet, publication& what, std::string& filtered) {
     if (packet.topic_alias != 0 || packet.topic.empty()) {
         switch (
-            v5_->aliases_in.apply(packet.topic_alias, limits().topic_alias_max_in, what.topic)) {
+            v5_->aliases_in.apply(packet.topic_alias, v5_->topic_alias_max_announced, what.topic)) {
         case inbound_aliases::outcome::resolved:
             break;
         case inbound_aliases::outcome::out_of_range:
@@ -112,13 +112,14 @@ bool front::accept_identifier(const mqtt::publish_view& packet) {
         return false;
     }
     if (is_known || (packet.dup && acks_.size() > 0 && acks_.holds(packet.id))) {
-        if (is_v5()) {
+        // A v3 client may repeat what it waits for; that answer is on its way.
+        if (is_v5() || is_known) {
             violate(reason_code::protocol_error, "packet identifier in use [MQTT-2.2.1-3]");
         }
         return false;
     }
     const std::size_t owed = acks_.size() + (inbound_ ? inbound_->size() : 0);
-    if (is_v5() && owed >= limits().receive_maximum) {
+    if (is_v5() && owed >= v5_->receive_maximum_announced) {
         violate(reason_code::receive_maximum_exceeded, "more in flight than the Receive Maximum");
         return false;
     }

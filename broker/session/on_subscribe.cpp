@@ -51,7 +51,10 @@ void front::on_subscribe(const mqtt::subscribe_view& packet) {
                             .retain_as_published = request.retain_as_published,
                             .handling = request.handling});
     }
-    pending_subscribes_.push_back(std::move(waiting));
+    if (!pending_subscribes_) {
+        pending_subscribes_ = std::make_unique<std::vector<pending_subscribe>>();
+    }
+    pending_subscribes_->push_back(std::move(waiting));
     if (accepted.empty()) {
         on_subscribed(packet.id, {});
         return;
@@ -81,13 +84,19 @@ reason_code front::judge_filter(const mqtt::subscription_request& request) {
 
 // `reasons`: one for each filter that was passed on, in order.
 void front::on_subscribed(packet_id id, std::span<const reason_code> reasons) {
-    const auto waiting = std::ranges::find(pending_subscribes_, id, &pending_subscribe::id);
-    if (waiting == pending_subscribes_.end() || phase_ != phase::connected) {
+    if (!pending_subscribes_ || phase_ != phase::connected) {
+        return;
+    }
+    const auto waiting = std::ranges::find(*pending_subscribes_, id, &pending_subscribe::id);
+    if (waiting == pending_subscribes_->end()) {
         return;
     }
     mqtt::suback_view packet{.type = mqtt::packet_type::suback, .id = id};
     packet.reasons = std::move(waiting->reasons);
-    pending_subscribes_.erase(waiting);
+    pending_subscribes_->erase(waiting);
+    if (pending_subscribes_->empty()) {
+        pending_subscribes_.reset();
+    }
     std::size_t next = 0;
     for (reason_code& reason : packet.reasons) {
         if (reason == undecided) {

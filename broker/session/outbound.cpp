@@ -37,15 +37,12 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
                        outbound_sink& to) {
     const std::size_t weight = what.weight();
     if (limit == queueing::limited && !has_queue_room(weight)) {
-        to.dropped(drop_reason::queue_full);
         if (limits_->policy == queue_policy::disconnect) {
+            to.dropped(drop_reason::queue_full);
             return false;
         }
-        while (limits_->policy == queue_policy::drop_oldest && !queue_.empty()
-               && !has_queue_room(weight)) {
-            static_cast<void>(take_oldest());
-        }
-        if (!has_queue_room(weight)) {
+        if (limits_->policy == queue_policy::drop_newest || !make_queue_room(weight, to)) {
+            to.dropped(drop_reason::queue_full);
             return true;
         }
     }
@@ -57,6 +54,19 @@ bool outbound::enqueue(const publication& what, const delivery& how, queueing li
     queued_bytes_ += weight;
     total_->bytes += weight;
     ++total_->messages;
+    return true;
+}
+
+// Drops the oldest, unless all of them together would not be enough.
+bool outbound::make_queue_room(std::size_t weight, outbound_sink& to) {
+    if (weight > limits_->queue_bytes_max
+        || total_->bytes - queued_bytes_ + weight > limits_->total_bytes_max) {
+        return false;
+    }
+    while (!has_queue_room(weight)) {
+        static_cast<void>(take_oldest());
+        to.dropped(drop_reason::queue_full);
+    }
     return true;
 }
 

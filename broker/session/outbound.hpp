@@ -145,6 +145,7 @@ class outbound {
     void give_back_quota() noexcept;
 
     [[nodiscard]] waiting take_oldest();
+    [[nodiscard]] bool make_queue_room(std::size_t weight, outbound_sink& to);
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
         return queued_bytes_ + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;

@@ -38,20 +38,37 @@ void core::attach(session::front& who, session::attach_request request) {
 
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
-    auto found = homes_.find(request.client_id);
+    auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
         homes_by_number_.emplace(made->number(), made.get());
-        const std::string_view key = made->home().client_id();
-        found = homes_.emplace(key, std::move(made)).first;
+        found = homes_.insert(made.release()).first;
     }
-    home_entry& home = *found->second;
+    home_entry& home = **found;
+    if (home.home_.front()) {
+        ++counts_.takeovers;
+        if (!home.successors_) {
+            home.successors_ = std::make_unique<std::vector<home_entry::successor>>();
+        }
+        home.successors_->push_back(
+            {.from = from,
+             .username = username ? std::optional(std::string(*username)) : std::nullopt,
+             .request = std::move(request)});
+        if (home.successors_->size() == 1) {
+            home.home_.take_over();
+        }
+        return;
+    }
+    attach_now(home, from, username, std::move(request));
+}
+
+void core::attach_now(home_entry& home, session::front_address from,
+                      std::optional<std::string_view> username, session::attach_request request) {
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
-    counts_.takeovers += home.home_.front() ? 1U : 0U;
     home.home_.on_attach(from, std::move(request));
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -61,7 +78,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 }
 
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = homes_.find(from.client_id())->second->number();
+    const std::uint64_t number = entry_of(from).number();
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -151,25 +168,39 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
     if (const session::session_state* state = home->home_.session()) {
         set_member_online(number, *state, false);
     }
-    settle_home(*home);
+    if (!home->successors_) {
+        settle_home(*home);
+        return;
+    }
+    home_entry::successor next = std::move(home->successors_->front());
+    home->successors_->erase(home->successors_->begin());
+    if (home->successors_->empty()) {
+        home->successors_.reset();
+    }
+    attach_now(*home, next.from,
+               next.username ? std::optional<std::string_view>(*next.username) : std::nullopt,
+               std::move(next.request));
+    if (home->successors_) {
+        home->home_.take_over();
+    }
 }
 
 // After anything that may have changed when the home must wake, or whether it still is.
 void core::settle_home(home_entry& home) {
     const bool is_stored = home.home_.session() != nullptr;
-    stored_sessions_ += (is_stored ? 1U : 0U) - (home.is_stored_ ? 1U : 0U);
-    home.is_stored_ = is_stored;
+    if (is_stored != home.is_stored_) {
+        home.is_stored_ = is_stored;
+        is_stored ? ++stored_sessions_ : --stored_sessions_;
+    }
     const time_point due = home.home_.next_deadline();
     if (due == never) {
         wheel_.cancel(home.timer_);
     } else {
         wheel_.schedule(home.timer_, due);
     }
-    if (home.home_.is_gone()) {
-        homes_by_number_.erase(home.number());
-        const auto found = homes_.find(home.home_.client_id());
-        gone_homes_.push_back(std::move(found->second));
-        homes_.erase(found);
+    if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
+        homes_.erase(&home);
+        gone_homes_.emplace_back(&home);
     }
 }
 
@@ -197,7 +228,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
         }
         return;
     }
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     shard::push message{.connection = to.connection,
                         .what = what.held && what.held->is_shared()
                                     ? what.held
@@ -234,7 +265,7 @@ bool core::has_room(const session::home& from, session::front_address to) const 
         return found != clients_.end()
                && found->second->front_.output().size() < options_.limits.output_bytes_max;
     }
-    return homes_.find(from.client_id())->second->bytes_pushed_ < options_.limits.output_bytes_max;
+    return entry_of(from).bytes_pushed_ < options_.limits.output_bytes_max;
 }
 
 void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
@@ -255,8 +286,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    const session::session_state* state = home.home_.session();
-    if (state != nullptr && state->shared_subscriptions > 0
+    if (const session::session_state* state = home.home_.session();
+        state != nullptr && state->shared_subscriptions > 0
         && ack.type != mqtt::packet_type::pubrec) {
         note_member_ack(home.number(), *state);
     }
@@ -268,7 +299,8 @@ void core::on_home_ack(home_entry& home, session::front_address from,
             front->front_.on_settled(ack, outcome);
         }
     }
-    if (state != nullptr && !state->replays.empty()) {
+    // The session may have ended with the connection just now.
+    if (home.home_.session() != nullptr && !home.home_.session()->replays.empty()) {
         pump_replay(home.number());
     }
 }
@@ -299,7 +331,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
-    home_entry& home = *homes_.find(from.client_id())->second;
+    home_entry& home = entry_of(from);
     withdraw_all(home, home.number(), state);
     ++counts_.sessions_ended;
 }

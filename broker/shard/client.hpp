@@ -70,6 +70,7 @@ class client : public router::subscriber, public session::front_owner, public re
     [[nodiscard]] session::front& front() noexcept { return front_; }
     [[nodiscard]] const session::front& front() const noexcept { return front_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+    [[nodiscard]] const listener_profile& profile() const noexcept { return *profile_; }
 
     // router::subscriber, for volatile clients
     void deliver(const publication& what, const router::grant& how) override;
@@ -93,11 +94,16 @@ class client : public router::subscriber, public session::front_owner, public re
     std::shared_ptr<const listener_profile> profile_;
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::unique_ptr<auth::authentication_exchange> exchange_;
+    /// Only while this client is full or somebody waits for it.
+    struct congestion {
+        ring<client*> waiters; ///< publishers held because this client is full
+        time_point full_since;
+        time_point progress_at;
+    };
+    std::unique_ptr<congestion> congestion_;
+    ring<client*>* held_in_ = nullptr; ///< where this client itself is held
     time_point opened_at_;
-    time_point full_since_{};
-    time_point progress_at_{};
     bool is_dirty_ = false;
-    bool is_held_ = false;
     bool is_ended_ = false;
     bool is_attached_ = false;
     bool wants_room_ = false;

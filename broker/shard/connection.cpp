@@ -14,22 +14,17 @@ namespace {
 // A gathered write of so many parts; a payload takes two.
 constexpr std::size_t parts_max = 64;
 
-// Less than this in one read is a single message or two: its effects are sent at once. More is
-// worth waiting for what the other sockets have (one write a connection and turn).
-constexpr std::size_t gather_from_bytes = 512;
-
 } // namespace
 
 connection::connection(event_loop& owner, core& core, transport::stream_ptr stream,
                        std::shared_ptr<const listener_profile> profile)
-    : client(core, profile), shard_(&owner), counted_in_(std::move(profile)),
-      stream_(std::move(stream)) {
+    : client(core, std::move(profile)), shard_(&owner), stream_(std::move(stream)) {
     stream_->set_handler(*this);
 }
 
 connection::~connection() {
-    counted_in_->open->fetch_sub(1, std::memory_order_relaxed);
-    counted_in_->open_total->fetch_sub(1, std::memory_order_relaxed);
+    profile().open->fetch_sub(1, std::memory_order_relaxed);
+    profile().open_total->fetch_sub(1, std::memory_order_relaxed);
 }
 
 void connection::start() { stream_->wait_readable(); }
@@ -94,7 +89,7 @@ void connection::read_large() {
             stream_->wait_readable();
         }
     }
-    shard_->end_turn_soon(gather_from_bytes);
+    shard_->end_turn_soon(shard_->scratch().size());
 }
 
 // Returns whether more is to be read.
@@ -200,7 +195,7 @@ void connection::on_writable() {
     shard_->begin_turn();
     is_writing_ = false;
     flush();
-    shard_->end_turn_soon(gather_from_bytes);
+    shard_->end_turn_soon(shard_->scratch().size());
 }
 
 void connection::cut() {
@@ -211,7 +206,7 @@ void connection::cut() {
 }
 
 std::optional<std::string> connection::certificate_identity() const {
-    if (!counted_in_->uses_identity_as_username) {
+    if (!profile().uses_identity_as_username) {
         return std::nullopt;
     }
     if (const auto agreed = stream_->tls(); agreed && !agreed->client_common_name.empty()) {

@@ -47,7 +47,6 @@ class connection final : public client, private transport::readiness_handler {
     void say_goodbye();
 
     event_loop* shard_;
-    std::shared_ptr<const listener_profile> counted_in_;
     transport::stream_ptr stream_;
     std::string pending_;     ///< input not used up: part of a frame, or frames that must wait
     bool is_writing_ = false; ///< waits for the socket to take more

@@ -56,10 +56,15 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       wheel_(now), router_(options_.routing), retained_(options_.retained),
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
+    credit_waiters_.resize(options_.shards);
     wheel_.schedule(housekeeping_, now + 1s);
 }
 
-core::~core() = default;
+core::~core() {
+    for (home_entry* each : homes_) {
+        delete each;
+    }
+}
 
 void core::register_client(client& born) {
     clients_.emplace(born.number_, &born);
@@ -67,7 +72,9 @@ void core::register_client(client& born) {
 }
 
 void core::unregister_client(client& gone) noexcept {
-    finish(gone, session::close_cause::connection_lost, mqtt::reason_code::success, {});
+    if (!gone.is_ended_) {
+        leave(gone, session::close_cause::connection_lost); // not finish(): it is half destroyed
+    }
     clients_.erase(gone.number_);
     if (gone.is_dirty_) {
         std::erase(dirty_, &gone);
@@ -106,7 +113,7 @@ std::size_t core::on_input(client& from, std::string_view bytes) {
 }
 
 bool core::takes_input(const client& from) noexcept {
-    return !from.is_ended_ && !from.is_held_ && from.front_.takes_frames();
+    return !from.is_ended_ && from.held_in_ == nullptr && from.front_.takes_frames();
 }
 
 void core::touch(client& changed) {
@@ -118,7 +125,9 @@ void core::touch(client& changed) {
 
 void core::on_sent(client& to, std::size_t bytes) {
     if (bytes > 0) {
-        to.progress_at_ = turn_.now;
+        if (to.congestion_) {
+            to.congestion_->progress_at = turn_.now;
+        }
     }
     if (to.is_ended_) {
         return;
@@ -171,14 +180,6 @@ void core::finish(client& ended, session::close_cause cause, mqtt::reason_code r
     if (ended.is_ended_) {
         return;
     }
-    ended.is_ended_ = true;
-    count_end(ended, cause, reason);
-    wheel_.cancel(ended.timer_);
-    count_held_time();
-    std::erase(held_, &ended);
-    std::erase(full_, &ended);
-    must_resume_ = must_resume_ || ended.front_.load == session::pressure::full;
-    slow_clients_ -= ended.front_.load == session::pressure::slow ? 1U : 0U;
     if (log::enabled(log::level::debug)) {
         log::debug({.conn = ended.number_, .client = ended.front_.client_id()},
                    ended.is_attached_ ? "client_disconnected" : "connection_closed",
@@ -187,6 +188,15 @@ void core::finish(client& ended, session::close_cause cause, mqtt::reason_code r
                     {"reason", mqtt::reason_name(reason)},
                     {"detail", detail}});
     }
+    count_end(ended, cause, reason);
+    leave(ended, cause);
+}
+
+void core::leave(client& ended, session::close_cause cause) {
+    ended.is_ended_ = true;
+    wheel_.cancel(ended.timer_);
+    slow_clients_ -= ended.front_.load == session::pressure::slow ? 1U : 0U;
+    forget_pressure(ended);
     if (session::session_state* own = ended.front_.own_session()) {
         withdraw_all(ended, ended.number_, *own);
     }
@@ -277,7 +287,8 @@ void core::reload(session::session_limits limits,
                                              ? std::optional(std::string_view(front.username()))
                                              : std::nullopt);
     }
-    for (const auto& [id, home] : homes_) {
+    for (home_entry* home : homes_) {
+        const std::string& id = home->home_.client_id();
         home->access_ = access_of(
             id, home->username_ ? std::optional(std::string_view(*home->username_)) : std::nullopt);
     }
@@ -320,7 +331,7 @@ void client::replay_row(const publication& what, const session::delivery& how) {
 
 home_entry::home_entry(core& owner, const session::home_context& context,
                        std::string_view client_id, std::uint64_t number)
-    : core_(&owner), home_(context, client_id), number_(number) {
+    : core_(&owner), home_(context, *this, client_id), number_(number) {
     timer_.home = this;
 }
 

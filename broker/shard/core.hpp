@@ -17,12 +17,12 @@
 #include "broker/shard/messages.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -144,7 +144,9 @@ class core final : private session::front_effects, private session::home_effects
         dirty_.clear();
         settle_turn();
     }
-    [[nodiscard]] bool has_work() const noexcept { return must_resume_ || !dirty_.empty(); }
+    [[nodiscard]] bool has_work() const noexcept {
+        return !reopened_.empty() || !freed_.empty() || !dirty_.empty();
+    }
 
     // The broker itself.
 
@@ -164,7 +166,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t sessions() const noexcept { return homes_.size(); }
     [[nodiscard]] std::size_t stored_sessions() const noexcept { return stored_sessions_; }
     [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
-    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_.size(); }
+    [[nodiscard]] std::size_t held_publishers() const noexcept { return held_now_; }
     [[nodiscard]] std::size_t slow_clients() const noexcept { return slow_clients_; }
     [[nodiscard]] std::size_t shared_subscriptions() const noexcept {
         return shared_subscriptions_;
@@ -204,6 +206,7 @@ class core final : private session::front_effects, private session::home_effects
     struct takers {
         std::size_t all = 0;
         std::size_t full = 0;
+        client* one_full = nullptr;
     };
 
     // core.cpp
@@ -212,6 +215,7 @@ class core final : private session::front_effects, private session::home_effects
     void touch(client& changed);
     void finish(client& ended, session::close_cause cause, mqtt::reason_code reason,
                 std::string_view detail);
+    void leave(client& ended, session::close_cause cause);
     void count_end(const client& ended, session::close_cause cause, mqtt::reason_code reason);
     void count_connect(const client& born);
     void arm(client& whose);
@@ -221,6 +225,9 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] client* find_client(std::uint64_t number) noexcept;
     [[nodiscard]] client& owner_of(session::front& whose) const noexcept {
         return static_cast<client&>(whose.owner());
+    }
+    [[nodiscard]] static home_entry& entry_of(const session::home& whose) noexcept {
+        return static_cast<home_entry&>(whose.owner());
     }
 
     // authentication.cpp: front_effects
@@ -265,12 +272,15 @@ class core final : private session::front_effects, private session::home_effects
     // pressure.cpp
     void became_full(session::front& who) override;
     void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
-    void hold(client& publisher);
+    void hold(client& publisher, ring<client*>& waiters);
+    void resume(client* held);
+    void set_free(ring<client*>& waiters);
+    void forget_pressure(client& ended);
     void count_held_time() noexcept;
     void check_pressure();
     void reopen_if_drained(client& full);
     void resume_held();
-    void note_taker(const client& to) noexcept;
+    void note_taker(client& to) noexcept;
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
@@ -282,6 +292,8 @@ class core final : private session::front_effects, private session::home_effects
     void detach_home(client& from, session::close_cause cause);
     void on_attach(session::front_address from, std::optional<std::string_view> username,
                    session::attach_request request);
+    void attach_now(home_entry& home, session::front_address from,
+                    std::optional<std::string_view> username, session::attach_request request);
     void on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
                      session::attached answer);
     void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
@@ -380,11 +392,14 @@ class core final : private session::front_effects, private session::home_effects
     router::retained_table retained_;
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
     boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
-    std::unordered_map<std::string_view, std::unique_ptr<home_entry>> homes_; ///< key: in the home
-    std::vector<std::unique_ptr<home_entry>> gone_homes_; ///< until the turn ends
+    boost::unordered_flat_set<home_entry*, home_hash, home_equal> homes_; ///< owned
+    std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
-    std::vector<client*> held_;
     std::vector<client*> full_;
+    std::vector<client*> reopened_;             ///< were full; their waiters may go on
+    ring<client*> freed_;                       ///< publishers that wait for nobody any more
+    std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
+    std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
@@ -399,7 +414,6 @@ class core final : private session::front_effects, private session::home_effects
     std::size_t slow_clients_ = 0;
     std::size_t shared_subscriptions_ = 0;
     time_point held_counted_to_{};
-    bool must_resume_ = false;
 };
 
 } // namespace gv::shard

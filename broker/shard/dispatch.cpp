@@ -122,8 +122,8 @@ void core::on_push(shard_id home, const shard::push& message) {
 // What the other shard has worked off may be sent again.
 void core::on_credit(shard_id from, std::size_t bytes) {
     credit_used_[from.value] -= bytes;
-    if (credit_used_[from.value] * 2 <= options_.pressure.credit_bytes_max && !held_.empty()) {
-        must_resume_ = true;
+    if (credit_used_[from.value] * 2 <= options_.pressure.credit_bytes_max) {
+        set_free(credit_waiters_[from.value]);
     }
 }
 

@@ -9,9 +9,13 @@
 namespace gv::shard {
 
 namespace {
-// Input of at least this size ends the turn once for all sockets that are ready, see
-// connection.cpp.
+
+// When to send. What came of a small input to an idle shard goes out straight away. A large input,
+// or one that follows the last turn so closely that more sockets must be ready, ends the turn by a
+// posted handler, behind all that is ready now: one write a connection and turn.
 constexpr std::size_t gather_from_bytes = 512;
+constexpr auto busy_gap = 5us;
+
 } // namespace
 
 event_loop::event_loop(event_loop_options options)
@@ -89,7 +93,7 @@ void event_loop::end_turn_soon(std::size_t bytes_read) {
     if (is_end_posted_) {
         return;
     }
-    if (bytes_read < gather_from_bytes) {
+    if (bytes_read < gather_from_bytes && core_->now() - last_end_ > busy_gap) {
         end_turn();
         return;
     }
@@ -112,6 +116,7 @@ void event_loop::end_turn() {
     ended_.clear();
     buried_.clear();
     arm_timer();
+    last_end_ = std::chrono::steady_clock::now();
 }
 
 void event_loop::linger(connection& ending) {

@@ -14,7 +14,6 @@
 #include <deque>
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 namespace gv::shard {
@@ -64,7 +63,7 @@ class event_loop final : public core_driver {
 
     /// Every callback into this shard is a turn, or a part of one.
     void begin_turn() noexcept;
-    /// Sends at once what came of a small input; what came of a large one waits for the others.
+    /// Sends at once what came of a small input to an idle shard; else what all ready sockets gave.
     void end_turn_soon(std::size_t bytes_read);
     [[nodiscard]] std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size_}; }
     void linger(connection& ending);
@@ -111,7 +110,7 @@ class event_loop final : public core_driver {
     std::unique_ptr<core> core_;
     std::vector<event_loop*> peers_;
     inbox inbox_;
-    std::unordered_map<std::uint64_t, std::unique_ptr<connection>> connections_;
+    boost::unordered_flat_map<std::uint64_t, std::unique_ptr<connection>> connections_;
     std::vector<std::unique_ptr<connection>> buried_;
     std::vector<connection*> ended_; ///< ended in this turn, perhaps with nothing to send
     std::deque<leaving> leaving_;
@@ -121,6 +120,7 @@ class event_loop final : public core_driver {
     std::uint64_t writes_ = 0;
     std::uint64_t accepted_ = 0;
     std::uint64_t turns_ = 0;
+    time_point last_end_{};
     bool is_end_posted_ = false;
     bool is_stopping_ = false;
     std::thread thread_;

@@ -16,55 +16,63 @@ using session::pressure;
 void core::became_full(session::front& who) {
     client& full = owner_of(who);
     full.front_.load = pressure::full;
-    full.full_since_ = turn_.now;
-    full.progress_at_ = turn_.now;
+    if (!full.congestion_) {
+        full.congestion_ = std::make_unique<client::congestion>();
+    }
+    full.congestion_->full_since = turn_.now;
+    full.congestion_->progress_at = turn_.now;
     if (full_.empty()) {
         wheel_.schedule(housekeeping_, turn_.now + options_.pressure.progress_window);
     }
     full_.push_back(&full);
 }
 
-void core::note_taker(const client& to) noexcept {
-    takers_.full += to.front_.load == pressure::full ? 1 : 0;
+void core::note_taker(client& to) noexcept {
+    if (to.front_.load == pressure::full) {
+        ++takers_.full;
+        takers_.one_full = &to;
+    }
 }
 
 void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
     if (takers_.full > 0 && options_.pressure.hold_max > duration::zero()
         && static_cast<double>(takers_.full)
                > options_.pressure.full_share * static_cast<double>(takers_.all)) {
-        hold(publisher);
+        hold(publisher, takers_.one_full->congestion_->waiters);
         return;
     }
     for (; shards != 0; shards &= shards - 1) {
-        if (credit_used_[static_cast<std::size_t>(std::countr_zero(shards))]
-            > options_.pressure.credit_bytes_max) {
+        const auto shard = static_cast<std::size_t>(std::countr_zero(shards));
+        if (credit_used_[shard] > options_.pressure.credit_bytes_max) {
             ++counts_.credit_holds;
-            hold(publisher);
+            hold(publisher, credit_waiters_[shard]);
             return;
         }
     }
 }
 
-void core::hold(client& publisher) {
-    if (!publisher.is_held_ && !publisher.is_ended_) {
-        publisher.is_held_ = true;
+void core::hold(client& publisher, ring<client*>& waiters) {
+    if (publisher.held_in_ == nullptr && !publisher.is_ended_) {
+        publisher.held_in_ = &waiters;
         ++counts_.holds;
         count_held_time();
-        held_.push_back(&publisher);
+        ++held_now_;
+        waiters.push_back(&publisher);
     }
 }
 
 // Called before the number of held publishers changes.
 void core::count_held_time() noexcept {
-    counts_.held += (turn_.now - held_counted_to_) * static_cast<duration::rep>(held_.size());
+    counts_.held += (turn_.now - held_counted_to_) * static_cast<duration::rep>(held_now_);
     held_counted_to_ = turn_.now;
 }
 
 void core::check_pressure() {
     for (std::size_t i = 0; i < full_.size();) {
         client& full = *full_[i];
-        const bool is_stuck = turn_.now - full.progress_at_ > options_.pressure.progress_window
-                              || turn_.now - full.full_since_ > options_.pressure.hold_max;
+        const bool is_stuck =
+            turn_.now - full.congestion_->progress_at > options_.pressure.progress_window
+            || turn_.now - full.congestion_->full_since > options_.pressure.hold_max;
         if (is_stuck) {
             full.front_.load = pressure::slow;
             ++counts_.slow_readers;
@@ -73,7 +81,7 @@ void core::check_pressure() {
                       {{"waiting_bytes", full.front_.waiting_bytes()}});
             full_[i] = full_.back();
             full_.pop_back();
-            must_resume_ = true;
+            set_free(full.congestion_->waiters);
         } else {
             ++i;
         }
@@ -81,25 +89,74 @@ void core::check_pressure() {
 }
 
 void core::reopen_if_drained(client& full) {
-    if (full.front_.waiting_bytes() * 2 > options_.limits.output_bytes_max) {
+    if (full.is_ended_ || full.front_.waiting_bytes() * 2 > options_.limits.output_bytes_max) {
         return;
     }
     slow_clients_ -= full.front_.load == pressure::slow ? 1U : 0U;
     full.front_.load = pressure::open;
     std::erase(full_, &full);
-    must_resume_ = true;
+    if (full.congestion_->waiters.empty()) {
+        full.congestion_.reset();
+    } else {
+        reopened_.push_back(&full);
+    }
 }
 
-// Those whose takers are full again are held again by their next message.
-void core::resume_held() {
-    if (!must_resume_) {
-        return;
+// Whoever waits in `waiters` goes on at the end of the turn, come what may.
+void core::set_free(ring<client*>& waiters) {
+    while (!waiters.empty()) {
+        if (client* next = waiters.pop_front()) {
+            next->held_in_ = &freed_;
+            freed_.push_back(next);
+        }
     }
-    must_resume_ = false;
-    count_held_time();
-    for (client* each : std::exchange(held_, {})) {
-        each->is_held_ = false;
-        each->resume_input();
+    waiters.clear();
+}
+
+// Those who waited for a client go on one after the other, each with all of its input, until that
+// client is full again: the rest waits on untouched, so that it comes in whole batches and not
+// message by message.
+void core::resume_held() {
+    for (std::size_t i = 0; i < reopened_.size(); ++i) {
+        client& taker = *reopened_[i];
+        while (taker.congestion_ && !taker.congestion_->waiters.empty()
+               && taker.front_.load != pressure::full) {
+            resume(taker.congestion_->waiters.pop_front());
+        }
+        if (taker.front_.load == pressure::open) {
+            taker.congestion_.reset();
+        }
+    }
+    reopened_.clear();
+    while (!freed_.empty()) {
+        resume(freed_.pop_front());
+    }
+}
+
+void core::resume(client* held) {
+    if (held != nullptr) {
+        count_held_time();
+        held->held_in_ = nullptr;
+        --held_now_;
+        held->resume_input();
+    }
+}
+
+// An ended client neither waits nor is waited for.
+void core::forget_pressure(client& ended) {
+    std::erase(full_, &ended);
+    std::erase(reopened_, &ended);
+    if (ended.congestion_) {
+        set_free(ended.congestion_->waiters);
+    }
+    if (ended.held_in_ != nullptr) {
+        count_held_time();
+        for (std::size_t i = 0; i < ended.held_in_->size(); ++i) {
+            client*& slot = (*ended.held_in_)[i];
+            slot = slot == &ended ? nullptr : slot;
+        }
+        ended.held_in_ = nullptr;
+        --held_now_;
     }
 }
 

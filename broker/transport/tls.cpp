@@ -8,6 +8,9 @@
 // socket is writable (`pending_`). One SSL_write makes exactly one record.
 #include "broker/transport/tls.hpp"
 
+#include "broker/transport/tls_records.hpp"
+#include "broker/transport/tls_texts.hpp"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -19,123 +22,6 @@
 namespace gv::transport {
 
 namespace {
-
-constexpr std::size_t record_max = SSL3_RT_MAX_PLAIN_LENGTH;
-
-struct reason_row {
-    int reason;
-    const char* text;
-};
-
-/// What a person can act on, for the failures that happen.
-constexpr reason_row reasons[] = {
-    {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
-     "the client sent no certificate, which this listener requires"},
-    {SSL_R_UNSUPPORTED_PROTOCOL,
-     "the client offers only TLS versions older than this listener accepts"},
-    {SSL_R_NO_SHARED_CIPHER, "no cipher in common with the client"},
-    {SSL_R_HTTP_REQUEST, "plain HTTP on a TLS port"},
-    {SSL_R_TLSV1_ALERT_UNKNOWN_CA,
-     "the client does not know the authority of this listener's certificate"},
-    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the client refuses this listener's certificate"},
-    {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the client refuses this listener's certificate"},
-    {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
-     "the client refuses this listener's certificate, which it finds expired"},
-    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the client refuses every TLS version of this listener"},
-};
-
-const char* text_for(int reason) noexcept {
-    const auto* row = std::ranges::find(reasons, reason, &reason_row::reason);
-    return row == std::end(reasons) ? nullptr : row->text;
-}
-
-/// What speaks to us if its first byte is not that of a TLS handshake record.
-const char* text_for_first_byte(unsigned char first) noexcept {
-    constexpr unsigned char handshake_record = 0x16;
-    constexpr unsigned char mqtt_connect = 0x10;
-    if (first == handshake_record) {
-        return nullptr;
-    }
-    if (first == mqtt_connect) {
-        return "plain MQTT on a TLS port";
-    }
-    return first >= 'A' && first <= 'Z' ? "plain HTTP on a TLS port" : "not TLS";
-}
-
-std::string utf8(const ASN1_STRING* from) {
-    unsigned char* text = nullptr;
-    const int size = ASN1_STRING_to_UTF8(&text, from);
-    if (size < 0) {
-        return {};
-    }
-    std::string copy(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
-    OPENSSL_free(text);
-    return copy;
-}
-
-/// Nothing if there is more than one, or if a NUL in it could make it look like another's.
-std::string common_name(X509_NAME* subject) {
-    const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) {
-        return {};
-    }
-    auto name = utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    return name.contains('\0') ? std::string() : name;
-}
-
-std::string distinguished_name(X509_NAME* subject) {
-    BIO* out = BIO_new(BIO_s_mem());
-    X509_NAME_print_ex(out, subject, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    char* text = nullptr;
-    const long size = BIO_get_mem_data(out, &text);
-    std::string copy(text, static_cast<std::size_t>(size));
-    BIO_free(out);
-    return copy;
-}
-
-/// Walks the bytes of a gather write in pieces of at most one record. A piece is a view where one
-/// buffer has enough, a copy where it takes several.
-class record_source {
-  public:
-    explicit record_source(std::span<const iovec> from) noexcept : from_(from) { skip_empty(); }
-
-    [[nodiscard]] bool at_end() const noexcept { return from_.empty(); }
-
-    std::span<const char> next(std::size_t size_max) noexcept {
-        if (from_.size() == 1 || here().size() >= size_max) {
-            return take(size_max);
-        }
-        std::size_t filled = 0;
-        while (filled < size_max && !at_end()) {
-            const auto part = take(size_max - filled);
-            std::memcpy(room_.data() + filled, part.data(), part.size());
-            filled += part.size();
-        }
-        return {room_.data(), filled};
-    }
-
-  private:
-    [[nodiscard]] std::span<const char> here() const noexcept {
-        return {static_cast<const char*>(from_.front().iov_base) + offset_,
-                from_.front().iov_len - offset_};
-    }
-    std::span<const char> take(std::size_t size_max) noexcept {
-        const auto part = here().first(std::min(size_max, here().size()));
-        offset_ += part.size();
-        skip_empty();
-        return part;
-    }
-    void skip_empty() noexcept {
-        while (!from_.empty() && offset_ == from_.front().iov_len) {
-            from_ = from_.subspan(1);
-            offset_ = 0;
-        }
-    }
-
-    std::span<const iovec> from_;
-    std::size_t offset_ = 0;
-    std::array<char, record_max> room_; // not initialised: 16 KiB
-};
 
 class tls_stream final : public socket_stream {
   public:
@@ -376,6 +262,9 @@ void tls_stream::wait_readable() {
     const bool is_known = state_ == state::failed || has_buffered_input()
                           || (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
     is_known ? post_readable() : socket_stream::wait_readable();
+    if (state_ == state::handshaking && SSL_want(ssl_) == SSL_WRITING) {
+        socket_stream::wait_writable();
+    }
 }
 
 void tls_stream::wait_writable() {
@@ -477,9 +366,8 @@ std::string tls_stream::describe(int ssl_error, const char* when) const {
     if (bio_error_ != 0) {
         return boost::system::system_category().message(bio_error_) + " " + when;
     }
-    const char* stranger = state_ == state::handshaking && has_first_byte_
-                               ? text_for_first_byte(first_byte_)
-                               : nullptr;
+    const char* stranger =
+        state_ == state::handshaking && has_first_byte_ ? tls_stranger(first_byte_) : nullptr;
     if (stranger != nullptr) {
         return stranger;
     }
@@ -491,7 +379,7 @@ std::string tls_stream::describe(int ssl_error, const char* when) const {
         return std::string("client certificate refused: ") + X509_verify_cert_error_string(verdict);
     }
     const auto code = ERR_peek_error();
-    if (const char* known = text_for(ERR_GET_REASON(code))) {
+    if (const char* known = tls_reason(ERR_GET_REASON(code))) {
         return known;
     }
     const char* reason = ERR_reason_error_string(code);
@@ -513,8 +401,8 @@ std::optional<tls_info> tls_stream::tls() const {
                   .client_subject = {}};
     if (const X509* peer = SSL_get0_peer_certificate(ssl_)) {
         auto* subject = X509_get_subject_name(peer);
-        info.client_common_name = common_name(subject);
-        info.client_subject = distinguished_name(subject);
+        info.client_common_name = tls_common_name(subject);
+        info.client_subject = tls_subject(subject);
     }
     return info;
 }

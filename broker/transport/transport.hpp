@@ -87,8 +87,9 @@ class stream {
     virtual io_result write(std::span<const iovec> from) = 0;
 
     /// Calls on_readable once: when there is input, the end, an error, or the handshake failed.
-    /// Never calls it before returning. Waiting again while waiting changes nothing. Requires: a
-    /// handler; the last read said `would_block` or was short, or nothing was read yet.
+    /// Never calls it before returning. Waiting again while waiting changes nothing. Input that is
+    /// already here counts: whoever stops after a full read to let others have their turn waits
+    /// and goes on. Requires: a handler.
     virtual void wait_readable() = 0;
 
     /// Calls on_writable once, when a write may take bytes or fail; otherwise as wait_readable.

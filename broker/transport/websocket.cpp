@@ -1,146 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// States: requesting (reading the HTTP request) → accepting (Beast sends the answer) → open →
-// ended. Every operation given to Beast, to a timer or to the io_context carries an `operation`,
-// which keeps the stream in memory until the last of them is gone.
-#include "broker/transport/websocket.hpp"
-
 #include "base/assert.hpp"
 #include "broker/transport/socket.hpp"
-#include "broker/transport/websocket_carrier.hpp"
-#include "broker/transport/websocket_handshake.hpp"
+#include "broker/transport/websocket_stream.hpp"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/websocket/stream.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace gv::transport {
 
-namespace {
-
-namespace beast = boost::beast;
+namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
+
+namespace {
 
 /// Room for what one read of Beast brings. It starts small, since an idle connection holds it, and
 /// grows while reads fill it.
 constexpr std::size_t input_room_min = 1024;
 constexpr std::size_t input_room_max = 64 * 1024;
 
-class websocket_stream final : public stream, private readiness_handler {
-  public:
-    websocket_stream(boost::asio::io_context& context, stream_ptr carrier,
-                     std::shared_ptr<const websocket_options> options);
-
-    io_result read(std::span<char> into) override;
-    io_result write(std::span<const iovec> from) override;
-    void wait_readable() override;
-    void wait_writable() override;
-    void shutdown() override;
-    void close() noexcept override;
-
-    [[nodiscard]] bool has_buffered_input() const noexcept override {
-        return input_at_ < input_size_;
-    }
-    [[nodiscard]] std::size_t unsent() const noexcept override {
-        return flying_.size() + next_.size();
-    }
-    [[nodiscard]] endpoint peer() const noexcept override {
-        return real_peer_ != nullptr ? *real_peer_ : beneath_->peer();
-    }
-    [[nodiscard]] endpoint local() const noexcept override { return beneath_->local(); }
-    [[nodiscard]] std::optional<tls_info> tls() const override { return beneath_->tls(); }
-    [[nodiscard]] std::string failure_text() const override { return failure_; }
-    [[nodiscard]] int native_handle() const noexcept override { return beneath_->native_handle(); }
-
-  private:
-    enum class state : std::uint8_t { requesting, accepting, open, ended };
-    class operation;
-    struct handshake;
-
-    ~websocket_stream() override = default;
-    void release() noexcept override;
-    void forget_operation() noexcept;
-
-    void on_readable() override;
-    void on_writable() override;
-
-    void begin();
-    void read_request();
-    void accept(upgrade request);
-    void refuse(const refusal& why);
-    void opened(const error_code& error);
-
-    void start_read();
-    void read_done(const error_code& error, std::size_t bytes);
-    void start_write();
-    void write_done(const error_code& error);
-    void send_close(beast::websocket::close_code code);
-    void close_done(const error_code& error);
-
-    void end(const error_code& error);
-    void end_badly(int error, std::string text);
-    void notify_later();
-    void notify();
-
-    beast::websocket::stream<websocket_carrier, false>& beast() noexcept { return *beast_; }
-
-    boost::asio::io_context::executor_type executor_;
-    stream_ptr beneath_;
-    std::unique_ptr<handshake> handshake_;
-    std::optional<beast::websocket::stream<websocket_carrier, false>> beast_;
-    std::unique_ptr<endpoint> real_peer_;
-    std::unique_ptr<char[]> input_;
-    std::uint32_t input_room_ = 0;
-    std::uint32_t input_at_ = 0;
-    std::uint32_t input_size_ = 0;
-    std::string flying_; ///< being written
-    std::string next_;   ///< gathered meanwhile
-    std::string failure_;
-    int error_ = 0; ///< of the end; 0: orderly
-    unsigned operations_ = 0;
-    state state_ = state::requesting;
-    bool is_reading_ = false;
-    bool is_writing_ = false;
-    bool is_ending_ = false;
-    bool close_sent_ = false;
-    bool is_closing_ = false; ///< Beast is at it
-    bool is_released_ = false;
-    bool wants_read_ = false;
-    bool wants_write_ = false;
-};
-
-class websocket_stream::operation {
-  public:
-    explicit operation(websocket_stream* of) noexcept : of_(of) { ++of_->operations_; }
-    operation(operation&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-    operation& operator=(operation&&) = delete;
-    ~operation() {
-        if (of_ != nullptr) {
-            of_->forget_operation();
-        }
-    }
-    websocket_stream* operator->() const noexcept { return of_; }
-
-  private:
-    websocket_stream* of_;
-};
-
-struct websocket_stream::handshake {
-    handshake(const boost::asio::io_context::executor_type& executor,
-              std::shared_ptr<const websocket_options> rules)
-        : options(std::move(rules)), reader(*options), timer(executor) {}
-
-    std::shared_ptr<const websocket_options> options;
-    upgrade_reader reader;
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                      boost::asio::wait_traits<std::chrono::steady_clock>,
-                                      boost::asio::io_context::executor_type>
-        timer;
-    upgrade_request request; ///< while Beast answers it
-    bool has_begun = false;
-};
+} // namespace
 
 websocket_stream::websocket_stream(boost::asio::io_context& context, stream_ptr carrier,
                                    std::shared_ptr<const websocket_options> options)
@@ -244,10 +125,10 @@ void websocket_stream::accept(upgrade found) {
     beast().binary(true);
     beast().auto_fragment(false);
     beast().read_message_max(0); // streamed, never gathered
-    beast().set_option(beast::websocket::stream_base::decorator(
-        [subprotocol = std::move(found.subprotocol)](beast::websocket::response_type& answer) {
-            answer.set(beast::http::field::server, "grapevine");
-            answer.set(beast::http::field::sec_websocket_protocol, subprotocol);
+    beast().set_option(websocket::stream_base::decorator(
+        [subprotocol = std::move(found.subprotocol)](websocket::response_type& answer) {
+            answer.set(boost::beast::http::field::server, "grapevine");
+            answer.set(boost::beast::http::field::sec_websocket_protocol, subprotocol);
         }));
     beast().async_accept(handshake_->request, [keep = operation(this)](const error_code& error) {
         keep->opened(error);
@@ -271,8 +152,8 @@ void websocket_stream::opened(const error_code& error) {
         end_badly(EPROTO, "WebSocket handshake refused: " + error.message());
         return;
     }
-    beast().set_option(beast::websocket::stream_base::decorator(
-        [](beast::websocket::response_type&) {})); // frees what the other one held
+    beast().set_option(websocket::stream_base::decorator(
+        [](websocket::response_type&) {})); // frees what the other one held
     handshake_.reset();
     state_ = state::open;
     if (wants_read_) {
@@ -336,8 +217,8 @@ void websocket_stream::read_done(const error_code& error, std::size_t bytes) {
         return;
     }
     const bool is_text = beast().got_text();
-    if (is_text && (!error || error == beast::websocket::error::bad_frame_payload)) {
-        send_close(beast::websocket::close_code::unknown_data);
+    if (is_text && (!error || error == websocket::error::bad_frame_payload)) {
+        send_close(websocket::close_code::unknown_data);
         end_badly(EPROTO, "a WebSocket text frame; MQTT needs binary frames");
         return;
     }
@@ -399,7 +280,7 @@ void websocket_stream::write_done(const error_code& error) {
     if (!next_.empty()) {
         start_write();
     } else if (is_ending_) {
-        send_close(beast::websocket::close_code::normal);
+        send_close(websocket::close_code::normal);
     }
     if (std::exchange(wants_write_, false)) {
         handler().on_writable();
@@ -420,20 +301,20 @@ void websocket_stream::wait_writable() {
 void websocket_stream::shutdown() {
     is_ending_ = true;
     if (state_ == state::open && !is_writing_) {
-        send_close(beast::websocket::close_code::normal);
+        send_close(websocket::close_code::normal);
     } else if (state_ != state::open) {
         beneath_->shutdown();
     }
 }
 
-void websocket_stream::send_close(beast::websocket::close_code code) {
+void websocket_stream::send_close(websocket::close_code code) {
     if (close_sent_) {
         return;
     }
     close_sent_ = true;
     is_closing_ = true;
     beast().async_close(
-        beast::websocket::close_reason(code),
+        websocket::close_reason(code),
         [keep = operation(this)](const error_code& error) { keep->close_done(error); });
 }
 
@@ -448,7 +329,7 @@ void websocket_stream::close_done(const error_code& error) {
 
 /// As Beast tells. A FIN without a close frame is an end as good as any: MQTT frames itself.
 void websocket_stream::end(const error_code& error) {
-    if (!error || error == beast::websocket::error::closed || error == boost::asio::error::eof) {
+    if (!error || error == websocket::error::closed || error == boost::asio::error::eof) {
         state_ = state::ended;
         beneath_->shutdown();
         notify();
@@ -486,8 +367,6 @@ void websocket_stream::notify() {
         handler().on_writable();
     }
 }
-
-} // namespace
 
 stream_ptr make_websocket_stream(boost::asio::io_context& context, stream_ptr carrier,
                                  std::shared_ptr<const websocket_options> options) {

@@ -66,7 +66,7 @@ bool accepts(std::uint16_t port) {
 /// The port of the listener on 127.0.0.1 in a file with a line for each; 0 while it is not there.
 std::uint16_t port_in(const std::filesystem::path& ports_file) {
     const auto text = contents(ports_file);
-    const std::string address = "127.0.0.1:";
+    const std::string address = " 127.0.0.1:"; // behind the name, which may look the same
     const auto at = text.find(address);
     const auto end = text.find('\n', at);
     if (at == std::string::npos || end == std::string::npos) {

@@ -17,8 +17,8 @@ class random_topics {
     std::size_t below(std::size_t end) { return random_() % end; }
 
     std::string name() {
-        static constexpr std::array<const char*, 10> words = {
-            "a", "b", "", "ab", "a b", "$x", "a\x01", "longer than twelve", "0", "~"};
+        static constexpr std::array<const char*, 12> words = {
+            "a", "b", "", "ab", "a b", "$x", "a\x01", "longer than twelve", "0", "~", "%", "a\x02"};
         std::string made;
         const std::size_t levels = 1 + below(4);
         for (std::size_t level = 0; level < levels; ++level) {

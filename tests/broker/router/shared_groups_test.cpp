@@ -74,7 +74,7 @@ TEST(SharedGroups, OfflineMembersTakeOnlyIfNobodyIsOnline) {
          {group_strategy::round_robin, group_strategy::least_in_flight, group_strategy::sticky,
           group_strategy::hash_publisher, group_strategy::hash_topic}) {
         one_group group(strategy, 4);
-        for (const std::uint64_t number : {1, 2, 4}) {
+        for (const std::uint64_t number : {1u, 2u, 4u}) {
             group.table.set_online(member(number), false);
         }
         EXPECT_EQ(group.where->online(), 1u);

@@ -151,5 +151,25 @@ TEST(OrderedRows, AgreeWithASet) {
     }
 }
 
+TEST(OrderedRows, AnEmptyingBlockBesideAFullOneKeepsItsRows) {
+    std::vector<std::string> texts;
+    for (int i = 0; i < 2'000; ++i) {
+        texts.push_back("t/" + std::to_string(10'000 + i));
+    }
+    ordered_rows rows([&texts](std::uint32_t row) { return std::string_view(texts[row]); });
+    for (std::uint32_t i = 0; i < texts.size(); ++i) {
+        rows.insert(texts[i], i);
+    }
+    for (std::uint32_t i = 500; i < 600; ++i) {
+        rows.erase(texts[i]);
+    }
+    std::uint32_t expected = 0;
+    for (auto at = rows.seek(""); !rows.is_end(at); at = rows.next(at)) {
+        ASSERT_EQ(rows[at], expected);
+        expected += expected == 499 ? 101 : 1;
+    }
+    EXPECT_EQ(expected, texts.size());
+}
+
 } // namespace
 } // namespace gv::router

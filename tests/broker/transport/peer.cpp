@@ -175,7 +175,7 @@ std::string upgrade_text(std::string_view headers) {
 bool peer::step() {
     const bool wrote = write_some();
     const bool read = reads_ && read_some();
-    if (ends_after_output_ && out_.empty()) {
+    if (ends_after_output_ && has_sent_all()) {
         ends_after_output_ = false;
         channel_->half_close();
     }
@@ -183,17 +183,16 @@ bool peer::step() {
 }
 
 bool peer::write_some() {
-    bool any = false;
-    while (!out_.empty()) {
-        const auto [what, bytes] = channel_->write(std::string_view(out_).substr(0, 65'536));
+    const auto before = sent_;
+    while (!has_sent_all()) {
+        const auto [what, bytes] = channel_->write(std::string_view(out_).substr(sent_, 65'536));
         if (what != channel::outcome::moved) {
             saw_error_ = saw_error_ || what == channel::outcome::error;
             break;
         }
-        out_.erase(0, bytes);
-        any = true;
+        sent_ += bytes;
     }
-    return any;
+    return sent_ > before;
 }
 
 bool peer::read_some() {
@@ -325,7 +324,8 @@ void reader::read_all() {
     do {
         last = of->read(scratch);
         received.append(scratch, 0, last.bytes);
-    } while (last.state == io_state::ok && (last.bytes == read_size || of->has_buffered_input()));
+    } while (!reads_once && last.state == io_state::ok
+             && (last.bytes == read_size || of->has_buffered_input()));
     if (!is_over()) {
         of->wait_readable();
     }

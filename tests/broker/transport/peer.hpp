@@ -83,7 +83,7 @@ class peer {
     void send_raw(std::string_view bytes) { out_ += bytes; }
 
     [[nodiscard]] const std::string& received() const { return received_; }
-    [[nodiscard]] bool has_sent_all() const { return out_.empty(); }
+    [[nodiscard]] bool has_sent_all() const { return sent_ == out_.size(); }
     /// FIN, close_notify, or a reset seen.
     [[nodiscard]] bool has_seen_end() const { return saw_end_; }
     [[nodiscard]] bool has_seen_error() const { return saw_error_; }
@@ -98,7 +98,8 @@ class peer {
     bool read_some();
 
     std::unique_ptr<channel> channel_;
-    std::string out_;
+    std::string out_; ///< all that there ever was to send
+    std::size_t sent_ = 0;
     bool reads_ = true;
     bool ends_after_output_ = false;
     bool saw_end_ = false;
@@ -131,7 +132,7 @@ class websocket_peer final : public peer {
 };
 
 /// Our end of one connection: reads all it can, or nothing, and remembers how it ended.
-class reader : public readiness_handler {
+class reader final : public readiness_handler {
   public:
     void adopt(stream_ptr of);
     void on_readable() override;
@@ -145,6 +146,7 @@ class reader : public readiness_handler {
     io_result last;
     std::size_t read_size = 64 * 1024;
     bool reads = true;
+    bool reads_once = false; ///< one read a turn, however full
     int readable_calls = 0;
     int writable_calls = 0;
     std::function<void()> then; ///< after each on_readable

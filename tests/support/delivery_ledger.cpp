@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/delivery_ledger.hpp"
+
+#include "base/topic.hpp"
+
+#include <algorithm>
+
+namespace gv::support {
+
+namespace {
+
+[[nodiscard]] bool matches(const std::string& filter, const std::string& topic) {
+    const auto shared = is_shared_filter(filter) ? split_shared_filter(filter) : std::nullopt;
+    return topic_matches(shared ? shared->filter : std::string_view(filter), topic);
+}
+
+} // namespace
+
+void delivery_ledger::subscribing(const std::string& client, packet_id id,
+                                  const std::vector<subscribe_request>& filters) {
+    session& mine = sessions_[client];
+    for (const subscribe_request& each : filters) {
+        mine.ever.insert(each.filter);
+        subscription& made = mine.subscriptions[each.filter];
+        // What replaces a subscription loses nothing of it [MQTT-3.8.4-3], but the lower of both
+        // may be granted from now on.
+        const bool lasts = made.is_acknowledged;
+        if (lasts && each.quality > made.what.quality) {
+            made.asked = id;
+            made.what.no_local = made.what.no_local || each.no_local;
+            continue;
+        }
+        made = {.what = each, .asked = id, .is_acknowledged = lasts};
+    }
+}
+
+void delivery_ledger::subscribed(const std::string& client, packet_id id) {
+    for (auto& [filter, each] : sessions_[client].subscriptions) {
+        each.is_acknowledged = each.is_acknowledged || each.asked == id;
+    }
+}
+
+void delivery_ledger::unsubscribing(const std::string& client,
+                                    const std::vector<std::string>& filters) {
+    for (const std::string& filter : filters) {
+        sessions_[client].subscriptions.erase(filter);
+        if (is_shared_filter(filter)) {
+            forgive(filter);
+        }
+        std::erase_if(debts_, [&](const auto& debt) {
+            return debt.first.first == client
+                   && matches(filter, messages_.at(debt.first.second).what.topic);
+        });
+    }
+}
+
+void delivery_ledger::session_ended(const std::string& client) {
+    went_away(client);
+    forgive(client);
+    sessions_.erase(client);
+    std::erase_if(copies_, [&](const auto& each) { return each.first.first == client; });
+    std::erase_if(newest_, [&](const auto& each) { return each.first.starts_with(client + "\n"); });
+}
+
+void delivery_ledger::went_away(const std::string& client) {
+    forgive_groups_of(client);
+    for (auto& [payload, each] : messages_) {
+        if (each.publisher == client && !each.is_taken) {
+            each.may_be_sent_twice = true;
+        }
+    }
+}
+
+void delivery_ledger::forgive_groups_of(const std::string& client) {
+    for (const auto& [filter, each] : sessions_[client].subscriptions) {
+        if (is_shared_filter(filter)) {
+            forgive(filter);
+        }
+    }
+}
+
+void delivery_ledger::forgive(const receiver& who) {
+    std::erase_if(debts_, [&](const auto& debt) { return debt.first.first == who; });
+}
+
+void delivery_ledger::publishing(const std::string& client, const publish_request& what) {
+    message& made = messages_[what.payload];
+    made = {.what = what, .publisher = client, .order = ++order_};
+    if (what.quality != qos::at_most_once) {
+        owe(what.payload, made);
+    }
+}
+
+void delivery_ledger::owe(const std::string& payload, const message& what) {
+    std::map<receiver, std::vector<qos>> promised;
+    for (const auto& [client, of] : sessions_) {
+        for (const auto& [filter, each] : of.subscriptions) {
+            if (!each.is_acknowledged || !matches(filter, what.what.topic)
+                || (each.what.no_local && client == what.publisher)) {
+                continue;
+            }
+            promised[is_shared_filter(filter) ? filter : client].push_back(each.what.quality);
+        }
+    }
+    for (const auto& [who, granted] : promised) {
+        const qos best = is_shared_filter(who) ? *std::ranges::min_element(granted)
+                                               : *std::ranges::max_element(granted);
+        if (best != qos::at_most_once) {
+            debts_[{who, payload}] = lower(best, what.what.quality);
+        }
+    }
+}
+
+void delivery_ledger::settled(const std::string& payload, bool is_taken) {
+    const auto found = messages_.find(payload);
+    if (found != messages_.end()) {
+        found->second.is_taken = is_taken;
+        found->second.is_refused = !is_taken;
+    }
+}
+
+void delivery_ledger::delivery(const std::string& client, const delivered& what) {
+    ++deliveries_;
+    const auto found = messages_.find(what.payload);
+    if (found == messages_.end()) {
+        return; // a will, or a message of a test that does without the ledger
+    }
+    const message& of = found->second;
+    if (of.what.topic != what.topic) {
+        complain(client + " got " + what.payload + " on another topic: " + what.topic);
+    }
+    const session& mine = sessions_[client];
+    std::string group;
+    bool is_wanted = false;
+    for (const std::string& filter : mine.ever) {
+        if (matches(filter, what.topic)) {
+            is_wanted = true;
+            group = is_shared_filter(filter) ? filter : group;
+        }
+    }
+    if (!is_wanted) {
+        complain(client + " got " + what.payload + " without any subscription");
+    }
+    debts_.erase({client, what.payload});
+    debts_.erase({group, what.payload});
+    if (what.retain) {
+        return; // a replay may show it once more
+    }
+    copies& got = copies_[{client, what.payload}];
+    ++got.all;
+    got.first_hand += what.dup ? 0 : 1;
+    got.at_qos_2 += what.quality == qos::exactly_once ? 1 : 0;
+    check_copies(client, of, got);
+    if (got.all == 1) {
+        check_order(client, of, what.quality);
+    }
+}
+
+void delivery_ledger::check_copies(const std::string& client, const message& of,
+                                   const copies& got) {
+    const bool may_repeat = of.may_be_sent_twice && of.what.quality == qos::at_least_once;
+    if (got.at_qos_2 > 1 && !may_repeat) {
+        complain(client + " got " + of.what.payload + " twice at QoS 2");
+    } else if (got.first_hand > 1 && !may_repeat) {
+        complain(client + " got " + of.what.payload + " twice without DUP");
+    }
+}
+
+void delivery_ledger::check_order(const std::string& client, const message& of, qos quality) {
+    const std::string key = client + "\n" + of.publisher + "\n" + of.what.topic + "\n"
+                            + std::to_string(static_cast<int>(quality))
+                            + std::to_string(static_cast<int>(of.what.quality));
+    std::uint64_t& newest = newest_[key];
+    if (of.order < newest) {
+        complain(client + " got " + of.what.payload + " of " + of.what.topic + " out of order");
+    }
+    newest = std::max(newest, of.order);
+}
+
+bool delivery_ledger::has(const std::string& client, const std::string& filter) const {
+    const auto found = sessions_.find(client);
+    return found != sessions_.end() && found->second.subscriptions.contains(filter);
+}
+
+void delivery_ledger::finish() {
+    for (const auto& [debt, least] : debts_) {
+        const message& of = messages_.at(debt.second);
+        if (of.is_taken) {
+            complain(debt.first + " never got " + debt.second + " of " + of.what.topic + " at QoS "
+                     + std::to_string(static_cast<int>(least)));
+        }
+    }
+    debts_.clear();
+}
+
+} // namespace gv::support

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/pure_shard.hpp"
+
+#include "base/hash.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace gv::support {
+
+pure_peer::pure_peer(pure_node& node, shard::core& core, std::size_t shard,
+                     std::shared_ptr<const shard::listener_profile> profile)
+    : client(core, std::move(profile)), node_(&node), core_(&core), shard_(shard) {}
+
+void pure_peer::write(std::string_view bytes) {
+    if (is_ending_ || is_closed_) {
+        return;
+    }
+    pending_.append(bytes);
+    feed();
+}
+
+std::string pure_peer::take() { return std::exchange(received_, {}); }
+
+void pure_peer::cut() {
+    if (!is_closed_) {
+        is_closed_ = true;
+        core_->on_lost(*this, session::close_cause::connection_lost);
+    }
+}
+
+void pure_peer::feed() {
+    if (!shard::core::takes_input(*this)) {
+        return;
+    }
+    const std::string input = std::exchange(pending_, {});
+    const std::size_t used = core_->on_input(*this, input);
+    if (!is_ending_ && !is_closed_) {
+        pending_ = input.substr(used);
+    }
+}
+
+void pure_peer::resume_input() {
+    if (!is_ending_ && !is_closed_ && !pending_.empty()) {
+        feed();
+    }
+}
+
+void pure_peer::end() {
+    is_ending_ = true;
+    pending_.clear();
+}
+
+void pure_peer::flush() {
+    output_buffer& output = front().output();
+    std::array<iovec, 16> parts{};
+    while (!output.empty() && socket_room > 0 && !is_closed_) {
+        const std::size_t used = output.gather(parts);
+        std::size_t sent = 0;
+        for (std::size_t i = 0; i < used && socket_room > 0; ++i) {
+            const std::size_t some = std::min(parts[i].iov_len, socket_room);
+            received_.append(static_cast<const char*>(parts[i].iov_base), some);
+            sent += some;
+            socket_room -= socket_room == static_cast<std::size_t>(-1) ? 0 : some;
+        }
+        output.consume(sent);
+        core_->on_sent(*this, sent);
+    }
+    is_blocked_ = !output.empty() && !is_closed_;
+    if (is_ending_ && output.empty()) {
+        is_closed_ = true;
+    }
+}
+
+void pure_node::side::send(shard_id to, std::vector<shard::shard_message> batch) {
+    lane& way = node->between(me, to.value);
+    time_point due = node->now_;
+    if (node->mail_delay_max_ > duration(0)) {
+        due += duration(static_cast<duration::rep>(
+            node->chance_() % static_cast<std::uint64_t>(node->mail_delay_max_.count())));
+    }
+    if (!way.letters.empty()) {
+        due = std::max(due, way.letters.back().due);
+    }
+    way.letters.push_back({.due = due, .batch = std::move(batch)});
+}
+
+auth::completion pure_node::side::verdict_for(std::uint64_t connection) {
+    return [this, connection](auth::verdict found) {
+        verdicts.emplace_back(connection, std::move(found));
+    };
+}
+
+pure_node::pure_node(const node_options& options)
+    : chance_(options.seed), mail_delay_max_(options.mail_delay_max),
+      lanes_(options.shards * options.shards),
+      open_to_all_(std::make_shared<shard::listener_profile>()) {
+    for (std::size_t i = 0; i < options.shards; ++i) {
+        auto made = std::make_unique<side>();
+        made->node = this;
+        made->me = i;
+        shard::core_options each = options.core;
+        each.me = shard_id{static_cast<std::uint16_t>(i)};
+        each.shards = options.shards;
+        made->core = std::make_unique<shard::core>(std::move(each), *made, now_, wall_);
+        sides_.push_back(std::move(made));
+    }
+}
+
+pure_node::~pure_node() = default;
+
+std::shared_ptr<pure_peer> pure_node::open(std::size_t shard,
+                                           std::shared_ptr<const shard::listener_profile> profile) {
+    auto made = std::make_shared<pure_peer>(*this, core(shard), shard,
+                                            profile ? std::move(profile) : open_to_all_);
+    peers_.push_back(made);
+    return made;
+}
+
+std::size_t pure_node::home_of(std::string_view client_id) const {
+    const auto partition = static_cast<std::uint16_t>(hash64(client_id) % partition_count);
+    return home_shard(partition_id{partition}, sides_.size()).value;
+}
+
+void pure_node::block_mail(std::size_t from, std::size_t to, bool is_blocked) {
+    between(from, to).is_blocked = is_blocked;
+}
+
+bool pure_node::has_mail() const noexcept {
+    return std::ranges::any_of(lanes_, [](const lane& way) { return !way.letters.empty(); });
+}
+
+void pure_node::run() {
+    while (end_turns() || deliver_verdicts() || deliver_one_batch()) {
+    }
+    reap();
+}
+
+bool pure_node::end_turns() {
+    bool was_busy = false;
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        if (peers_[i]->is_blocked_ && peers_[i]->socket_room > 0) {
+            peers_[i]->flush(); // the socket became writable
+            was_busy = true;
+        }
+    }
+    for (const auto& each : sides_) {
+        was_busy = was_busy || each->core->has_work();
+        each->core->end_turn([](shard::client& to) { static_cast<pure_peer&>(to).flush(); });
+    }
+    for (const auto& each : peers_) {
+        if (each->is_ending_ && !each->is_closed_) {
+            each->flush();
+        }
+    }
+    return was_busy;
+}
+
+bool pure_node::deliver_verdicts() {
+    bool was_busy = false;
+    for (const auto& each : sides_) {
+        while (!each->verdicts.empty()) {
+            auto [connection, found] = std::move(each->verdicts.front());
+            each->verdicts.pop_front();
+            each->core->on_verdict(connection, std::move(found));
+            was_busy = true;
+        }
+    }
+    return was_busy;
+}
+
+bool pure_node::deliver_one_batch() {
+    std::vector<std::size_t> ready;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        const lane& way = lanes_[i];
+        if (!way.is_blocked && !way.letters.empty() && way.letters.front().due <= now_) {
+            ready.push_back(i);
+        }
+    }
+    if (ready.empty()) {
+        return false;
+    }
+    const std::size_t chosen = ready[chance_() % ready.size()];
+    letter next = std::move(lanes_[chosen].letters.front());
+    lanes_[chosen].letters.pop_front();
+    const std::size_t from = chosen / sides_.size();
+    sides_[chosen % sides_.size()]->core->on_batch(shard_id{static_cast<std::uint16_t>(from)},
+                                                   next.batch);
+    return true;
+}
+
+void pure_node::reap() {
+    std::erase_if(peers_, [](const std::shared_ptr<pure_peer>& each) {
+        return each->is_closed_ && each.use_count() == 1;
+    });
+}
+
+time_point pure_node::next_event() {
+    time_point next = never;
+    for (const auto& each : sides_) {
+        next = std::min(next, each->core->next_deadline().value_or(never));
+    }
+    for (const lane& way : lanes_) {
+        if (!way.is_blocked && !way.letters.empty()) {
+            next = std::min(next, way.letters.front().due);
+        }
+    }
+    return next;
+}
+
+void pure_node::set_time(time_point now) {
+    wall_ += std::chrono::duration_cast<wall_time::duration>(now - now_);
+    now_ = now;
+    for (const auto& each : sides_) {
+        each->core->set_time(now_, wall_);
+    }
+}
+
+void pure_node::advance(duration time) {
+    const time_point target = now_ + time;
+    run();
+    while (now_ < target) {
+        set_time(std::min(target, std::max(next_event(), now_ + 1ms)));
+        for (const auto& each : sides_) {
+            each->core->on_tick();
+        }
+        run();
+    }
+}
+
+std::size_t pure_node::bytes_in_use() {
+    std::size_t bytes = 0;
+    for (const auto& each : sides_) {
+        bytes += each->core->pool().bytes_in_use();
+    }
+    return bytes;
+}
+
+session::queue_account pure_node::queues() {
+    session::queue_account all;
+    for (const auto& each : sides_) {
+        const session::queue_account& part = each->core->queues();
+        all.messages += part.messages;
+        all.bytes += part.bytes;
+        all.in_flight += part.in_flight;
+    }
+    return all;
+}
+
+std::uint64_t pure_node::dropped(session::drop_reason reason) {
+    std::uint64_t count = 0;
+    for (const auto& each : sides_) {
+        count += each->core->traffic().dropped[static_cast<std::size_t>(reason)];
+    }
+    return count;
+}
+
+} // namespace gv::support

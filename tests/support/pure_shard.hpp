@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node without sockets, threads or clocks: one or several cores in one thread, on a virtual
+// clock, with mailboxes between them that keep the order of each pair and delay each batch by a
+// seeded chance. What the broker does on an io_context, this does on run() and advance().
+#pragma once
+
+#include "broker/shard/core.hpp"
+
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace gv::support {
+
+class pure_node;
+
+/// A connection in memory. Owned by the node and by the test together; one that is over is
+/// destroyed when the test lets go of it, so that whoever still points to it is found out.
+class pure_peer final : public shard::client {
+  public:
+    pure_peer(pure_node& node, shard::core& core, std::size_t shard,
+              std::shared_ptr<const shard::listener_profile> profile);
+
+    // What the client's side does.
+
+    /// Bytes arrive. What the broker sends in return is there after pure_node::run().
+    void write(std::string_view bytes);
+    /// Takes all that the broker has sent.
+    [[nodiscard]] std::string take();
+    /// The broker has closed, and all it sent is in take().
+    [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
+    /// The connection breaks.
+    void cut();
+    /// How many bytes the socket still takes before it is full; unlimited at first.
+    std::size_t socket_room = static_cast<std::size_t>(-1);
+
+    /// Of the broker's side.
+    [[nodiscard]] std::size_t unread_input() const noexcept { return pending_.size(); }
+    [[nodiscard]] std::size_t shard() const noexcept { return shard_; }
+
+    // shard::client
+    void resume_input() override;
+    void end() override;
+    [[nodiscard]] std::string peer_text() const override { return "pure:1"; }
+
+  private:
+    friend class pure_node;
+    void feed();
+    void flush();
+
+    pure_node* node_;
+    shard::core* core_;
+    std::size_t shard_;
+    std::string pending_;
+    std::string received_;
+    bool is_ending_ = false;
+    bool is_closed_ = false;
+    bool is_blocked_ = false; ///< output waits for room in the socket
+};
+
+struct node_options {
+    std::size_t shards = 1;
+    shard::core_options core{};
+    std::uint64_t seed = 1;
+    /// Batches between shards take up to so long. With 0 they arrive within run(), pairs in a
+    /// seeded order.
+    duration mail_delay_max{0};
+};
+
+class pure_node {
+  public:
+    explicit pure_node(const node_options& options = {});
+    ~pure_node();
+    pure_node(const pure_node&) = delete;
+    pure_node& operator=(const pure_node&) = delete;
+
+    /// A new connection to a shard of this node.
+    [[nodiscard]] std::shared_ptr<pure_peer>
+    open(std::size_t shard = 0, std::shared_ptr<const shard::listener_profile> profile = {});
+    /// Lets all shards work until they rest, without moving the clock.
+    void run();
+    /// Time passes, in steps no longer than to the next deadline or batch.
+    void advance(duration time);
+
+    [[nodiscard]] shard::core& core(std::size_t shard) { return *sides_[shard]->core; }
+    [[nodiscard]] std::size_t shards() const noexcept { return sides_.size(); }
+    [[nodiscard]] time_point now() const noexcept { return now_; }
+    [[nodiscard]] wall_time wall() const noexcept { return wall_; }
+    [[nodiscard]] bool has_mail() const noexcept;
+    /// The shard on which the home of a client identifier is.
+    [[nodiscard]] std::size_t home_of(std::string_view client_id) const;
+    /// Batches from one shard to another are kept back, or delivered again.
+    void block_mail(std::size_t from, std::size_t to, bool is_blocked);
+
+    // Sums over all shards.
+    [[nodiscard]] std::size_t bytes_in_use();
+    [[nodiscard]] session::queue_account queues();
+    [[nodiscard]] std::uint64_t dropped(session::drop_reason reason);
+
+  private:
+    friend class pure_peer;
+    struct letter {
+        time_point due;
+        std::vector<shard::shard_message> batch;
+    };
+    struct side final : shard::core_driver {
+        void send(shard_id to, std::vector<shard::shard_message> batch) override;
+        auth::completion verdict_for(std::uint64_t connection) override;
+
+        pure_node* node = nullptr;
+        std::size_t me = 0;
+        std::unique_ptr<shard::core> core;
+        std::deque<std::pair<std::uint64_t, auth::verdict>> verdicts;
+    };
+    struct lane {
+        std::deque<letter> letters;
+        bool is_blocked = false;
+    };
+
+    void set_time(time_point now);
+    bool deliver_verdicts();
+    bool deliver_one_batch();
+    bool end_turns();
+    void reap();
+    [[nodiscard]] time_point next_event();
+    [[nodiscard]] lane& between(std::size_t from, std::size_t to) {
+        return lanes_[from * sides_.size() + to];
+    }
+
+    time_point now_{1'000'000s};
+    wall_time wall_{std::chrono::seconds(1'700'000'000)};
+    std::mt19937_64 chance_;
+    duration mail_delay_max_;
+    std::vector<std::unique_ptr<side>> sides_;
+    std::vector<lane> lanes_;
+    std::vector<std::shared_ptr<pure_peer>> peers_;
+    std::shared_ptr<const shard::listener_profile> open_to_all_;
+};
+
+} // namespace gv::support
