@@ -102,6 +102,7 @@ void observer::publish_sys() {
         return;
     }
     publish(topics_.update(board_.total(), heap_bytes(), std::chrono::steady_clock::now()));
+    has_published_ = true;
     wait_for_sys();
 }
 

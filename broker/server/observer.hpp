@@ -23,6 +23,8 @@ class observer {
     void start(std::chrono::milliseconds sys_interval);
     /// The new interval holds at once; 0 removes the $SYS topics.
     void set_interval(std::chrono::milliseconds sys_interval);
+    /// Whether the first $SYS topics are on their way to their shard.
+    [[nodiscard]] bool has_published() const noexcept { return has_published_; }
     /// Nothing is published or logged any more.
     void stop();
 
@@ -47,6 +49,7 @@ class observer {
     loss_report losses_;
     unsigned seconds_ = 0;
     bool is_gathering_ = false;
+    bool has_published_ = false;
     bool is_stopped_ = false;
 };
 

@@ -49,7 +49,7 @@ class home_entry final : public router::subscriber,
     session::home home_;
     std::uint64_t number_;
     std::unique_ptr<std::vector<successor>> successors_; ///< null: none
-    client* client_ = nullptr; ///< the connection, if it is on this shard
+    client* client_ = nullptr;                           ///< the connection, if it is on this shard
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
