@@ -19,12 +19,11 @@ class observer {
     /// takes the $SYS topics.
     observer(boost::asio::io_context& control, metric_board& board, shard::event_loop& publisher);
 
-    /// Begins; the first $SYS topics follow at once. `sys_interval` 0: none.
+    /// Begins. The first $SYS topics are posted to the publisher before this returns: who connects
+    /// afterwards finds them. `sys_interval` 0: none.
     void start(std::chrono::milliseconds sys_interval);
     /// The new interval holds at once; 0 removes the $SYS topics.
     void set_interval(std::chrono::milliseconds sys_interval);
-    /// Whether the first $SYS topics are on their way to their shard.
-    [[nodiscard]] bool has_published() const noexcept { return has_published_; }
     /// Nothing is published or logged any more.
     void stop();
 
@@ -49,7 +48,6 @@ class observer {
     loss_report losses_;
     unsigned seconds_ = 0;
     bool is_gathering_ = false;
-    bool has_published_ = false;
     bool is_stopped_ = false;
 };
 

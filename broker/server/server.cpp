@@ -198,9 +198,6 @@ void server::start_loops() {
     }
     // The first $SYS topics are there before the first client.
     observer_->start(*options_.node.sys_interval);
-    while (*options_.node.sys_interval > milliseconds::zero() && !observer_->has_published()) {
-        control_.run_one();
-    }
     loops_.front()->post([this] {
         for (const auto& each : acceptors_) {
             each->start();
