@@ -77,7 +77,7 @@ std::vector<std::string> shuffled(std::vector<std::string> texts) {
 }
 
 void bench_pairs() {
-    router::router routes;
+    gv::router::router routes;
     null_subscriber one;
     const auto names = topics("bench/pair/topic/%03zu", 50); // 20 bytes
     for (const std::string& each : names) {
@@ -96,7 +96,7 @@ void bench_pairs() {
 }
 
 void bench_many_topics() {
-    router::router routes;
+    gv::router::router routes;
     null_subscriber one;
     const auto names = shuffled(topics("bench/many/%09zu", 60'000));
     for (const std::string& each : names) {
@@ -121,7 +121,7 @@ void bench_many_topics() {
 
 void bench_wildcards() {
     constexpr std::size_t filters = 100'000;
-    router::router routes({.cached_routes_max = 20'000});
+    gv::router::router routes({.cached_routes_max = 20'000});
     std::vector<std::unique_ptr<null_subscriber>> clients;
     for (int i = 0; i < 1'000; ++i) {
         clients.push_back(std::make_unique<null_subscriber>());
@@ -149,7 +149,7 @@ void bench_wildcards() {
 void bench_memory(const char* what, const char* format) {
     constexpr std::size_t filters = 100'000;
     const auto texts = topics(format, filters);
-    router::router routes;
+    gv::router::router routes;
     null_subscriber one;
     const std::size_t before = heap_bytes();
     for (const std::string& each : texts) {
@@ -159,7 +159,7 @@ void bench_memory(const char* what, const char* format) {
 }
 
 void bench_fan_out() {
-    router::router routes;
+    gv::router::router routes;
     std::vector<std::unique_ptr<null_subscriber>> clients;
     for (int i = 0; i < 1'000; ++i) {
         clients.push_back(std::make_unique<null_subscriber>());

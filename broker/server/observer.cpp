@@ -23,9 +23,7 @@ observer::observer(boost::asio::io_context& control, metric_board& board,
 void observer::start(std::chrono::milliseconds sys_interval) {
     sys_interval_ = sys_interval;
     wait_for_second();
-    if (sys_interval_.count() > 0) {
-        gather_sys();
-    }
+    publish_sys();
 }
 
 void observer::set_interval(std::chrono::milliseconds sys_interval) {

@@ -19,7 +19,8 @@ class observer {
     /// takes the $SYS topics.
     observer(boost::asio::io_context& control, metric_board& board, shard::event_loop& publisher);
 
-    /// Begins; the first $SYS topics follow at once. `sys_interval` 0: none.
+    /// Begins. The first $SYS topics are posted to the publisher before this returns: who connects
+    /// afterwards finds them. `sys_interval` 0: none.
     void start(std::chrono::milliseconds sys_interval);
     /// The new interval holds at once; 0 removes the $SYS topics.
     void set_interval(std::chrono::milliseconds sys_interval);

@@ -196,6 +196,8 @@ void server::start_loops() {
         loops_[i]->set_access(access_.authoriser);
         loops_[i]->start();
     }
+    // The first $SYS topics are there before the first client.
+    observer_->start(*options_.node.sys_interval);
     loops_.front()->post([this] {
         for (const auto& each : acceptors_) {
             each->start();
@@ -229,7 +231,6 @@ std::vector<problem> server::write_files() const {
 
 void server::run() {
     log::info("started", {{"version", version()}, {"shards", loops_.size()}});
-    observer_->start(*options_.node.sys_interval);
     notify_supervisor("READY=1");
     for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
         signals_.add(each);

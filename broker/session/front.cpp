@@ -64,6 +64,12 @@ void front::on_rare_frame(std::uint8_t first_byte, std::string_view body) {
     if (type == mqtt::packet_type::connect) {
         sniff_version(body);
     }
+    if (phase_ == phase::authenticating && type != mqtt::packet_type::auth
+        && type != mqtt::packet_type::disconnect) {
+        violate(mqtt::reason_code::protocol_error,
+                "a packet other than AUTH while authenticating [MQTT-3.1.2-30]");
+        return;
+    }
     const auto packet = mqtt::decode(first_byte, body, version_, mqtt::peer::client);
     if (!packet) {
         on_violation(packet.error());

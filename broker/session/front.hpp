@@ -59,6 +59,8 @@ class front final : private outbound_sink {
     void on_frame(std::uint8_t first_byte, std::string_view body);
     /// Bytes that are no frame, or one longer than packet_size_max.
     void on_violation(const mqtt::violation& what);
+    /// A frame longer than packet_size_max; `body` is what came of it.
+    void on_oversized(std::uint8_t first_byte, std::string_view body);
     void on_authenticated(const authentication_answer& answer);
     void on_attached(attached answer);
     void on_taken(route_token token, mqtt::reason_code reason);
@@ -90,9 +92,11 @@ class front final : private outbound_sink {
         closing
     };
     [[nodiscard]] phase state() const noexcept { return phase_; }
-    /// Whether the next frame may come: not while an answer of the shard is awaited.
+    /// Whether the next frame may come: not while an answer of the shard is awaited, so that what a
+    /// client sends behind a SUBSCRIBE is handled behind its SUBACK.
     [[nodiscard]] bool takes_frames() const noexcept {
-        return phase_ == phase::connected || phase_ == phase::awaiting_connect
+        return (phase_ == phase::connected && !pending_subscribes_)
+               || phase_ == phase::awaiting_connect
                || (phase_ == phase::authenticating && is_exchange_open_);
     }
     [[nodiscard]] front_owner& owner() const noexcept { return *owner_; }

@@ -36,7 +36,8 @@ void front::sniff_version(std::string_view connect_body) {
     if (body.failed() || (name != "MQTT" && name != "MQIsdp")) {
         return;
     }
-    version_ = level >= 5 ? mqtt::protocol_version::v5 : mqtt::protocol_version::v3_1_1;
+    // A level that nobody knows is answered as 3.1.1 demands [MQTT-3.1.2-2 of 3.1.1].
+    version_ = level == 5 ? mqtt::protocol_version::v5 : mqtt::protocol_version::v3_1_1;
     answers_connect_ = level >= 5 || level < 3 || (name == "MQIsdp") != (level == 3);
 }
 

@@ -52,6 +52,14 @@ std::string front::farewell_properties(reason_code reason, std::string_view text
     return given.take();
 }
 
+void front::on_oversized(std::uint8_t first_byte, std::string_view body) {
+    if (phase_ == phase::awaiting_connect
+        && static_cast<mqtt::packet_type>(first_byte >> 4) == mqtt::packet_type::connect) {
+        sniff_version(body);
+    }
+    violate(reason_code::packet_too_large, "the packet is larger than mqtt.packet_size_max");
+}
+
 void front::violate(reason_code reason, std::string_view text) {
     ++counters().violations[static_cast<std::uint8_t>(reason)];
     disconnect(close_cause::protocol_violation, reason, text);

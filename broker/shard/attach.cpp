@@ -113,9 +113,7 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     log_connected(*front, is_clean, is_present);
     touch(*front);
     arm(*front);
-    if (!is_mine(home_shard)) {
-        front->resume_input();
-    }
+    resume_unless_in_input(*front);
 }
 
 void core::log_connected(const client& born, bool is_clean, bool is_present) {

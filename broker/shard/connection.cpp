@@ -40,13 +40,13 @@ void connection::on_readable() {
 
 void connection::read_some() {
     const std::span<char> scratch = shard_->scratch();
-    const std::size_t kept = pending_.size();
+    const std::size_t kept = pending_ ? pending_->size() : 0;
     if (kept > 0) {
         if (kept >= scratch.size() / 2) {
             read_large();
             return;
         }
-        pending_.copy(scratch.data(), kept);
+        pending_->copy(scratch.data(), kept);
     }
     const transport::io_result got = stream_->read(scratch.subspan(kept));
     if (got.state != transport::io_state::ok) {
@@ -59,7 +59,7 @@ void connection::read_some() {
         return;
     }
     shard_->count_received(got.bytes);
-    pending_.clear();
+    pending_.reset();
     if (take(scratch.first(kept + got.bytes))) {
         stream_->wait_readable();
     }
@@ -68,24 +68,22 @@ void connection::read_some() {
 
 // A packet larger than half the scratch buffer grows in memory of its own.
 void connection::read_large() {
-    const mqtt::frame known = mqtt::next_frame(pending_);
-    const std::size_t had = pending_.size();
+    std::string& pending = *pending_;
+    const mqtt::frame known = mqtt::next_frame(pending);
+    const std::size_t had = pending.size();
     const std::size_t wanted = std::max(known.size, had + 1);
-    pending_.resize_and_overwrite(std::min(wanted, had + shard_->scratch().size()),
-                                  [](char*, std::size_t size) { return size; });
-    const transport::io_result got = stream_->read({pending_.data() + had, pending_.size() - had});
-    pending_.resize(had + (got.state == transport::io_state::ok ? got.bytes : 0));
+    pending.resize_and_overwrite(std::min(wanted, had + shard_->scratch().size()),
+                                 [](char*, std::size_t size) { return size; });
+    const transport::io_result got = stream_->read({pending.data() + had, pending.size() - had});
+    pending.resize(had + (got.state == transport::io_state::ok ? got.bytes : 0));
     if (got.state != transport::io_state::ok && got.state != transport::io_state::would_block) {
         lose(got);
     } else {
         shard_->count_received(got.bytes);
-        std::string whole;
-        if (pending_.size() >= wanted) {
-            whole.swap(pending_);
-            if (take({whole.data(), whole.size()})) {
-                stream_->wait_readable();
-            }
-        } else {
+        if (pending.size() < wanted) {
+            stream_->wait_readable();
+        } else if (const auto whole = std::exchange(pending_, nullptr);
+                   take({whole->data(), whole->size()})) {
             stream_->wait_readable();
         }
     }
@@ -104,21 +102,15 @@ bool connection::take(std::span<char> bytes) {
 }
 
 void connection::keep(std::string_view rest) {
-    if (!rest.empty()) {
-        pending_.assign(rest);
-    } else if (pending_.capacity() > 64) {
-        pending_ = {};
-    }
+    pending_ = rest.empty() ? nullptr : std::make_unique<std::string>(rest);
 }
 
 void connection::resume_input() {
     if (is_ending_ || is_gone_) {
         return;
     }
-    if (!pending_.empty()) {
-        std::string input;
-        input.swap(pending_);
-        if (!take({input.data(), input.size()})) {
+    if (const auto input = std::exchange(pending_, nullptr)) {
+        if (!take({input->data(), input->size()})) {
             return;
         }
     }
@@ -155,7 +147,7 @@ void connection::lose(const transport::io_result& result) {
 
 void connection::end() {
     is_ending_ = true;
-    pending_ = {};
+    pending_.reset();
     shard_->linger(*this);
 }
 

@@ -48,7 +48,8 @@ class connection final : public client, private transport::readiness_handler {
 
     event_loop* shard_;
     transport::stream_ptr stream_;
-    std::string pending_;     ///< input not used up: part of a frame, or frames that must wait
+    /// Input not used up: part of a frame, or frames that must wait. Null: none.
+    std::unique_ptr<std::string> pending_;
     bool is_writing_ = false; ///< waits for the socket to take more
     bool is_ending_ = false;  ///< closes once the output is out
     bool is_shut_ = false;    ///< our side has ended, the peer's has not

@@ -88,6 +88,7 @@ client* core::find_client(std::uint64_t number) noexcept {
 
 std::size_t core::on_input(client& from, std::string_view bytes) {
     std::size_t used = 0;
+    in_input_ = &from;
     while (takes_input(from) && used < bytes.size()) {
         const mqtt::frame next = mqtt::next_frame(bytes.substr(used));
         if (next.state == mqtt::frame_state::malformed) {
@@ -95,8 +96,7 @@ std::size_t core::on_input(client& from, std::string_view bytes) {
             break;
         }
         if (next.size != 0 && next.size > options_.limits.packet_size_max) {
-            from.front_.on_violation({.reason = mqtt::reason_code::packet_too_large,
-                                      .text = "the packet is larger than mqtt.packet_size_max"});
+            from.front_.on_oversized(next.first_byte, next.body);
             break;
         }
         if (next.state == mqtt::frame_state::partial) {
@@ -105,11 +105,32 @@ std::size_t core::on_input(client& from, std::string_view bytes) {
         used += next.size;
         from.front_.on_frame(next.first_byte, next.body);
     }
+    in_input_ = nullptr;
+    after_input(from);
+    return used;
+}
+
+// Acknowledgements make room for what is queued and for a retained replay.
+void core::after_input(client& from) {
+    if (from.is_ended_) {
+        touch(from);
+        return;
+    }
     if (from.front_.load != session::pressure::open) {
         reopen_if_drained(from);
     }
+    if (session::session_state* own = from.front_.own_session();
+        own != nullptr && !own->replays.empty()) {
+        pump_replay(from.number_);
+    }
     touch(from);
-    return used;
+}
+
+// Within its own input the loop of on_input goes on by itself.
+void core::resume_unless_in_input(client& waiting) {
+    if (in_input_ != &waiting) {
+        waiting.resume_input();
+    }
 }
 
 bool core::takes_input(const client& from) noexcept {

@@ -219,7 +219,10 @@ class core final : private session::front_effects, private session::home_effects
     void count_end(const client& ended, session::close_cause cause, mqtt::reason_code reason);
     void count_connect(const client& born);
     void arm(client& whose);
+    void after_input(client& from);
     void give_home_room(client& to);
+    /// An answer came that the client's input waited for.
+    void resume_unless_in_input(client& waiting);
     void settle_turn();
     void on_timer(timer& fired);
     [[nodiscard]] client* find_client(std::uint64_t number) noexcept;
@@ -408,6 +411,7 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;
     takers takers_;
+    const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
     std::size_t stored_sessions_ = 0;

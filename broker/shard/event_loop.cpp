@@ -110,10 +110,9 @@ void event_loop::end_turn() {
     do {
         core_->end_turn([](client& changed) { static_cast<connection&>(changed).flush(); });
     } while (core_->has_work());
-    for (std::size_t i = 0; i < ended_.size(); ++i) {
-        ended_[i]->flush();
+    for (connection* each : std::exchange(ended_, {})) {
+        each->flush(); // one that is buried meanwhile lives until below
     }
-    ended_.clear();
     buried_.clear();
     arm_timer();
     last_end_ = std::chrono::steady_clock::now();

@@ -269,6 +269,7 @@ void core::answer_subscribe(session::front_address to, packet_id id, bool is_rem
         front->front_.on_unsubscribed(id, reasons);
     } else {
         front->front_.on_subscribed(id, reasons);
+        resume_unless_in_input(*front);
     }
     touch(*front);
 }

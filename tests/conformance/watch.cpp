@@ -32,7 +32,9 @@ void watch::on_sent(const json& packet, protocol_level level) {
 void watch::on_connect(const json& packet) {
     asked_ = true;
     const auto properties = packet.value("properties", json::object());
-    packet_size_max_ = number(properties, "maximum_packet_size", packet_size_max_);
+    if (const auto limit = number(properties, "maximum_packet_size", packet_size_max_); limit > 0) {
+        packet_size_max_ = limit; // 0 is an error of the case's own making, and limits nothing
+    }
     receive_max_ = number(properties, "receive_maximum", receive_max_);
     alias_max_ = number(properties, "topic_alias_maximum", 0);
     wants_problems_ = number(properties, "request_problem_information", 1) != 0;

@@ -8,9 +8,9 @@
 
 namespace gv::support {
 
-pure_peer::pure_peer(pure_node& node, shard::core& core, std::size_t shard,
+pure_peer::pure_peer(shard::core& core, std::size_t shard,
                      std::shared_ptr<const shard::listener_profile> profile)
-    : client(core, std::move(profile)), node_(&node), core_(&core), shard_(shard) {}
+    : client(core, std::move(profile)), core_(&core), shard_(shard) {}
 
 void pure_peer::write(std::string_view bytes) {
     if (is_ending_ || is_closed_) {
@@ -111,7 +111,7 @@ pure_node::~pure_node() = default;
 
 std::shared_ptr<pure_peer> pure_node::open(std::size_t shard,
                                            std::shared_ptr<const shard::listener_profile> profile) {
-    auto made = std::make_shared<pure_peer>(*this, core(shard), shard,
+    auto made = std::make_shared<pure_peer>(core(shard), shard,
                                             profile ? std::move(profile) : open_to_all_);
     peers_.push_back(made);
     return made;

@@ -20,7 +20,7 @@ class pure_node;
 /// destroyed when the test lets go of it, so that whoever still points to it is found out.
 class pure_peer final : public shard::client {
   public:
-    pure_peer(pure_node& node, shard::core& core, std::size_t shard,
+    pure_peer(shard::core& core, std::size_t shard,
               std::shared_ptr<const shard::listener_profile> profile);
 
     // What the client's side does.
@@ -50,7 +50,6 @@ class pure_peer final : public shard::client {
     void feed();
     void flush();
 
-    pure_node* node_;
     shard::core* core_;
     std::size_t shard_;
     std::string pending_;

@@ -18,7 +18,7 @@ namespace gv::support {
 class script;
 using place = std::source_location;
 
-class script_client : private client_watcher {
+class script_client final : private client_watcher {
   public:
     script_client(script& of, std::string id);
 

@@ -1,18 +1,14 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The files of deploy/ name only metrics and label values that exist, and are well formed.
+"""The files of deploy/ name only metrics and label values that exist, and are well formed."""
 
-usage: deploy_test.py REPOSITORY [unittest arguments]
-"""
 import json
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import unittest
 
-REPOSITORY = pathlib.Path(sys.argv[1])
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 METRICS = (REPOSITORY / "broker/server/metrics.hpp").read_text()
 PROMETHEUS = REPOSITORY / "deploy/prometheus"
 DASHBOARD = REPOSITORY / "deploy/grafana/grapevine.json"
@@ -70,7 +66,3 @@ class Deploy(unittest.TestCase):
     def test_promtool_agrees(self):
         for kind, file in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
             subprocess.run(["promtool", "check", kind, PROMETHEUS / file], check=True)
-
-
-if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
