@@ -285,6 +285,8 @@ TEST(Listener, PausesWhileThereAreNoDescriptorsAndNeverSpins) {
     boost::asio::steady_timer first(context, 1ms);
     first.async_wait([](const boost::system::error_code&) {});
     context.run_for(5ms);
+    ASSERT_EQ(boost::system::error_code(EMFILE, boost::system::system_category()),
+              boost::system::errc::too_many_files_open);
     std::size_t wake_ups = 0;
     {
         log.sockets.clear();
