@@ -24,8 +24,7 @@ HEAD = """\
 Every normative statement of MQTT 3.1.1 and 5.0, in our own words, with who can break it and what
 would notice if Grapevine did:
 
-* a **case** of `tests/conformance/cases`, run against a running broker over TCP and against the
-  core of the broker in virtual time;
+* a **case** of `tests/conformance/cases`, run against a running broker over TCP;
 * **every packet**: a check of each packet that any case receives (`tests/conformance/watch.hpp` and
   `decode.cpp`);
 * or the reason why there is neither.
