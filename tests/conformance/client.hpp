@@ -44,6 +44,7 @@ class client {
     void fence();
 
   private:
+    void settle();
     void request(const char* type, json fields, const char* answer, const json& expectation);
     void answer_challenge(scram_client& scram);
     void acknowledge(const json& packet);
