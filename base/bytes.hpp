@@ -20,6 +20,10 @@ namespace gv {
     return (static_cast<std::uint32_t>(load_u16(at)) << 16) | load_u16(at + 2);
 }
 
+[[nodiscard]] inline std::uint64_t load_u64(const char* at) noexcept {
+    return (static_cast<std::uint64_t>(load_u32(at)) << 32) | load_u32(at + 4);
+}
+
 inline char* store_u8(char* at, std::uint8_t value) noexcept {
     *at = static_cast<char>(value);
     return at + 1;
@@ -34,6 +38,11 @@ inline char* store_u16(char* at, std::uint16_t value) noexcept {
 inline char* store_u32(char* at, std::uint32_t value) noexcept {
     return store_u16(store_u16(at, static_cast<std::uint16_t>(value >> 16)),
                      static_cast<std::uint16_t>(value & 0xffff));
+}
+
+inline char* store_u64(char* at, std::uint64_t value) noexcept {
+    return store_u32(store_u32(at, static_cast<std::uint32_t>(value >> 32)),
+                     static_cast<std::uint32_t>(value & 0xffff'ffff));
 }
 
 inline char* store_bytes(char* at, std::string_view bytes) noexcept {
@@ -62,6 +71,7 @@ class read_cursor {
     }
     std::uint16_t u16() noexcept { return take(2) ? load_u16(at_ - 2) : std::uint16_t{0}; }
     std::uint32_t u32() noexcept { return take(4) ? load_u32(at_ - 4) : std::uint32_t{0}; }
+    std::uint64_t u64() noexcept { return take(8) ? load_u64(at_ - 8) : std::uint64_t{0}; }
     std::string_view bytes(std::size_t count) noexcept {
         return take(count) ? std::string_view(at_ - count, count) : std::string_view();
     }
@@ -126,11 +136,17 @@ class byte_writer {
         store_u32(buffer, value);
         out_.append(buffer, 4);
     }
+    void u64(std::uint64_t value) {
+        char buffer[8];
+        store_u64(buffer, value);
+        out_.append(buffer, 8);
+    }
     void variable(std::uint32_t value) {
         char buffer[4];
         out_.append(buffer, static_cast<std::size_t>(store_variable(buffer, value) - buffer));
     }
     void bytes(std::string_view bytes) { out_.append(bytes); }
+    /// Requires: at most 65,535 bytes.
     void prefixed(std::string_view bytes) {
         u16(static_cast<std::uint16_t>(bytes.size()));
         out_.append(bytes);

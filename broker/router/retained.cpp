@@ -72,6 +72,7 @@ struct retained_table::tables {
     void insert(message_ref added);
     void replace(message_ref& row, message_ref by);
     void erase(std::string_view topic);
+    void expire(std::string_view topic);
     void count_in(const message& added) noexcept;
     void count_out(const message& gone) noexcept;
 
@@ -117,6 +118,13 @@ void retained_table::tables::erase(std::string_view topic) {
     order.erase(topic);
     index.erase(found);
     rows.drop(row); // last: `topic` may be its message's
+}
+
+void retained_table::tables::expire(std::string_view topic) {
+    if (options.on_expired) {
+        options.on_expired(topic);
+    }
+    erase(topic);
 }
 
 retained_table::retained_table(const retained_options& options)
@@ -184,7 +192,7 @@ std::size_t retained_table::expire(time_point now, std::size_t rows_max) {
         here.swept_to = here.swept_to < here.rows.end() ? here.swept_to : 0;
         const message_ref& row = here.rows[here.swept_to++];
         if (row && has_expired(row, now)) {
-            here.erase(row->topic());
+            here.expire(row->topic());
             ++erased;
         }
     }
@@ -264,7 +272,7 @@ retained_page retained_table::read(std::string_view filter, std::string_view aft
     page_reader reader(tables_->order, tables_->rows, limits, now);
     retained_page page = reader.read(filter, after);
     for (const message_ref& row : reader.expired()) {
-        tables_->erase(row->topic());
+        tables_->expire(row->topic());
     }
     return page;
 }

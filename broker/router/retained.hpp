@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -23,6 +24,8 @@ struct retained_options {
     /// Removals remembered, so that an older message that comes late does not return. Larger:
     /// safe for longer with many removals. About 60 bytes each.
     std::size_t tombstones_max = 4'096;
+    /// Told of each expired row that is erased. Lifetime: valid during the call. May be empty.
+    std::function<void(std::string_view topic)> on_expired{};
 };
 
 /// What one page of a replay may hold and cost. One row is given even if it is over `bytes_max`.

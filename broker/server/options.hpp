@@ -495,6 +495,47 @@ struct log_options {
          .def = 100}};
 };
 
+struct storage_options {
+    section about{{.name = "storage",
+                   .doc = "What outlives the process: persistent sessions with their queues, and "
+                          "retained messages. An acknowledgement of QoS 1 or 2 is sent when what "
+                          "it promises is on disk."}};
+    option<bool> enabled{
+        {.name = "storage.enabled",
+         .doc = "Whether anything is kept on disk. Without, sessions and retained messages end "
+                "with the process, whatever was acknowledged.",
+         .def = true,
+         .applies = reload::restart}};
+    option<std::string> folder{
+        {.name = "storage.folder",
+         .doc = "Folder of the store; one broker at a time uses it. Empty: /var/lib/grapevine if "
+                "that can be written to, else $XDG_STATE_HOME/grapevine/PORT (or "
+                "~/.local/state/grapevine/PORT) with the port of the first listener.",
+         .applies = reload::restart}};
+    option<byte_size> cache{
+        {.name = "storage.cache",
+         .doc = "Memory for what is read from the store again. Larger: fewer reads where queues "
+                "are longer than memory. Smaller: less memory.",
+         .def = 32_MiB,
+         .min = 1_MiB,
+         .applies = reload::restart}};
+    option<byte_size> write_buffer{
+        {.name = "storage.write_buffer",
+         .doc = "Memory for rows that are in the write-ahead log and not yet in a table file. "
+                "Larger: short-lived rows never reach a table file. Smaller: less memory, more "
+                "flushes.",
+         .def = 64_MiB,
+         .min = 1_MiB,
+         .applies = reload::restart}};
+    option<byte_size> log_max{
+        {.name = "storage.log_max",
+         .doc = "Size of the write-ahead log beyond which what it covers is flushed. Larger: fewer "
+                "flushes. Smaller: a faster start after a crash, less disk.",
+         .def = 256_MiB,
+         .min = 1_MiB,
+         .applies = reload::restart}};
+};
+
 struct options {
     node_options node;
     option_list<listener_options> listeners;
@@ -503,6 +544,7 @@ struct options {
     limits_options limits;
     flow_options flow;
     shards_options shards;
+    storage_options storage;
     admin_options admin;
     log_options log;
 };

@@ -7,6 +7,7 @@
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
+#include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
 #include "broker/server/reload.hpp"
 #include "broker/transport/endpoint.hpp"
@@ -68,6 +69,25 @@ std::vector<problem> server::start() {
     keep_freed_memory();
     raise_descriptor_limit();
     std::vector<problem> problems = build_access();
+    build_loops();
+    board_ = std::make_unique<metric_board>(loops_);
+    observer_ = std::make_unique<observer>(control_, *board_, *loops_.front());
+    append(problems, build_listeners());
+    append(problems, build_admin());
+    if (problems.empty()) {
+        append(problems, drop_privileges());
+    }
+    if (problems.empty()) {
+        append(problems, build_store());
+    }
+    if (problems.empty()) {
+        start_loops();
+        append(problems, write_files());
+    }
+    return problems;
+}
+
+void server::build_loops() {
     const std::size_t shards = shard_count_of(options_);
     std::vector<shard::event_loop*> peers;
     for (std::uint16_t number = 0; number < shards; ++number) {
@@ -77,19 +97,28 @@ std::vector<problem> server::start() {
     }
     for (const auto& each : loops_) {
         each->set_peers(peers);
+        each->set_access(access_.authoriser);
     }
-    board_ = std::make_unique<metric_board>(loops_);
-    observer_ = std::make_unique<observer>(control_, *board_, *loops_.front());
-    append(problems, build_listeners());
-    append(problems, build_admin());
-    if (problems.empty()) {
-        append(problems, drop_privileges());
+}
+
+// As the user that the broker has become, so that its files are that user's.
+std::vector<problem> server::build_store() {
+    auto opened = open_store(options_);
+    if (!opened) {
+        return {opened.error()};
     }
-    if (problems.empty()) {
-        start_loops();
-        append(problems, write_files());
+    store_ = std::move(*opened);
+    if (!store_) {
+        log::warn("nothing_is_kept", {{"remedy", "set storage.enabled = true"}});
+        return {};
     }
-    return problems;
+    for (const auto& each : loops_) {
+        each->keep_in(*store_);
+    }
+    if (const auto restored = restore_all(*store_, loops_); !restored) {
+        return {restored.error()};
+    }
+    return {};
 }
 
 std::vector<problem> server::build_access() {
@@ -193,7 +222,6 @@ std::vector<problem> server::build_admin() {
 
 void server::start_loops() {
     for (std::size_t i = 0; i < loops_.size(); ++i) {
-        loops_[i]->set_access(access_.authoriser);
         loops_[i]->start();
     }
     // The first $SYS topics are there before the first client.
@@ -271,6 +299,9 @@ void server::stop() {
     }
     for (const auto& each : loops_) {
         each->join();
+    }
+    if (store_) {
+        store_->close();
     }
     if (admin_) {
         admin_->stop();

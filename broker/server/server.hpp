@@ -12,6 +12,7 @@
 #include "broker/server/metric_board.hpp"
 #include "broker/server/observer.hpp"
 #include "broker/shard/event_loop.hpp"
+#include "storage/store.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -40,6 +41,8 @@ class server {
 
   private:
     [[nodiscard]] std::vector<problem> build_access();
+    void build_loops();
+    [[nodiscard]] std::vector<problem> build_store();
     [[nodiscard]] std::vector<problem> build_listeners();
     [[nodiscard]] result<std::shared_ptr<const connection_rules>, std::vector<problem>>
     rules_for(const listener_options& listener) const;
@@ -62,6 +65,7 @@ class server {
     boost::asio::io_context control_{1};
     std::unique_ptr<metric_board> board_;
     std::unique_ptr<admin::admin_server> admin_;
+    std::unique_ptr<storage::store> store_; ///< null: nothing is kept. Outlives the loops.
     std::vector<std::unique_ptr<shard::event_loop>> loops_;
     std::vector<std::unique_ptr<acceptor>> acceptors_;
     std::vector<std::size_t> accepting_options_; ///< which listener of the options each serves

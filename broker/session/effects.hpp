@@ -130,8 +130,11 @@ class front_effects {
                         std::string_view rule) = 0;
 
     /// Delivers to all who subscribed, and stores if RETAIN is set. At QoS 1 and 2 answered by
-    /// front::on_taken with `token`. Lifetime: `what` is valid during the call.
-    virtual void route(front& who, const publication& what, route_token token) = 0;
+    /// front::on_taken with `token`. If the home holds the session it holds `inbound` from now on
+    /// (0: none), in one step with what the message leaves behind, so that a crash leaves both or
+    /// neither. Lifetime: `what` is valid during the call.
+    virtual void route(front& who, const publication& what, route_token token,
+                       packet_id inbound) = 0;
 
     /// Stamp of a message that the broker takes now.
     [[nodiscard]] virtual hybrid_time next_stamp() = 0;

@@ -13,8 +13,21 @@ constexpr std::uint32_t never_expires = 0xffff'ffff;
 
 } // namespace
 
-home::home(const home_context& context, home_owner& owner, std::string_view client_id)
-    : context_(&context), owner_(&owner), client_id_(client_id), client_hash_(hash64(client_id)) {}
+home::home(const home_context& context, home_owner& owner, std::string_view client_id,
+           outbound_log* log)
+    : context_(&context), owner_(&owner), log_(log), client_id_(client_id),
+      client_hash_(hash64(client_id)) {}
+
+void home::restore(stored_registration before) {
+    epoch_ = before.epoch;
+    session_expiry_ = before.session_expiry;
+    session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
+                                               outbound::keeps::messages, log_);
+    if (before.will) {
+        will_ = std::make_unique<will_message>(*std::move(before.will));
+    }
+    await_return(before.left_at == never ? now() : before.left_at);
+}
 
 void home::on_attach(front_address from, attach_request request) {
     BROKER_ASSERT(!front_, "the connection before has not left");
@@ -29,7 +42,7 @@ void home::on_attach(front_address from, attach_request request) {
     }
     if (!session_ && session_expiry_ != 0) {
         session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
-                                                   outbound::keeps::messages);
+                                                   outbound::keeps::messages, log_);
     }
     attached answer{
         .epoch = epoch_, .session_present = is_resumed, .is_held_by_home = session_ != nullptr};
@@ -75,14 +88,18 @@ void home::on_detach(attach_epoch epoch, const detach_notice& notice) {
         end_session();
         return;
     }
+    await_return(now());
+    if (will_due_ <= now()) {
+        publish_will();
+    }
+}
+
+void home::await_return(time_point left_at) {
     if (session_expiry_ != never_expires) {
-        expires_ = now() + std::chrono::seconds(session_expiry_);
+        expires_ = left_at + std::chrono::seconds(session_expiry_);
     }
     if (will_) {
-        will_due_ = std::min(now() + will_->delay, expires_);
-        if (will_due_ <= now()) {
-            publish_will();
-        }
+        will_due_ = std::min(left_at + will_->delay, expires_);
     }
 }
 

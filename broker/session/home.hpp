@@ -60,6 +60,14 @@ class home_effects {
     ~home_effects() = default;
 };
 
+/// What of a session is written down beside its rows and subscriptions.
+struct stored_registration {
+    attach_epoch epoch;
+    std::uint32_t session_expiry = 0;
+    time_point left_at = never; ///< never: a client was connected
+    std::optional<will_message> will;
+};
+
 struct home_context {
     const turn* now;
     const session_limits* limits;
@@ -69,9 +77,18 @@ struct home_context {
 
 class home : private outbound_sink {
   public:
-    home(const home_context& context, home_owner& owner, std::string_view client_id);
+    /// `log` is null if the session is not written down.
+    home(const home_context& context, home_owner& owner, std::string_view client_id,
+         outbound_log* log = nullptr);
     home(const home&) = delete;
     home& operator=(const home&) = delete;
+
+    /// The session as it was stored; its rows follow through session()->out. Requires: new. A client
+    /// that was connected then is gone since now.
+    void restore(stored_registration before);
+    /// For the record of the session.
+    [[nodiscard]] std::uint32_t session_expiry() const noexcept { return session_expiry_; }
+    [[nodiscard]] const will_message* will() const noexcept { return will_.get(); }
 
     /// Requires: no front is attached.
     void on_attach(front_address from, attach_request request);
@@ -110,6 +127,7 @@ class home : private outbound_sink {
     [[nodiscard]] bool is_gone() const noexcept { return !front_ && !session_ && !will_; }
 
   private:
+    void await_return(time_point left_at);
     void settle_previous(const attach_request& next);
     void publish_will();
     void end_session();
@@ -124,6 +142,7 @@ class home : private outbound_sink {
 
     const home_context* context_;
     home_owner* owner_;
+    outbound_log* log_;
     std::string client_id_;
     std::uint64_t client_hash_;
     attach_epoch epoch_;

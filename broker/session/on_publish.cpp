@@ -30,10 +30,10 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
     what.header.stamp = effects().next_stamp();
     switch (packet.quality) {
     case qos::at_most_once:
-        effects().route(*this, what, route_token{});
+        effects().route(*this, what, route_token{}, packet_id{});
         return;
     case qos::at_least_once:
-        effects().route(*this, what, acks_.add(packet.id, mqtt::packet_type::puback));
+        effects().route(*this, what, acks_.add(packet.id, mqtt::packet_type::puback), packet_id{});
         return;
     case qos::exactly_once:
         on_qos2_publish(what, packet.id);
@@ -144,8 +144,8 @@ void front::reject_publish(const mqtt::publish_view& packet, reason_code reason,
 
 void front::on_qos2_publish(const publication& what, packet_id id) {
     const route_token token = acks_.add(id, mqtt::packet_type::pubrec);
-    remember_inbound(id);
-    effects().route(*this, what, token);
+    inbound_ids().insert(id.value);
+    effects().route(*this, what, token, id);
 }
 
 void front::remember_inbound(packet_id id) {

@@ -5,11 +5,22 @@
 
 namespace gv::session {
 
+namespace {
+
+/// The identifier follows the sequence number, so that it is not used again soon, and is known
+/// again after a crash without having been written down.
+[[nodiscard]] std::uint16_t id_of(std::uint64_t sequence) noexcept {
+    return static_cast<std::uint16_t>(1 + sequence % 65'535);
+}
+
+} // namespace
+
 void outbound::attach(std::uint16_t receive_maximum) {
     receive_maximum_ = std::min(receive_maximum, limits_->in_flight_max);
     quota_ = receive_maximum_;
     is_attached_ = true;
     has_resends_ = in_flight_ > 0;
+    releases_.clear();
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
         slots_[i].is_resend_due = slots_[i].now != state::free;
     }
@@ -22,52 +33,75 @@ void outbound::detach() noexcept {
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
                        outbound_sink& to) {
-    if (is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room()) {
-        if (what.header.expires <= now) {
-            to.dropped(drop_reason::expired);
-            return true;
-        }
-        send(what, how, to);
+    const bool is_idle =
+        is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room();
+    if (is_idle && what.header.expires <= now) {
+        to.dropped(drop_reason::expired);
         return true;
     }
-    return enqueue(what, how, limit, to);
-}
-
-bool outbound::enqueue(const publication& what, const delivery& how, queueing limit,
-                       outbound_sink& to) {
-    const std::size_t weight = what.weight();
-    if (limit == queueing::limited && !has_queue_room(weight)) {
-        if (limits_->policy == queue_policy::disconnect) {
-            to.dropped(drop_reason::queue_full);
-            return false;
-        }
-        if (limits_->policy == queue_policy::drop_newest || !make_queue_room(weight, to)) {
-            to.dropped(drop_reason::queue_full);
-            return true;
-        }
+    const bool is_sent_at_once =
+        is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
+    bool is_dropped = false;
+    if (!is_sent_at_once && !make_room(what.weight(), limit, is_dropped, to)) {
+        return false;
+    }
+    if (is_dropped) {
+        return true;
+    }
+    const std::uint64_t sequence = next_sequence();
+    const written_row where =
+        log_ == nullptr ? written_row{} : log_->row_added(sequence, what, how);
+    if (is_sent_at_once) {
+        send(what, how, sequence, where, to);
+        return true;
     }
     queue_.push_back(
         {.content = what.hold(),
          .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
+         .sequence = sequence,
+         .where = where,
          .quality = how.quality,
          .retain = how.retain});
-    queued_bytes_ += weight;
-    total_->bytes += weight;
-    ++total_->messages;
+    count_in(what.weight());
+    if (is_idle) {
+        static_cast<void>(may_send(how.quality, where));
+    }
+    return true;
+}
+
+bool outbound::make_room(std::size_t weight, queueing limit, bool& is_dropped, outbound_sink& to) {
+    if (limit == queueing::unlimited || has_queue_room(weight)) {
+        return true;
+    }
+    if (limits_->policy == queue_policy::disconnect) {
+        to.dropped(drop_reason::queue_full);
+        return false;
+    }
+    if (limits_->policy == queue_policy::drop_newest || !drop_oldest(weight, to)) {
+        to.dropped(drop_reason::queue_full);
+        is_dropped = true;
+    }
     return true;
 }
 
 // Drops the oldest, unless all of them together would not be enough.
-bool outbound::make_queue_room(std::size_t weight, outbound_sink& to) {
+bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
     if (weight > limits_->queue_bytes_max
         || total_->bytes - queued_bytes_ + weight > limits_->total_bytes_max) {
         return false;
     }
     while (!has_queue_room(weight)) {
-        static_cast<void>(take_oldest());
+        const waiting dropped = take_oldest();
+        row_done(dropped.sequence, dropped.where);
         to.dropped(drop_reason::queue_full);
     }
     return true;
+}
+
+void outbound::count_in(std::size_t weight) noexcept {
+    queued_bytes_ += weight;
+    total_->bytes += weight;
+    ++total_->messages;
 }
 
 outbound::waiting outbound::take_oldest() {
@@ -79,18 +113,40 @@ outbound::waiting outbound::take_oldest() {
     return oldest;
 }
 
-void outbound::send(const publication& what, delivery how, outbound_sink& to) {
-    slot& taken = occupy_free();
+std::uint64_t outbound::next_sequence() {
+    if (log_ != nullptr && sequence_ >= reserved_until_) {
+        reserved_until_ = sequence_ + reservation;
+        log_->reserve(reserved_until_);
+    }
+    return sequence_++;
+}
+
+bool outbound::may_send(qos quality, const written_row& where) {
+    if (log_ == nullptr || quality != qos::exactly_once || log_->is_durable(where.mark)) {
+        return true;
+    }
+    log_->wake_when(where.mark);
+    return false;
+}
+
+void outbound::send(const publication& what, delivery how, std::uint64_t sequence,
+                    const written_row& where, outbound_sink& to) {
+    const std::uint16_t id = how.id.value != 0 ? how.id.value : free_id(sequence);
+    slot& taken = occupy(id);
     taken.now = state::sent;
     taken.quality = how.quality;
-    taken.sequence = sequence_++;
+    taken.sequence = sequence;
+    taken.where = where;
+    how.id = packet_id{id};
     if (keeps_ == keeps::messages) {
         taken.content = what.hold();
         taken.retain = how.retain;
         taken.subscription_ids.assign(how.subscription_ids.begin(), how.subscription_ids.end());
     }
+    if (log_ != nullptr && id != id_of(sequence) && how.quality == qos::at_least_once) {
+        taken.where = log_->row_changed(sequence, where, what, how);
+    }
     --quota_;
-    how.id = packet_id{taken.id};
     to.transmit(what, how);
 }
 
@@ -98,24 +154,58 @@ void outbound::pump(time_point now, outbound_sink& to) {
     if (!is_attached_) {
         return;
     }
+    send_releases(to);
     if (has_resends_) {
         resend(now, to);
     }
     while (!has_resends_ && quota_ > 0 && !queue_.empty() && to.has_room()) {
+        choose_id(queue_.front());
+        if (!may_send(queue_.front().quality, queue_.front().where)) {
+            break;
+        }
         const waiting next = take_oldest();
         if (next.content->header().expires <= now) {
+            row_done(next.sequence, next.where);
             to.dropped(drop_reason::expired);
             continue;
         }
         send(message::view_of(next.content),
              {.quality = next.quality,
               .retain = next.retain,
+              .id = packet_id{next.id},
               .subscription_ids = next.subscription_ids},
-             to);
+             next.sequence, next.where, to);
     }
     if (queue_.empty()) {
         queue_.clear();
     }
+}
+
+void outbound::choose_id(waiting& next) {
+    if (log_ == nullptr || next.quality != qos::exactly_once) {
+        return;
+    }
+    const std::uint16_t id = free_id(next.sequence);
+    const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
+    next.id = id;
+    if (id != known) {
+        next.where = log_->row_changed(next.sequence, next.where, message::view_of(next.content),
+                                       {.quality = next.quality,
+                                        .retain = next.retain,
+                                        .id = packet_id{id},
+                                        .subscription_ids = next.subscription_ids});
+    }
+}
+
+void outbound::send_releases(outbound_sink& to) {
+    while (!releases_.empty()) {
+        if (!log_->is_durable(releases_.front().mark)) {
+            log_->wake_when(releases_.front().mark);
+            return;
+        }
+        to.transmit_pubrel(packet_id{releases_.pop_front().id});
+    }
+    releases_.clear();
 }
 
 // PUBRELs do not count against the client's Receive Maximum (MQTT 5, 4.9) and go first; messages
@@ -136,7 +226,7 @@ void outbound::resend(time_point now, outbound_sink& to) {
         }
         again->is_resend_due = false;
         if (again->now == state::released) {
-            to.transmit_pubrel(packet_id{again->id});
+            send_release(*again, to);
             continue;
         }
         // An expired message that may have reached the client must still complete its handshake.
@@ -160,6 +250,7 @@ outbound::ack outbound::on_puback(packet_id id, outbound_sink& to, time_point no
     if (done->quality != qos::at_least_once) {
         return ack::out_of_state;
     }
+    row_done(done->sequence, done->where);
     free_slot(*done);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
@@ -177,20 +268,46 @@ outbound::ack outbound::on_pubrec(packet_id id, bool is_error, outbound_sink& to
         return ack::out_of_state;
     }
     if (is_error) {
+        if (taken->now == state::sent) {
+            row_done(taken->sequence, taken->where);
+        } else if (log_ != nullptr) {
+            log_->release_done(taken->sequence);
+        }
         free_slot(*taken);
         give_back_quota();
         pump(now, to);
         return ack::done;
     }
     if (taken->now == state::sent) {
-        taken->now = state::released;
-        taken->is_resend_due = false;
-        taken->sequence = sequence_++; // PUBRELs go in the order of the PUBRECs [MQTT-4.6.0-4]
-        taken->content = {};
-        taken->subscription_ids = {};
+        release(*taken);
     }
-    to.transmit_pubrel(id);
+    send_release(*taken, to);
     return ack::done;
+}
+
+// PUBRELs go in the order of the PUBRECs [MQTT-4.6.0-4].
+void outbound::release(slot& taken) {
+    const std::uint64_t release = next_sequence();
+    if (log_ != nullptr) {
+        taken.where = {
+            .mark = log_->released(taken.sequence, taken.where, release, packet_id{taken.id})};
+    }
+    taken.now = state::released;
+    taken.is_resend_due = false;
+    taken.sequence = release;
+    taken.content = {};
+    taken.subscription_ids = {};
+}
+
+void outbound::send_release(const slot& released, outbound_sink& to) {
+    if (log_ == nullptr || (releases_.empty() && log_->is_durable(released.where.mark))) {
+        to.transmit_pubrel(packet_id{released.id});
+        return;
+    }
+    if (releases_.empty()) {
+        log_->wake_when(released.where.mark);
+    }
+    releases_.push_back({.mark = released.where.mark, .id = released.id});
 }
 
 outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point now) {
@@ -201,6 +318,9 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     if (done->quality != qos::exactly_once || done->now != state::released) {
         return ack::out_of_state;
     }
+    if (log_ != nullptr) {
+        log_->release_done(done->sequence);
+    }
     free_slot(*done);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
@@ -209,10 +329,62 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     return ack::done;
 }
 
-void outbound::forget(packet_id id) noexcept {
+void outbound::forget(packet_id id) {
     if (slot* unsent = find(id.value)) {
+        row_done(unsent->sequence, unsent->where);
         free_slot(*unsent);
         give_back_quota();
+    }
+}
+
+void outbound::restore_release(std::uint64_t release, packet_id id) {
+    if (find(id.value) != nullptr) {
+        return;
+    }
+    slot& taken = occupy(id.value);
+    taken.now = state::released;
+    taken.quality = qos::exactly_once;
+    taken.sequence = release;
+}
+
+void outbound::restore_row(std::uint64_t sequence, const written_row& where,
+                           const publication& what, const delivery& how, bool in_doubt) {
+    const std::uint16_t id = how.id.value != 0 ? how.id.value : id_of(sequence);
+    if (in_doubt && find(id) == nullptr) {
+        slot& taken = occupy(id);
+        taken.now = state::sent;
+        taken.quality = how.quality;
+        taken.sequence = sequence;
+        taken.where = where;
+        taken.content = what.hold();
+        taken.retain = how.retain;
+        taken.subscription_ids.assign(how.subscription_ids.begin(), how.subscription_ids.end());
+        return;
+    }
+    queue_.push_back(
+        {.content = what.hold(),
+         .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
+         .sequence = sequence,
+         .where = where,
+         .quality = how.quality,
+         .retain = how.retain,
+         .id = how.quality == qos::exactly_once ? how.id.value : std::uint16_t{0}});
+    count_in(what.weight());
+}
+
+void outbound::erase_all() {
+    if (log_ == nullptr) {
+        return;
+    }
+    for (std::uint32_t i = 0; i < slot_count_; ++i) {
+        if (slots_[i].now == state::sent) {
+            log_->row_done(slots_[i].sequence, slots_[i].where);
+        } else if (slots_[i].now == state::released) {
+            log_->release_done(slots_[i].sequence);
+        }
+    }
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+        log_->row_done(queue_[i].sequence, queue_[i].where);
     }
 }
 
@@ -222,24 +394,30 @@ void outbound::give_back_quota() noexcept {
     }
 }
 
-// The identifier follows the sequence number, so that it is not used again soon. One whose place is
-// taken (it is still in flight, or hashes to one that is) is passed over, so that a client that
-// never acknowledges one message cannot make the table grow.
-outbound::slot& outbound::occupy_free() {
+// One whose place is taken (it is still in flight, or hashes to one that is) is passed over, so that
+// a client that never acknowledges one message cannot make the table grow.
+std::uint16_t outbound::free_id(std::uint64_t sequence) {
     if (in_flight_ * 2 >= slot_count_) {
         widen();
     }
-    std::uint64_t candidate = sequence_;
     for (;;) {
-        const auto id = static_cast<std::uint16_t>(1 + candidate++ % 65'535);
-        slot& place = slots_[id & (slot_count_ - 1)];
-        if (place.now == state::free) {
-            place.id = id;
-            ++in_flight_;
-            ++total_->in_flight;
-            return place;
+        const std::uint16_t id = id_of(sequence++);
+        if (slots_[id & (slot_count_ - 1)].now == state::free) {
+            return id;
         }
     }
+}
+
+// Requires: the identifier is not in flight.
+outbound::slot& outbound::occupy(std::uint16_t id) {
+    while (slot_count_ == 0 || slots_[id & (slot_count_ - 1)].now != state::free) {
+        widen();
+    }
+    slot& place = slots_[id & (slot_count_ - 1)];
+    place.id = id;
+    ++in_flight_;
+    ++total_->in_flight;
+    return place;
 }
 
 outbound::slot* outbound::find(std::uint16_t id) noexcept {
@@ -266,6 +444,7 @@ void outbound::widen() {
 void outbound::free_slot(slot& done) noexcept {
     done.now = state::free;
     done.is_resend_due = false;
+    done.where = {};
     done.content = {};
     done.subscription_ids.clear();
     --in_flight_;

@@ -58,6 +58,41 @@ class outbound_sink {
     ~outbound_sink() = default;
 };
 
+/// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
+using commit_mark = strong_id<struct commit_mark_tag, std::uint64_t>;
+
+/// Where a row was written, so that it can be withdrawn while nobody has read it.
+struct written_row {
+    commit_mark mark;
+    std::uint32_t operation = 0;
+    std::uint32_t body = 0; ///< where its message is, if other rows share it
+};
+
+/// What a persistent session writes down of what it sends. Rows have the session's sequence
+/// numbers; releases, of which PUBREC has come, have numbers of the same kind.
+class outbound_log {
+  public:
+    virtual written_row row_added(std::uint64_t sequence, const publication& what,
+                                  const delivery& how) = 0;
+    /// The same row once more: it now has a packet identifier of its own.
+    virtual written_row row_changed(std::uint64_t sequence, const written_row& where,
+                                    const publication& what, const delivery& how) = 0;
+    virtual void row_done(std::uint64_t sequence, const written_row& where) = 0;
+    /// The row gives way to a release. PUBREL may be sent once that is durable: else a crash would
+    /// bring the message back to a client that has forgotten it.
+    virtual commit_mark released(std::uint64_t sequence, const written_row& where,
+                                 std::uint64_t release, packet_id id) = 0;
+    virtual void release_done(std::uint64_t release) = 0;
+    /// Numbers below `until` may be used from now on; after a crash those from there are.
+    virtual void reserve(std::uint64_t until) = 0;
+    [[nodiscard]] virtual bool is_durable(commit_mark mark) const = 0;
+    /// outbound::pump() is to be called when that is durable.
+    virtual void wake_when(commit_mark mark) = 0;
+
+  protected:
+    ~outbound_log() = default;
+};
+
 /// What waits in all queues of a shard, and what is in flight from it.
 struct queue_account {
     std::size_t bytes = 0;
@@ -77,10 +112,13 @@ class outbound {
     enum class keeps : std::uint8_t { nothing, messages };
     enum class ack : std::uint8_t { done, unknown, out_of_state };
     enum class queueing : std::uint8_t { limited, unlimited };
+    /// Sequence numbers are reserved so many at a time.
+    static constexpr std::uint64_t reservation = 4'096;
 
-    /// Lifetime: `limits` and `total` outlive it.
-    outbound(const outbound_limits& limits, queue_account& total, keeps what) noexcept
-        : limits_(&limits), total_(&total), keeps_(what) {}
+    /// Lifetime: `limits`, `total` and `log` outlive it. `log` is null if nothing is written down.
+    outbound(const outbound_limits& limits, queue_account& total, keeps what,
+             outbound_log* log = nullptr) noexcept
+        : limits_(&limits), total_(&total), log_(log), keeps_(what) {}
     outbound(const outbound&) = delete;
     outbound& operator=(const outbound&) = delete;
     ~outbound() {
@@ -107,8 +145,24 @@ class outbound {
     ack on_pubrec(packet_id id, bool is_error, outbound_sink& to, time_point now);
     ack on_pubcomp(packet_id id, outbound_sink& to, time_point now);
 
+    // A session as it was stored, before the first attach(): releases, then rows, each in order.
+
+    void restore_release(std::uint64_t release, packet_id id);
+    /// `in_doubt`: it may have been sent, and is sent again under its identifier.
+    void restore_row(std::uint64_t sequence, const written_row& where, const publication& what,
+                     const delivery& how, bool in_doubt);
+    void restore_reservation(std::uint64_t until) noexcept { sequence_ = reserved_until_ = until; }
+    /// Writes down that nothing of it is left; the session ends.
+    void erase_all();
+    /// Rows before this sequence have been sent; of those after it none has.
+    [[nodiscard]] std::uint64_t sent_until() noexcept {
+        return queue_.empty() ? sequence_ : queue_.front().sequence;
+    }
+    [[nodiscard]] std::uint16_t receive_maximum() const noexcept { return receive_maximum_; }
+    [[nodiscard]] std::uint64_t reserved_until() const noexcept { return reserved_until_; }
+
     /// Frees the place of a message that was handed to the sink and could not be sent.
-    void forget(packet_id id) noexcept;
+    void forget(packet_id id);
 
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
@@ -121,7 +175,8 @@ class outbound {
     struct slot {
         message_ref content;
         std::vector<std::uint32_t> subscription_ids;
-        std::uint64_t sequence = 0; ///< order of first sending
+        std::uint64_t sequence = 0; ///< order of first sending; of a release that of PUBREC
+        written_row where;
         std::uint16_t id = 0;
         state now = state::free;
         qos quality = qos::at_least_once;
@@ -131,21 +186,48 @@ class outbound {
     struct waiting {
         message_ref content;
         std::vector<std::uint32_t> subscription_ids;
+        std::uint64_t sequence = 0;
+        written_row where;
         qos quality = qos::at_least_once;
         bool retain = false;
+        std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
+    };
+    /// A PUBREL that waits until its release is durable.
+    struct pending_release {
+        commit_mark mark;
+        std::uint16_t id = 0;
     };
 
-    bool enqueue(const publication& what, const delivery& how, queueing limit, outbound_sink& to);
-    void send(const publication& what, delivery how, outbound_sink& to);
+    /// Returns false if the policy is to disconnect; `is_dropped` if it was not taken.
+    bool make_room(std::size_t weight, queueing limit, bool& is_dropped, outbound_sink& to);
+    void send(const publication& what, delivery how, std::uint64_t sequence,
+              const written_row& where, outbound_sink& to);
     void resend(time_point now, outbound_sink& to);
+    void send_releases(outbound_sink& to);
+    void release(slot& taken);
+    void send_release(const slot& released, outbound_sink& to);
+    [[nodiscard]] std::uint64_t next_sequence();
+    /// QoS 2 is sent once its row is durable: sent before, a crash would let the publisher send it
+    /// again as another message. Asks to be woken if it is not.
+    [[nodiscard]] bool may_send(qos quality, const written_row& where);
+    void row_done(std::uint64_t sequence, const written_row& where) {
+        if (log_ != nullptr) {
+            log_->row_done(sequence, where);
+        }
+    }
     [[nodiscard]] slot* find(std::uint16_t id) noexcept;
-    slot& occupy_free();
+    /// The identifier that a message of this sequence is sent under if it is sent now.
+    [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence);
+    /// Before a message of QoS 2 is sent: its identifier is what its row says.
+    void choose_id(waiting& next);
+    slot& occupy(std::uint16_t id);
     void widen();
     void free_slot(slot& done) noexcept;
     void give_back_quota() noexcept;
 
     [[nodiscard]] waiting take_oldest();
-    [[nodiscard]] bool make_queue_room(std::size_t weight, outbound_sink& to);
+    [[nodiscard]] bool drop_oldest(std::size_t weight, outbound_sink& to);
+    void count_in(std::size_t weight) noexcept;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
         return queued_bytes_ + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;
@@ -153,7 +235,10 @@ class outbound {
 
     const outbound_limits* limits_;
     queue_account* total_;
+    outbound_log* log_;
     ring<waiting> queue_;
+    ring<pending_release> releases_;
+    std::uint64_t reserved_until_ = 0;
     std::size_t queued_bytes_ = 0;
     std::unique_ptr<slot[]> slots_; ///< hashed by packet identifier, no two in one place
     std::uint32_t slot_count_ = 0;

@@ -15,8 +15,9 @@
 namespace gv::session {
 
 struct session_state {
-    session_state(const outbound_limits& limits, queue_account& total, outbound::keeps keeps)
-        : out(limits, total, keeps) {}
+    session_state(const outbound_limits& limits, queue_account& total, outbound::keeps keeps,
+                  outbound_log* log = nullptr)
+        : out(limits, total, keeps, log) {}
 
     /// By filter as the client wrote it.
     boost::unordered_flat_map<std::string, subscription, string_hash, std::equal_to<>>

@@ -70,6 +70,7 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.home_.on_attach(from, std::move(request));
+    log_session(home);
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
         pump_replay(home.number());
@@ -163,6 +164,7 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
     }
     home->client_ = nullptr;
     home->home_.on_detach(epoch, notice);
+    log_session(*home);
     if (const session::session_state* state = home->home_.session()) {
         set_member_online(number, *state, false);
     }
@@ -304,17 +306,24 @@ void core::on_home_ack(home_entry& home, session::front_address from,
 }
 
 void core::hold_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, true);
+    change_inbound(owner_of(who), id, true, {});
 }
 
 void core::release_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, false);
+    change_inbound(owner_of(who), id, false, {});
 }
 
-void core::change_inbound(client& from, packet_id id, bool is_held) {
+void core::change_inbound(client& from, packet_id id, bool is_held,
+                          storage::transaction_id transaction) {
     const shard_id shard = home_shard_of(from.front_);
     if (!is_mine(shard)) {
-        post_rare(shard, inbound_change{.home = from.home_, .id = id, .is_held = is_held});
+        if (transaction.value != 0) {
+            ++given_out_->parts;
+        }
+        post_rare(shard, inbound_change{.home = from.home_,
+                                        .transaction = transaction,
+                                        .id = id,
+                                        .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {
         on_inbound_change(*home, id, is_held);
     }
@@ -326,10 +335,14 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
     } else {
         home.home_.release_inbound(id);
     }
+    if (home.home_.session() != nullptr) {
+        log_inbound(home, id, is_held);
+    }
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
+    forget_session(home, state);
     withdraw_all(home, home.number(), state);
     ++counts_.sessions_ended;
 }

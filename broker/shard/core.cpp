@@ -53,8 +53,8 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                      .queued = &queued_,
                      .effects = this},
       home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
-      wheel_(now), router_(options_.routing), retained_(options_.retained),
-      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
+      wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
+      router_(options_.routing), retained_(retained_options_of(options_)), outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     credit_waiters_.resize(options_.shards);
     wheel_.schedule(housekeeping_, now + 1s);
@@ -249,6 +249,9 @@ void core::on_timer(timer& fired) {
     auto& due = static_cast<client_timer&>(fired);
     if (&due == &housekeeping_) {
         retained_.expire(turn_.now, 1000);
+        if (const auto passed = bodies_.retire(turn_.wall)) {
+            erase_bucket(*passed);
+        }
         check_pressure();
         wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
     } else if (due.owner != nullptr) {
@@ -261,6 +264,7 @@ void core::on_timer(timer& fired) {
     } else {
         const bool was_stored = due.home->home_.session() != nullptr;
         due.home->home_.on_deadline();
+        log_session(*due.home);
         counts_.sessions_expired += was_stored && due.home->home_.session() == nullptr ? 1U : 0U;
         settle_home(*due.home);
     }
@@ -279,6 +283,7 @@ void core::settle_turn() {
                           std::exchange(outboxes_[shard], {}));
         }
     }
+    journal_.end_turn();
     gone_homes_.clear();
     router_.end_turn();
 }
@@ -352,7 +357,8 @@ void client::replay_row(const publication& what, const session::delivery& how) {
 
 home_entry::home_entry(core& owner, const session::home_context& context,
                        std::string_view client_id, std::uint64_t number)
-    : core_(&owner), home_(context, *this, client_id), number_(number) {
+    : core_(&owner),
+      home_(context, *this, client_id, owner.journal_.is_on() ? this : nullptr), number_(number) {
     timer_.home = this;
 }
 

@@ -12,8 +12,10 @@
 #include "base/timer_wheel.hpp"
 #include "broker/router/retained.hpp"
 #include "broker/router/router.hpp"
+#include "broker/shard/bodies.hpp"
 #include "broker/shard/client.hpp"
 #include "broker/shard/home_entry.hpp"
+#include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -49,6 +51,8 @@ struct core_options {
     router::retained_options retained;
     pressure_options pressure;
     std::shared_ptr<const auth::authoriser> authoriser; ///< null: everything is allowed
+    storage::store* store = nullptr;                    ///< null: nothing outlives the process
+    boot_id boot;
 };
 
 /// A retained replay goes on while less than this waits in the client's output.
@@ -126,6 +130,23 @@ class core final : private session::front_effects, private session::home_effects
     void on_lost(client& gone, session::close_cause cause);
     void on_verdict(std::uint64_t connection, auth::verdict verdict);
 
+    // What was stored. Before any client, on every shard, then end_turn() on every shard.
+
+    void restore(storage::stored_session session);
+    /// Lifetime: the views are valid during the call.
+    void restore_retained(std::string_view topic, std::string_view message);
+    /// After all sessions: no row refers to it.
+    void remove_bucket(const storage::bucket& unused) { erase_bucket(unused); }
+    void remove_stray(storage::table where, std::string_view key) { journal_.erase(where, key); }
+    /// Which shard keeps the retained message of a topic.
+    [[nodiscard]] static shard_id retained_owner(std::string_view topic,
+                                                 std::size_t shards) noexcept;
+    void restore_clock(hybrid_time last) noexcept { clock_.absorb(last); }
+    /// Word from the store.
+    void on_progress(const storage::progress& word);
+    /// Hands everything over that was not yet; nothing more will come.
+    void flush_journal() { journal_.end_turn(true); }
+
     // Other shards and time.
 
     void on_batch(shard_id from, std::vector<shard_message>& batch);
@@ -184,11 +205,27 @@ class core final : private session::front_effects, private session::home_effects
     friend class client;
     friend class home_entry;
 
-    struct pending_take {
-        std::uint64_t connection = 0;
+    /// A message of which somebody waits to hear that it was taken: a client of this shard, or
+    /// another shard.
+    struct asker {
+        std::uint64_t connection = 0; ///< 0: the shard
         session::route_token token;
+        shard_id shard;
+        take_token take;
+        bool wants_answer = false;
+    };
+    struct pending_take {
+        asker who;
         std::uint32_t remaining = 0;
         mqtt::reason_code reason = mqtt::reason_code::no_matching_subscribers;
+    };
+    /// A message while it is given out: whom to answer, and how much there is to wait for.
+    struct giving_out {
+        asker who;
+        session::front* front = nullptr; ///< who.connection's
+        take_token take{};       ///< once there is something to wait for
+        std::uint32_t parts = 0; ///< of the transaction, that others will add
+        storage::transaction_id transaction{};
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -201,6 +238,7 @@ class core final : private session::front_effects, private session::home_effects
         std::vector<session::replay> replays;
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
+        bool is_removal = false;
     };
     /// How many of the takers of one message are full.
     struct takers {
@@ -251,7 +289,8 @@ class core final : private session::front_effects, private session::home_effects
     access_of(std::string_view client_id, std::optional<std::string_view> username) const;
 
     // publish.cpp
-    void route(session::front& who, const publication& what, session::route_token token) override;
+    void route(session::front& who, const publication& what, session::route_token token,
+               packet_id inbound) override;
     [[nodiscard]] hybrid_time next_stamp() override { return clock_.next(turn_.wall); }
     struct reach {
         std::uint64_t shards = 0; ///< who else must take it
@@ -262,16 +301,22 @@ class core final : private session::front_effects, private session::home_effects
     /// Returns false where a limit of the table is reached.
     [[nodiscard]] bool retain(const publication& what);
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
-    void distribute_there(const publication& what, const reach& where, take_token take);
+    void distribute_there(const publication& what, const reach& where);
     void deliver_to_group(router::group& group, const publication& what);
     void deliver_to_member(std::uint64_t subscriber, const publication& what,
                            const router::grant& how);
     void on_routed(shard_id from, const routed& message);
     void on_group_delivery(shard_id from, const group_delivery& message);
     void on_taken(const taken& answer);
-    [[nodiscard]] take_token await_takes(const client& from, session::route_token token,
-                                         std::uint32_t shards);
-    [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept;
+    /// One more to wait for before the message now given out counts as taken.
+    [[nodiscard]] take_token await_one();
+    void begin_giving_out(giving_out& given, storage::transaction_id transaction);
+    void end_giving_out(const reach& where);
+    void finish_take(std::uint32_t index);
+    void answer(const asker& who, mqtt::reason_code reason);
+    [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept {
+        return retained_owner(topic, options_.shards);
+    }
     // pressure.cpp
     void became_full(session::front& who) override;
     void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
@@ -304,8 +349,9 @@ class core final : private session::front_effects, private session::home_effects
     static void log_connected(const client& born, bool is_clean, bool is_present);
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
-    void change_inbound(client& from, packet_id id, bool is_held);
-    static void on_inbound_change(home_entry& home, packet_id id, bool is_held);
+    void change_inbound(client& from, packet_id id, bool is_held,
+                        storage::transaction_id transaction);
+    void on_inbound_change(home_entry& home, packet_id id, bool is_held);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
     // attach.cpp: home_effects
@@ -322,6 +368,28 @@ class core final : private session::front_effects, private session::home_effects
     void session_ended(session::home& from, session::session_state& state) override;
     void dropped(session::drop_reason reason) override {
         ++traffic_.dropped[static_cast<std::size_t>(reason)];
+    }
+
+    // persist.cpp: what is written down
+    [[nodiscard]] static router::subscription_options
+    router_options_of(const session::subscription& wanted);
+    void log_session(home_entry& home);
+    void log_inbound(const home_entry& home, packet_id id, bool is_held);
+    void log_subscription(const home_entry& home, const session::subscription& wanted);
+    void log_unsubscription(const home_entry& home, std::string_view filter);
+    void log_retained(const publication& what, bool is_removed);
+    void forget_session(home_entry& home, session::session_state& state);
+    void forget_body(bodies::index in);
+    void erase_bucket(const storage::bucket& gone);
+    [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
+    void restore_subscription(home_entry& home, std::string_view filter,
+                              const storage::subscription_record& record);
+    void restore_row(home_entry& home, const storage::stored_row& row, bool in_doubt);
+    [[nodiscard]] session::written_row log_row(const storage::session_key& session,
+                                               std::uint64_t sequence, const publication& what,
+                                               const session::delivery& how);
+    [[nodiscard]] storage::moment moment() const noexcept {
+        return {.now = turn_.now, .wall = turn_.wall};
     }
 
     // subscribe.cpp
@@ -350,6 +418,7 @@ class core final : private session::front_effects, private session::home_effects
                            bool is_online);
     void note_member_ack(std::uint64_t number, const session::session_state& state);
     void on_route_change(shard_id from, const route_change& change);
+    void await_journal(operation& begun, std::uint64_t operation_number);
     void on_applied(std::uint64_t number);
     void complete(operation done);
     void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
@@ -391,6 +460,8 @@ class core final : private session::front_effects, private session::home_effects
     buffer_pool pool_;
     timer_wheel wheel_;
     hybrid_clock clock_;
+    journal journal_;
+    bodies bodies_;
     router::router router_;
     router::retained_table retained_;
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
@@ -405,6 +476,11 @@ class core final : private session::front_effects, private session::home_effects
     std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
+    giving_out* given_out_ = nullptr; ///< the message under way
+    /// Whether that message may have several takers here, and where its body is then.
+    bool shares_body_ = false;
+    std::optional<bodies::place> body_;
+    std::string scratch_; ///< value of a row being written down
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
     std::vector<std::vector<shard_message>> outboxes_;
     std::vector<std::size_t> credit_used_;

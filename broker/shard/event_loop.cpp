@@ -25,6 +25,21 @@ event_loop::event_loop(event_loop_options options)
       core_(std::make_unique<core>(options_.logic, *this, std::chrono::steady_clock::now(),
                                    std::chrono::system_clock::now())) {}
 
+void event_loop::keep_in(storage::store& store) {
+    options_.logic.store = &store;
+    options_.logic.node = store.node().node;
+    options_.logic.boot = store.node().boot;
+    core_ = std::make_unique<core>(options_.logic, *this, std::chrono::steady_clock::now(),
+                                   std::chrono::system_clock::now());
+    store.listen(options_.logic.me, [this](storage::progress word) {
+        boost::asio::post(context_, [this, word = std::move(word)] {
+            begin_turn();
+            core_->on_progress(word);
+            end_turn_soon(0);
+        });
+    });
+}
+
 event_loop::~event_loop() {
     join();
     connections_.clear();
@@ -32,7 +47,16 @@ event_loop::~event_loop() {
 }
 
 void event_loop::set_access(std::shared_ptr<const auth::authoriser> authoriser) {
+    options_.logic.authoriser = authoriser;
     core_->reload(options_.logic.limits, std::move(authoriser));
+}
+
+bool event_loop::settle() {
+    begin_turn();
+    end_turn();
+    const bool has_worked = context_.poll() > 0;
+    context_.restart();
+    return has_worked;
 }
 
 void event_loop::start() {
@@ -61,6 +85,7 @@ void event_loop::stop(duration patience) {
 // Clients that read their DISCONNECT close their side and are gone; the patient end is a deadline.
 void event_loop::stop_when_idle(time_point deadline) {
     if (connections_.empty() || core_->now() >= deadline) {
+        core_->flush_journal();
         context_.stop();
         return;
     }

@@ -36,6 +36,12 @@ class event_loop final : public core_driver {
     void set_peers(std::vector<event_loop*> all) { peers_ = std::move(all); }
     /// Access rules of the first clients. Before start().
     void set_access(std::shared_ptr<const auth::authoriser> authoriser);
+    /// From now on what must outlive the process goes there. Before any client and before start().
+    /// Lifetime: `store` outlives the threads of all shards.
+    void keep_in(storage::store& store);
+    /// Does what there is to do at once, on the calling thread. Returns whether there was anything.
+    /// Before start(), so that shards may tell each other of what was restored.
+    bool settle();
     void start();
     /// Thread-safe. Says good-bye to all clients, waits for their output up to `patience`, and ends
     /// the thread. join() waits for it.

@@ -7,6 +7,7 @@
 #include "broker/router/subscriber.hpp"
 #include "broker/session/home.hpp"
 #include "broker/shard/client.hpp"
+#include "storage/format.hpp"
 
 #include <memory>
 
@@ -14,7 +15,8 @@ namespace gv::shard {
 
 class home_entry final : public router::subscriber,
                          public replay_holder,
-                         public session::home_owner {
+                         public session::home_owner,
+                         private session::outbound_log {
   public:
     home_entry(core& owner, const session::home_context& context, std::string_view client_id,
                std::uint64_t number);
@@ -38,6 +40,27 @@ class home_entry final : public router::subscriber,
   private:
     friend class core;
 
+    [[nodiscard]] partition_id partition() const noexcept {
+        return partition_id{static_cast<std::uint16_t>(home_.client_hash() % partition_count)};
+    }
+    [[nodiscard]] storage::session_key key() const noexcept {
+        return key_of(partition(), session_id_);
+    }
+
+    // outbound_log, in persist.cpp
+    session::written_row row_added(std::uint64_t sequence, const publication& what,
+                                   const session::delivery& how) override;
+    session::written_row row_changed(std::uint64_t sequence, const session::written_row& where,
+                                     const publication& what,
+                                     const session::delivery& how) override;
+    void row_done(std::uint64_t sequence, const session::written_row& where) override;
+    session::commit_mark released(std::uint64_t sequence, const session::written_row& where,
+                                  std::uint64_t release, packet_id id) override;
+    void release_done(std::uint64_t release) override;
+    void reserve(std::uint64_t until) override;
+    [[nodiscard]] bool is_durable(session::commit_mark mark) const override;
+    void wake_when(session::commit_mark mark) override;
+
     /// A connection that takes the session over as soon as the present one has left.
     struct successor {
         session::front_address from;
@@ -46,6 +69,7 @@ class home_entry final : public router::subscriber,
     };
 
     core* core_;
+    storage::session_id session_id_{}; ///< of the session that is written down
     session::home home_;
     std::uint64_t number_;
     std::unique_ptr<std::vector<successor>> successors_; ///< null: none
@@ -55,6 +79,7 @@ class home_entry final : public router::subscriber,
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
     bool is_stored_ = false;       ///< counted among the stored sessions
+    bool is_waking_ = false;       ///< already among those who wait for the journal
 };
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.

@@ -10,34 +10,103 @@ using mqtt::reason_code;
 
 // The hot path: one lookup, then each taker's output. Nothing here allocates unless the message
 // must wait or leave the shard.
-void core::route(session::front& who, const publication& what, session::route_token token) {
+void core::route(session::front& who, const publication& what, session::route_token token,
+                 packet_id inbound) {
     client& from = owner_of(who);
     takers_ = {};
-    const reach where = distribute_here(what, what.header.retain);
-    const bool wants_ack = what.header.quality != qos::at_most_once;
-    if (where.shards == 0) {
-        if (wants_ack) {
-            who.on_taken(token, where.is_over_limit ? reason_code::quota_exceeded
-                                : where.is_matched  ? reason_code::success
-                                                    : reason_code::no_matching_subscribers);
-        }
-    } else {
-        take_token take{};
-        if (wants_ack) {
-            take =
-                await_takes(from, token, static_cast<std::uint32_t>(std::popcount(where.shards)));
-            takes_[take.value - 1].reason =
-                where.is_matched ? reason_code::success : reason_code::no_matching_subscribers;
-        }
-        distribute_there(what, where, take);
+    const bool is_held = inbound.value != 0 && who.is_held_by_home();
+    giving_out given{.who = {.connection = from.number_,
+                             .token = token,
+                             .wants_answer = what.header.quality != qos::at_most_once},
+                     .front = &who};
+    begin_giving_out(given, is_held && journal_.is_on() && options_.shards > 1
+                                ? journal_.new_transaction()
+                                : storage::transaction_id{});
+    if (is_held) {
+        change_inbound(from, inbound, true, given.transaction);
     }
+    const reach where = distribute_here(what, what.header.retain);
+    if (where.shards != 0) {
+        distribute_there(what, where);
+    }
+    end_giving_out(where);
     hold_if_takers_are_full(from, where.shards);
+}
+
+// While a message is given out, whatever must happen before it counts as taken adds to what is
+// waited for: a shard that has to take it, a group's member elsewhere, a row that is not yet on
+// disk. Most often there is nothing, and the answer is given at once.
+void core::begin_giving_out(giving_out& given, storage::transaction_id transaction) {
+    given_out_ = &given;
+    given.transaction = transaction;
+    journal_.set_mark({});
+    if (transaction.value != 0 && !journal_.is_in_part()) {
+        journal_.begin_part(transaction);
+    }
+}
+
+take_token core::await_one() {
+    giving_out& given = *given_out_;
+    if (!given.who.wants_answer) {
+        return {};
+    }
+    if (given.take.value == 0) {
+        std::uint32_t index = 0;
+        if (free_takes_.empty()) {
+            index = static_cast<std::uint32_t>(takes_.size());
+            takes_.emplace_back();
+        } else {
+            index = free_takes_.back();
+            free_takes_.pop_back();
+        }
+        takes_[index] = {.who = given.who, .remaining = 1};
+        given.take = take_token{index + 1};
+    }
+    ++takes_[given.take.value - 1].remaining;
+    return given.take;
+}
+
+void core::end_giving_out(const reach& where) {
+    giving_out& given = *given_out_;
+    if (given.transaction.value != 0) {
+        journal_.end_part(given.parts);
+    }
+    if (const session::commit_mark mark = journal_.last_mark();
+        mark.value != 0 && given.who.wants_answer) {
+        journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value});
+    }
+    given_out_ = nullptr;
+    const reason_code reason = where.is_over_limit ? reason_code::quota_exceeded
+                               : where.is_matched  ? reason_code::success
+                                                   : reason_code::no_matching_subscribers;
+    if (!given.who.wants_answer) {
+        return;
+    }
+    if (given.take.value != 0) {
+        takes_[given.take.value - 1].reason = reason;
+        finish_take(given.take.value - 1);
+    } else if (given.front != nullptr) {
+        given.front->on_taken(given.who.token, reason);
+    } else {
+        answer(given.who, reason);
+    }
+}
+
+void core::answer(const asker& who, reason_code reason) {
+    if (who.connection == 0) {
+        post(who.shard, taken{.take = who.take, .reason = reason});
+    } else if (client* publisher = find_client(who.connection)) {
+        publisher->front_.on_taken(who.token, reason);
+        touch(*publisher);
+    }
 }
 
 core::reach core::distribute_here(const publication& what, bool is_for_retained) {
     const router::route& found = router_.lookup(what.topic);
     reach where{.shards = found.remote, .is_matched = !found.is_empty()};
     takers_.all += found.targets.size();
+    shares_body_ = journal_.is_on() && found.targets.size() + found.groups.size() > 1;
+    body_.reset();
     for (const router::target& each : found.targets) {
         if (const router::grant* how = found.grant_for(each, what.header.publisher)) {
             each.who->deliver(what, *how);
@@ -58,9 +127,13 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
 }
 
 bool core::retain(const publication& what) {
-    const bool is_over_limit = retained_.put(what) == router::put_outcome::over_limit;
-    counts_.retained_refused += is_over_limit ? 1U : 0U;
-    return !is_over_limit;
+    const router::put_outcome outcome = retained_.put(what);
+    using enum router::put_outcome;
+    if (outcome == stored || outcome == replaced || outcome == removed) {
+        log_retained(what, outcome == removed);
+    }
+    counts_.retained_refused += outcome == over_limit ? 1U : 0U;
+    return outcome != over_limit;
 }
 
 bool core::is_small_enough_to_retain(const publication& what) const noexcept {
@@ -68,7 +141,7 @@ bool core::is_small_enough_to_retain(const publication& what) const noexcept {
     return limit == 0 || what.payload.size() <= limit;
 }
 
-void core::distribute_there(const publication& what, const reach& where, take_token take) {
+void core::distribute_there(const publication& what, const reach& where) {
     const std::uint64_t subscribers = router_.lookup(what.topic).remote;
     const message_ref shared = what.held && what.held->is_shared()
                                    ? what.held
@@ -77,8 +150,10 @@ void core::distribute_there(const publication& what, const reach& where, take_to
     for (std::uint64_t left = where.shards; left != 0; left &= left - 1) {
         const auto shard = static_cast<std::uint16_t>(std::countr_zero(left));
         credit_used_[shard] += shared->weight();
+        ++given_out_->parts;
         post(shard_id{shard}, routed{.what = shared,
-                                     .take = take,
+                                     .take = await_one(),
+                                     .transaction = given_out_->transaction,
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
                                      .is_for_retained = what.header.retain && owner.value == shard
                                                         && is_small_enough_to_retain(what)});
@@ -88,18 +163,17 @@ void core::distribute_there(const publication& what, const reach& where, take_to
 void core::on_routed(shard_id from, const routed& message) {
     const publication what = message::view_of(message.what);
     credit_owed_[from.value] += message.what->weight();
+    giving_out given{.who = {.shard = from,
+                             .take = message.take,
+                             .wants_answer = message.take.value != 0}};
+    begin_giving_out(given, message.transaction);
     reach where;
     if (message.is_for_subscribers) {
         where = distribute_here(what, message.is_for_retained);
     } else if (message.is_for_retained) {
         where.is_over_limit = !retain(what);
     }
-    if (message.take.value != 0) {
-        post(from, taken{.take = message.take,
-                         .reason = where.is_over_limit ? reason_code::quota_exceeded
-                                   : where.is_matched  ? reason_code::success
-                                                       : reason_code::no_matching_subscribers});
-    }
+    end_giving_out(where);
 }
 
 void core::deliver_to_group(router::group& group, const publication& what) {
@@ -116,8 +190,10 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
+        ++given_out_->parts;
         post(member->id.shard, group_delivery{.what = shared,
-                                              .take = {},
+                                              .take = await_one(),
+                                              .transaction = given_out_->transaction,
                                               .subscriber = member->id.subscriber,
                                               .subscription_id = member->options.subscription_id,
                                               .quality = member->options.quality,
@@ -146,24 +222,17 @@ void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
 void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
+    giving_out given{.who = {.shard = from,
+                             .take = message.take,
+                             .wants_answer = message.take.value != 0}};
+    begin_giving_out(given, message.transaction);
+    shares_body_ = false;
     deliver_to_member(
         message.subscriber, what,
         {.quality = message.quality,
          .retain_as_published = message.retain,
          .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
-}
-
-take_token core::await_takes(const client& from, session::route_token token, std::uint32_t shards) {
-    std::uint32_t index = 0;
-    if (free_takes_.empty()) {
-        index = static_cast<std::uint32_t>(takes_.size());
-        takes_.emplace_back();
-    } else {
-        index = free_takes_.back();
-        free_takes_.pop_back();
-    }
-    takes_[index] = {.connection = from.number(), .token = token, .remaining = shards};
-    return take_token{index + 1};
+    end_giving_out({.is_matched = true});
 }
 
 void core::on_taken(const taken& answer) {
@@ -173,30 +242,44 @@ void core::on_taken(const taken& answer) {
         || (answer.reason == reason_code::success && !mqtt::is_error(waiting.reason))) {
         waiting.reason = answer.reason;
     }
-    if (--waiting.remaining > 0) {
-        return;
-    }
-    const pending_take done = waiting;
-    free_takes_.push_back(index);
-    if (client* publisher = find_client(done.connection)) {
-        publisher->front_.on_taken(done.token, done.reason);
-        touch(*publisher);
-    }
+    finish_take(index);
 }
 
-shard_id core::retained_owner(std::string_view topic) const noexcept {
-    return shard_id{options_.shards == 1
-                        ? std::uint16_t{0}
-                        : static_cast<std::uint16_t>(table_hash(topic) % options_.shards)};
+void core::finish_take(std::uint32_t index) {
+    if (--takes_[index].remaining > 0) {
+        return;
+    }
+    const pending_take done = takes_[index];
+    free_takes_.push_back(index);
+    answer(done.who, done.reason);
+}
+
+shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexcept {
+    return shard_id{shards == 1 ? std::uint16_t{0}
+                                : static_cast<std::uint16_t>(table_hash(topic) % shards)};
 }
 
 void core::publish(publication what) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
+    // A will may be due while another message is given out: what that one waits for stays its own.
+    giving_out* const outer = given_out_;
+    const session::commit_mark outer_mark = journal_.last_mark();
+    const bool outer_shares = shares_body_;
+    const std::optional<bodies::place> outer_body = body_;
+    giving_out given;
+    begin_giving_out(given, outer == nullptr ? storage::transaction_id{} : outer->transaction);
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
-        distribute_there(what, where, {});
+        distribute_there(what, where);
     }
+    given_out_ = outer;
+    if (outer != nullptr) {
+        outer->parts += given.parts;
+        journal_.set_mark(journal_.last_mark().value != 0 ? journal_.last_mark() : outer_mark);
+    }
+    shares_body_ = outer_shares;
+    body_ = outer_body;
 }
 
 void core::publish_will(const publication& what) {

@@ -12,16 +12,12 @@ namespace gv::shard {
 
 using mqtt::reason_code;
 
-namespace {
-
-[[nodiscard]] router::subscription_options options_of(const session::subscription& wanted) {
+router::subscription_options core::router_options_of(const session::subscription& wanted) {
     return {.quality = wanted.quality,
             .no_local = wanted.no_local,
             .retain_as_published = wanted.retain_as_published,
             .subscription_id = wanted.subscription_id};
 }
-
-} // namespace
 
 shard_id core::group_owner(std::string_view group, std::string_view filter) const noexcept {
     return shard_id{
@@ -64,10 +60,12 @@ void core::subscribe_for(router::subscriber& who, std::uint64_t number,
                          std::vector<session::subscription> filters) {
     operation begun{.front = front, .id = id, .holder = number};
     const std::uint64_t operation_number = ++next_operation_;
+    journal_.set_mark({});
     for (session::subscription& each : filters) {
         begun.reasons.push_back(
             add_subscription(who, number, state, std::move(each), operation_number, begun));
     }
+    await_journal(begun, operation_number);
     if (begun.remaining == 0) {
         complete(std::move(begun));
     } else {
@@ -90,12 +88,12 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
                                        .operation = operation_number,
                                        .group = std::string(parts.group),
                                        .filter = std::string(parts.filter),
-                                       .options = options_of(wanted)},
+                                       .options = router_options_of(wanted)},
                                       options_.me);
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        if (router_.subscribe(who, wanted.filter, options_of(wanted)).first) {
+        if (router_.subscribe(who, wanted.filter, router_options_of(wanted)).first) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
@@ -110,10 +108,21 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
                                      .quality = wanted.quality});
         }
     }
+    if (const home_entry* home = find_home(number)) {
+        log_subscription(*home, wanted);
+    }
     const auto granted = static_cast<reason_code>(wanted.quality);
     std::string filter = wanted.filter;
     state.subscriptions.insert_or_assign(std::move(filter), std::move(wanted));
     return granted;
+}
+
+// What a SUBACK or UNSUBACK of a persistent session says is on disk.
+void core::await_journal(operation& begun, std::uint64_t operation_number) {
+    if (const session::commit_mark mark = journal_.last_mark(); mark.value != 0) {
+        journal_.wait(mark, {.what = waiter::kind::operation, .number = operation_number});
+        ++begun.remaining;
+    }
 }
 
 std::size_t core::tell_all(std::string_view filter, bool is_wanted,
@@ -240,7 +249,7 @@ void core::complete(operation done) {
         post_rare(*done.joiner, applied{.operation = done.joiner_operation});
         return;
     }
-    answer_subscribe(done.front, done.id, false, std::move(done.reasons));
+    answer_subscribe(done.front, done.id, done.is_removal, std::move(done.reasons));
     replay_holder* holder = done.replays.empty() ? nullptr : find_holder(done.holder);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
     if (state == nullptr) {
@@ -300,10 +309,21 @@ void core::unsubscribe(session::front& who, packet_id id, std::vector<std::strin
 void core::on_home_unsubscribe(std::uint64_t number, session::front_address from, packet_id id,
                                std::span<const std::string> filters) {
     home_entry* home = find_home(number);
-    if (home != nullptr && home->home_.front() == from && home->home_.session() != nullptr) {
-        answer_subscribe(from, id, true,
-                         remove_subscriptions(*home, number, *home->home_.session(), filters));
+    if (home == nullptr || home->home_.front() != from || home->home_.session() == nullptr) {
+        return;
     }
+    operation begun{.front = from, .id = id, .is_removal = true};
+    begun.reasons = remove_subscriptions(*home, number, *home->home_.session(), filters);
+    if (!journal_.is_on()) {
+        complete(std::move(begun));
+        return;
+    }
+    for (const std::string& each : filters) {
+        log_unsubscription(*home, each);
+    }
+    journal_.set_mark(journal_.open_mark());
+    await_journal(begun, ++next_operation_);
+    operations_.emplace(next_operation_, std::move(begun));
 }
 
 std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/persistence.hpp"
+
+#include "base/log.hpp"
+#include "storage/rocksdb_store.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+namespace gv::server {
+
+namespace {
+
+constexpr const char* system_folder = "/var/lib/grapevine";
+
+[[nodiscard]] std::string state_home() {
+    if (const char* given = std::getenv("XDG_STATE_HOME"); given != nullptr && *given != '\0') {
+        return given;
+    }
+    const char* home = std::getenv("HOME");
+    return std::string(home != nullptr ? home : ".") + "/.local/state";
+}
+
+[[nodiscard]] bool is_system_folder_usable() {
+    std::error_code failed;
+    std::filesystem::create_directories(system_folder, failed);
+    return ::access(system_folder, W_OK | X_OK) == 0;
+}
+
+/// Spreads what is read over the shards that will own it.
+class distributor final : public storage::store_reader {
+  public:
+    explicit distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to) : to_(to) {}
+
+    void on_session(storage::stored_session found) override {
+        for (const storage::stored_row& each : found.rows) {
+            storage::queue_row_view row;
+            if (decode(each.value, row) && row.body) {
+                needed_.insert(row.body->in);
+            }
+        }
+        ++sessions;
+        rows += found.rows.size();
+        core_of(home_shard(found.partition, to_.size())).restore(std::move(found));
+    }
+    void on_retained(std::string_view topic, std::string_view message) override {
+        ++retained;
+        core_of(shard::core::retained_owner(topic, to_.size())).restore_retained(topic, message);
+    }
+    void on_bucket(const storage::bucket& found) override {
+        if (!needed_.contains(found)) {
+            to_.front()->logic().remove_bucket(found);
+        }
+    }
+    void on_stray(storage::table where, std::string_view key) override {
+        to_.front()->logic().remove_stray(where, key);
+    }
+
+    std::size_t sessions = 0;
+    std::size_t rows = 0;
+    std::size_t retained = 0;
+
+  private:
+    [[nodiscard]] shard::core& core_of(shard_id shard) const {
+        return to_[shard.value]->logic();
+    }
+    const std::vector<std::unique_ptr<shard::event_loop>>& to_;
+    std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
+};
+
+} // namespace
+
+std::string store_folder(const options& all) {
+    if (!all.storage.folder->empty()) {
+        return *all.storage.folder;
+    }
+    if (is_system_folder_usable()) {
+        return system_folder;
+    }
+    const std::uint16_t port =
+        all.listeners.items.empty() ? std::uint16_t{1883} : *all.listeners.items.front().port;
+    return state_home() + "/grapevine/" + std::to_string(port);
+}
+
+result<std::unique_ptr<storage::store>, problem> open_store(const options& all) {
+    if (!*all.storage.enabled) {
+        return nullptr;
+    }
+    storage::rocksdb_options wanted;
+    wanted.folder = store_folder(all);
+    wanted.cache_bytes = (*all.storage.cache).value;
+    wanted.write_buffer_bytes = (*all.storage.write_buffer).value;
+    wanted.log_bytes_max = (*all.storage.log_max).value;
+    auto opened = storage::open_rocksdb_store(wanted);
+    if (opened) {
+        log::info("store_opened",
+                  {{"folder", wanted.folder}, {"start", (*opened)->node().boot.value}});
+    }
+    return opened;
+}
+
+result<void, problem> restore_all(storage::store& from,
+                                  const std::vector<std::unique_ptr<shard::event_loop>>& to) {
+    const auto begun = std::chrono::steady_clock::now();
+    for (const auto& each : to) {
+        each->begin_turn();
+        each->logic().restore_clock(from.last_stamp());
+    }
+    distributor spread(to);
+    if (auto loaded = from.load(spread); !loaded) {
+        return loaded;
+    }
+    // What each shard has to tell the others arrives before the first client.
+    for (bool is_settled = false; !is_settled;) {
+        is_settled = true;
+        for (const auto& each : to) {
+            is_settled = !each->settle() && is_settled;
+        }
+    }
+    log::info("store_read",
+              {{"sessions", spread.sessions},
+               {"queued", spread.rows},
+               {"retained", spread.retained},
+               {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+                          std::chrono::steady_clock::now() - begun)
+                          .count()}});
+    return {};
+}
+
+} // namespace gv::server

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of the broker: where it is, and how what it holds gets to the shards at start.
+#pragma once
+
+#include "base/result.hpp"
+#include "broker/server/options.hpp"
+#include "broker/shard/event_loop.hpp"
+#include "storage/store.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gv::server {
+
+/// The folder that the options name or leave open.
+[[nodiscard]] std::string store_folder(const options& all);
+
+/// Opens the store; null if it is switched off. Errors: a problem for a person.
+[[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);
+
+/// Gives what was stored to the shards, and lets them tell each other of it. Before they start.
+[[nodiscard]] result<void, problem>
+restore_all(storage::store& from, const std::vector<std::unique_ptr<shard::event_loop>>& to);
+
+} // namespace gv::server

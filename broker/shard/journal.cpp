@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/shard/journal.hpp"
+
+#include <utility>
+
+namespace gv::shard {
+
+namespace {
+
+/// Transactions are unique on the node: the shard is in the upper bits, below the mark's own.
+constexpr unsigned shard_bits = 48;
+
+} // namespace
+
+journal::journal(shard_id me, storage::store* to) noexcept
+    : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits) {
+    open_.ticket = 1;
+    open_.wants_sync = false;
+}
+
+session::commit_mark journal::open_mark() const noexcept {
+    return session::commit_mark{part_ ? part_->id.value | transaction_bit : open_.ticket};
+}
+
+session::written_row journal::put(storage::table where, std::string_view key,
+                                  std::string_view value, bool is_awaited) {
+    if (!is_awaited) {
+        return {.mark = {}, .operation = batch_now().put(where, key, value)};
+    }
+    open_.wants_sync = open_.wants_sync || part_ == nullptr;
+    last_mark_ = open_mark();
+    return {.mark = last_mark_, .operation = batch_now().put(where, key, value)};
+}
+
+void journal::erase(storage::table where, std::string_view key) { batch_now().erase(where, key); }
+
+void journal::erase_range(storage::table where, std::string_view begin, std::string_view end) {
+    batch_now().erase_range(where, begin, end);
+}
+
+void journal::undo(const session::written_row& what, storage::table where, std::string_view key) {
+    if (what.mark.value == open_.ticket && part_ == nullptr) {
+        open_.operations.withdraw(what.operation);
+    } else {
+        erase(where, key);
+    }
+}
+
+storage::transaction_id journal::new_transaction() noexcept {
+    return storage::transaction_id{++next_transaction_};
+}
+
+void journal::begin_part(storage::transaction_id id) {
+    part_ = std::make_unique<storage::part>();
+    part_->id = id;
+    transactions_.try_emplace(id.value);
+}
+
+void journal::end_part(std::uint32_t expects) {
+    part_->expects = expects;
+    open_.parts.push_back(std::move(*part_));
+    part_.reset();
+}
+
+bool journal::is_durable(session::commit_mark mark) const noexcept {
+    return (mark.value & transaction_bit) != 0
+               ? !transactions_.contains(mark.value & ~transaction_bit)
+               : mark.value <= durable_;
+}
+
+void journal::wait(session::commit_mark mark, waiter who) {
+    if ((mark.value & transaction_bit) != 0) {
+        transactions_[mark.value & ~transaction_bit].waiters.push_back(who);
+        ++in_parts_;
+    } else {
+        waiters_.push_back({.ticket = mark.value, .who = who});
+        open_.wants_sync = open_.wants_sync || mark.value == open_.ticket;
+    }
+}
+
+std::vector<waiter> journal::on_progress(const storage::progress& word) {
+    if (word.is_lost) {
+        is_lost_ = true;
+        return {};
+    }
+    std::vector<waiter> ready;
+    durable_ = std::max(durable_, word.durable);
+    while (!waiters_.empty() && waiters_.front().ticket <= durable_) {
+        ready.push_back(waiters_.pop_front().who);
+    }
+    for (const storage::transaction_id id : word.transactions) {
+        if (const auto found = transactions_.find(id.value); found != transactions_.end()) {
+            in_parts_ -= found->second.waiters.size();
+            ready.insert(ready.end(), found->second.waiters.begin(), found->second.waiters.end());
+            transactions_.erase(found);
+        }
+    }
+    return ready;
+}
+
+void journal::end_turn(bool at_last) {
+    if (is_lost_ || (open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
+        return;
+    }
+    if (!at_last && handed_over_ - durable_ >= handed_over_max) {
+        return;
+    }
+    const std::uint64_t ticket = open_.ticket;
+    store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants_sync = false}));
+    handed_over_ = ticket;
+}
+
+} // namespace gv::shard

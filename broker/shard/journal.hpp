@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a shard writes down: gathered during a turn, handed to the store at its end, and the list of
+// those who wait until it is on disk. While the store is busy with earlier hand-overs the next one
+// keeps gathering, and what is undone meanwhile (a message delivered and acknowledged) is withdrawn
+// and never written.
+#pragma once
+
+#include "base/ring.hpp"
+#include "broker/session/outbound.hpp"
+#include "storage/store.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace gv::shard {
+
+/// Somebody who goes on when something is durable.
+struct waiter {
+    enum class kind : std::uint8_t { take, operation, home };
+    kind what = kind::take;
+    std::uint64_t number = 0;
+};
+
+class journal {
+  public:
+    /// Hand-overs that the store has at a time: one being synced, one being written.
+    static constexpr std::uint64_t handed_over_max = 2;
+
+    /// `to` is null if nothing is kept.
+    journal(shard_id me, storage::store* to) noexcept;
+
+    [[nodiscard]] bool is_on() const noexcept { return store_ != nullptr; }
+
+    // Operations. Those between begin_part() and end_part() are a part of a transaction.
+
+    /// `is_awaited`: it shall be on disk soon, even if nobody waits for it yet.
+    session::written_row put(storage::table where, std::string_view key, std::string_view value,
+                             bool is_awaited = true);
+    void erase_range(storage::table where, std::string_view begin, std::string_view end);
+    void erase(storage::table where, std::string_view key);
+    /// Undoes put() of `key` if it was not handed over yet, else erases the row.
+    void undo(const session::written_row& what, storage::table where, std::string_view key);
+
+    void begin_part(storage::transaction_id id);
+    void end_part(std::uint32_t expects);
+    [[nodiscard]] storage::transaction_id new_transaction() noexcept;
+
+    [[nodiscard]] bool is_in_part() const noexcept { return part_ != nullptr; }
+
+    /// Mark of the last put, unless set_mark() was called since.
+    /// Mark of all that is gathered now.
+    [[nodiscard]] session::commit_mark open_mark() const noexcept;
+    [[nodiscard]] session::commit_mark last_mark() const noexcept { return last_mark_; }
+    void set_mark(session::commit_mark mark) noexcept { last_mark_ = mark; }
+
+    // Waiting.
+
+    [[nodiscard]] bool is_durable(session::commit_mark mark) const noexcept;
+    void wait(session::commit_mark mark, waiter who);
+    /// Those who may go on now, in the order in which they came.
+    [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
+
+    /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless.
+    void end_turn(bool at_last = false);
+
+    [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
+    [[nodiscard]] std::size_t waiting() const noexcept { return waiters_.size() + in_parts_; }
+
+  private:
+    struct plain_waiter {
+        std::uint64_t ticket = 0;
+        waiter who;
+    };
+    struct open_transaction {
+        std::vector<waiter> waiters;
+    };
+    static constexpr std::uint64_t transaction_bit = std::uint64_t{1} << 63;
+
+    [[nodiscard]] storage::batch& batch_now() noexcept {
+        return part_ ? part_->operations : open_.operations;
+    }
+
+    shard_id me_;
+    storage::store* store_;
+    storage::hand_over open_;
+    std::unique_ptr<storage::part> part_; ///< being gathered
+    std::uint64_t durable_ = 0;           ///< ticket
+    std::uint64_t handed_over_ = 0;       ///< ticket
+    ring<plain_waiter> waiters_;
+    boost::unordered_flat_map<std::uint64_t, open_transaction> transactions_;
+    std::size_t in_parts_ = 0; ///< waiters of transactions
+    std::uint64_t next_transaction_;
+    session::commit_mark last_mark_;
+    bool is_lost_ = false;
+};
+
+} // namespace gv::shard

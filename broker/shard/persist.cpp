@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of homes and retained messages is written down, and how it comes back at start.
+#include "base/log.hpp"
+#include "base/topic.hpp"
+#include "broker/shard/core.hpp"
+
+#include <algorithm>
+
+namespace gv::shard {
+
+namespace {
+
+using storage::table;
+
+/// A body as small as that is cheaper in each row than a reference and a row of its own.
+constexpr std::size_t inline_payload_max = 32;
+/// Of a row that was handed over before: it cannot be withdrawn.
+constexpr std::uint32_t not_open = 0xffff'ffff;
+
+[[nodiscard]] bool is_of_broker(std::string_view topic) { return topic.starts_with("$SYS/"); }
+
+[[nodiscard]] storage::will_record record_of(const session::will_message& will,
+                                             const storage::moment& at) {
+    storage::will_record made{.delay_seconds = static_cast<std::uint32_t>(will.delay.count())};
+    publication what = message::view_of(will.content);
+    if (what.header.expires != never) {
+        // Of a will, time to live from its publication on.
+        made.expiry_seconds = static_cast<std::uint32_t>(
+            std::chrono::duration_cast<std::chrono::seconds>(
+                what.header.expires.time_since_epoch())
+                .count());
+        what.header.expires = never;
+    }
+    encode(what, at, made.message);
+    return made;
+}
+
+[[nodiscard]] std::optional<session::will_message> will_of(const storage::will_record& record,
+                                                           const storage::moment& at) {
+    publication what;
+    if (!decode(record.message, at, what)) {
+        return std::nullopt;
+    }
+    if (record.expiry_seconds != 0) {
+        what.header.expires = time_point(std::chrono::seconds(record.expiry_seconds));
+    }
+    return session::will_message{.content = message::copy_of(what, message::reach::local),
+                                 .delay = std::chrono::seconds(record.delay_seconds)};
+}
+
+[[nodiscard]] storage::subscription_record record_of(const session::subscription& wanted) {
+    return {.quality = wanted.quality,
+            .no_local = wanted.no_local,
+            .retain_as_published = wanted.retain_as_published,
+            .retain_handling = static_cast<std::uint8_t>(wanted.handling),
+            .subscription_id = wanted.subscription_id};
+}
+
+} // namespace
+
+// Rows of a session's queue.
+
+session::written_row core::log_row(const storage::session_key& session, std::uint64_t sequence,
+                                   const publication& what, const session::delivery& how) {
+    const storage::queue_row row{.quality = how.quality,
+                                 .retain = how.retain,
+                                 .id = how.id,
+                                 .subscription_ids = how.subscription_ids};
+    bodies::index in = 0;
+    if (shares_body_ && what.payload.size() > inline_payload_max) {
+        if (!body_) {
+            body_ = bodies_.next(turn_.wall);
+            scratch_.clear();
+            encode(what, moment(), scratch_);
+            journal_.put(table::bodies, body_key_of(body_->id).view(), scratch_);
+        }
+        in = body_->in;
+        bodies_.hold(in);
+    }
+    scratch_.clear();
+    if (in != 0) {
+        encode(row, body_->id, scratch_);
+    } else {
+        encode(row, what, moment(), scratch_);
+    }
+    session::written_row where =
+        journal_.put(table::queue, queue_key_of(session, sequence).view(), scratch_);
+    where.body = in;
+    return where;
+}
+
+void core::forget_body(bodies::index in) {
+    if (in == 0) {
+        return;
+    }
+    if (const auto gone = bodies_.release(in)) {
+        erase_bucket(*gone);
+    }
+}
+
+void core::erase_bucket(const storage::bucket& gone) {
+    const storage::bucket_key begin = bucket_key_of(gone);
+    std::string end(begin.view());
+    end.append(sizeof(storage::body_key) - sizeof(storage::bucket_key) + 1, '\xff');
+    journal_.erase_range(table::bodies, begin.view(), end);
+}
+
+session::written_row home_entry::row_added(std::uint64_t sequence, const publication& what,
+                                           const session::delivery& how) {
+    return core_->log_row(key(), sequence, what, how);
+}
+
+session::written_row home_entry::row_changed(std::uint64_t sequence,
+                                             const session::written_row& where,
+                                             const publication& what,
+                                             const session::delivery& how) {
+    const bool shared = std::exchange(core_->shares_body_, false);
+    session::written_row again = core_->log_row(key(), sequence, what, how);
+    core_->shares_body_ = shared;
+    core_->forget_body(where.body);
+    again.operation = not_open; // the older one may be on disk by now
+    return again;
+}
+
+void home_entry::row_done(std::uint64_t sequence, const session::written_row& where) {
+    const storage::queue_key row = queue_key_of(key(), sequence);
+    if (where.operation == not_open) {
+        core_->journal_.erase(table::queue, row.view());
+    } else {
+        core_->journal_.undo(where, table::queue, row.view());
+    }
+    core_->forget_body(where.body);
+}
+
+session::commit_mark home_entry::released(std::uint64_t sequence,
+                                          const session::written_row& where, std::uint64_t release,
+                                          packet_id id) {
+    row_done(sequence, where);
+    std::string value;
+    storage::encode(id, value);
+    return core_->journal_.put(table::small, release_key_of(key(), release).view(), value).mark;
+}
+
+void home_entry::release_done(std::uint64_t release) {
+    core_->journal_.erase(table::small, release_key_of(key(), release).view());
+}
+
+void home_entry::reserve(std::uint64_t until) {
+    std::string value;
+    encode(storage::queue_record{.reserved_until = until}, value);
+    core_->journal_.put(table::queue_meta, key().view(), value);
+}
+
+bool home_entry::is_durable(session::commit_mark mark) const {
+    return core_->journal_.is_durable(mark);
+}
+
+void home_entry::wake_when(session::commit_mark mark) {
+    if (!is_waking_) {
+        is_waking_ = true;
+        core_->journal_.wait(mark, {.what = waiter::kind::home, .number = number_});
+    }
+}
+
+// Sessions.
+
+void core::log_session(home_entry& home) {
+    session::session_state* state = home.home_.session();
+    if (!journal_.is_on() || state == nullptr) {
+        return;
+    }
+    if (home.session_id_.created.value == 0) {
+        home.session_id_ = {.created = clock_.next(turn_.wall), .node = options_.node};
+    }
+    const bool is_attached = home.home_.front().has_value();
+    storage::session_record record{
+        .id = home.session_id_,
+        .epoch = home.home_.epoch(),
+        .is_attached = is_attached,
+        .expiry_seconds = home.home_.session_expiry(),
+        .left_at = is_attached ? 0 : moment().to_stored(turn_.now),
+        .receive_maximum = state->out.receive_maximum(),
+    };
+    if (home.username_) {
+        record.username = *home.username_;
+    }
+    if (const session::will_message* will = home.home_.will()) {
+        record.will = record_of(*will, moment());
+    }
+    scratch_.clear();
+    encode(record, scratch_);
+    journal_.put(table::sessions, storage::client_key_of(home.partition(), home.client_id()), scratch_);
+    if (!is_attached) {
+        scratch_.clear();
+        encode(storage::queue_record{.reserved_until = state->out.reserved_until(),
+                                     .sent_until = state->out.sent_until()},
+               scratch_);
+        journal_.put(table::queue_meta, home.key().view(), scratch_);
+    }
+}
+
+void core::forget_session(home_entry& home, session::session_state& state) {
+    if (!journal_.is_on()) {
+        return;
+    }
+    state.out.erase_all();
+    for (const auto& [filter, each] : state.subscriptions) {
+        log_unsubscription(home, filter);
+    }
+    for (const std::uint16_t id : state.inbound) {
+        log_inbound(home, packet_id{id}, false);
+    }
+    journal_.erase(table::queue_meta, home.key().view());
+    journal_.erase(table::sessions, storage::client_key_of(home.partition(), home.client_id()));
+    home.session_id_ = {};
+}
+
+void core::log_inbound(const home_entry& home, packet_id id, bool is_held) {
+    if (!journal_.is_on()) {
+        return;
+    }
+    const storage::inbound_key key = inbound_key_of(home.key(), id);
+    if (is_held) {
+        journal_.put(table::small, key.view(), {});
+    } else {
+        journal_.erase(table::small, key.view());
+    }
+}
+
+void core::log_subscription(const home_entry& home, const session::subscription& wanted) {
+    if (journal_.is_on()) {
+        scratch_.clear();
+        encode(record_of(wanted), scratch_);
+        journal_.put(table::subscriptions,
+                     storage::subscription_key_of(home.key(), wanted.filter), scratch_);
+    }
+}
+
+void core::log_unsubscription(const home_entry& home, std::string_view filter) {
+    if (journal_.is_on()) {
+        journal_.erase(table::subscriptions, storage::subscription_key_of(home.key(), filter));
+    }
+}
+
+// Retained messages. What the broker says of itself is said anew after every start.
+
+void core::log_retained(const publication& what, bool is_removed) {
+    if (!journal_.is_on() || is_of_broker(what.topic)) {
+        return;
+    }
+    if (is_removed) {
+        journal_.erase(table::retained_index, what.topic);
+        journal_.erase(table::retained, what.topic);
+        // Whoever cleared it counts on it as on a message.
+        journal_.set_mark(journal_.open_mark());
+        return;
+    }
+    scratch_.clear();
+    encode(what, moment(), scratch_);
+    const bool is_awaited = what.header.quality != qos::at_most_once;
+    journal_.put(table::retained, what.topic, scratch_, is_awaited);
+    const storage::retained_record record{
+        .stamp = what.header.stamp,
+        .origin = what.header.origin,
+        .expires = moment().to_stored(what.header.expires),
+        .size = static_cast<std::uint32_t>(scratch_.size())};
+    scratch_.clear();
+    encode(record, scratch_);
+    journal_.put(table::retained_index, what.topic, scratch_, is_awaited);
+}
+
+router::retained_options core::retained_options_of(const core_options& given) {
+    router::retained_options made = given.retained;
+    if (given.store != nullptr) {
+        made.on_expired = [this](std::string_view topic) {
+            journal_.erase(table::retained_index, topic);
+            journal_.erase(table::retained, topic);
+        };
+    }
+    return made;
+}
+
+// Start.
+
+void core::restore(storage::stored_session found) {
+    auto made = std::make_unique<home_entry>(*this, home_context_, found.client_id, ++next_number_);
+    home_entry& home = *made;
+    homes_by_number_.emplace(home.number(), &home);
+    homes_.insert(made.release());
+    const storage::session_record& record = found.record;
+    home.session_id_ = record.id;
+    home.username_ =
+        record.username ? std::make_unique<std::string>(*record.username) : nullptr;
+    home.access_ = access_of(found.client_id, record.username
+                                                  ? std::optional<std::string_view>(*record.username)
+                                                  : std::nullopt);
+    clock_.absorb(record.id.created);
+    home.home_.restore(
+        {.epoch = record.epoch,
+         .session_expiry = record.expiry_seconds,
+         .left_at = record.is_attached ? never : moment().from_stored(record.left_at),
+         .will = record.will ? will_of(*record.will, moment()) : std::nullopt});
+    session::session_state& state = *home.home_.session();
+    std::uint64_t until = found.queue.reserved_until;
+    until = found.rows.empty() ? until : std::max(until, found.rows.back().sequence + 1);
+    until = found.releases.empty() ? until : std::max(until, found.releases.back().first + 1);
+    state.out.restore_reservation(until);
+    for (const auto& [release, id] : found.releases) {
+        state.out.restore_release(release, id);
+    }
+    std::size_t unsure = record.is_attached ? record.receive_maximum : 0;
+    for (const storage::stored_row& each : found.rows) {
+        restore_row(home, each, unsure > 0 || each.sequence < found.queue.sent_until);
+        unsure -= unsure > 0 ? 1U : 0U;
+    }
+    for (const packet_id id : found.inbound) {
+        state.inbound.insert(id.value);
+    }
+    for (const auto& [filter, each] : found.subscriptions) {
+        restore_subscription(home, filter, each);
+    }
+    settle_home(home);
+}
+
+void core::restore_row(home_entry& home, const storage::stored_row& row, bool in_doubt) {
+    storage::queue_row_view parts;
+    publication what;
+    if (!decode(row.value, parts)
+        || !decode(parts.body ? std::string_view(row.body) : parts.message, moment(), what)) {
+        log::error({.client = home.client_id()}, "stored_message_unreadable",
+                   {{"sequence", row.sequence}});
+        return;
+    }
+    clock_.absorb(what.header.stamp);
+    session::written_row where{.operation = not_open};
+    const session::delivery how{.quality = parts.row.quality,
+                                .retain = parts.row.retain,
+                                .id = parts.row.id,
+                                .subscription_ids = parts.row.subscription_ids};
+    if (parts.body && is_mine(parts.body->in.shard)) {
+        where.body = bodies_.hold(parts.body->in);
+    } else if (parts.body) {
+        // There were other shards then; the body stays until a start finds nobody who needs it.
+        shares_body_ = false;
+        where = log_row(home.key(), row.sequence, what, how);
+        where.operation = not_open;
+    }
+    home.home_.session()->out.restore_row(row.sequence, where, what, how, in_doubt);
+}
+
+void core::restore_subscription(home_entry& home, std::string_view filter,
+                                const storage::subscription_record& record) {
+    session::session_state& state = *home.home_.session();
+    session::subscription wanted{
+        .filter = std::string(filter),
+        .subscription_id = record.subscription_id,
+        .quality = record.quality,
+        .no_local = record.no_local,
+        .retain_as_published = record.retain_as_published,
+        .handling = static_cast<mqtt::retain_handling>(record.retain_handling)};
+    if (is_shared_filter(filter)) {
+        const shared_filter parts = *split_shared_filter(filter);
+        join_group({.what = group_change::kind::join,
+                    .is_online = false,
+                    .subscriber = home.number(),
+                    .group = std::string(parts.group),
+                    .filter = std::string(parts.filter),
+                    .options = router_options_of(wanted)},
+                   options_.me);
+        ++state.shared_subscriptions;
+        ++shared_subscriptions_;
+    } else if (router_.subscribe(home, filter, router_options_of(wanted)).first) {
+        tell_all(filter, true, 0);
+    }
+    state.subscriptions.insert_or_assign(std::string(filter), std::move(wanted));
+}
+
+void core::restore_retained(std::string_view topic, std::string_view stored) {
+    publication what;
+    if (!decode(stored, moment(), what) || what.topic != topic) {
+        log::error("stored_message_unreadable", {{"topic", topic}});
+        return;
+    }
+    clock_.absorb(what.header.stamp);
+    if (what.header.expires <= turn_.now) {
+        journal_.erase(table::retained_index, topic);
+        journal_.erase(table::retained, topic);
+    } else {
+        retained_.put(what);
+    }
+}
+
+void core::on_progress(const storage::progress& word) {
+    for (const waiter& each : journal_.on_progress(word)) {
+        switch (each.what) {
+        case waiter::kind::take:
+            finish_take(static_cast<std::uint32_t>(each.number - 1));
+            break;
+        case waiter::kind::operation:
+            on_applied(each.number);
+            break;
+        case waiter::kind::home:
+            if (home_entry* home = find_home(each.number)) {
+                home->is_waking_ = false;
+                home->home_.on_room();
+            }
+            break;
+        }
+    }
+}
+
+} // namespace gv::shard

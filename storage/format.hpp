@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys and values of the store, byte by byte (docs/storage-format.md has the reasons). Integers are
+// big-endian, so that keys sort as numbers; times are milliseconds since 1970. Whatever this file
+// describes is read by newer brokers: a change of meaning raises `schema`.
+//
+// Encoders append to a string that the caller reuses. Decoders return false where the bytes are not
+// what an encoder writes; what they give are views into those bytes.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/message.hpp"
+#include "base/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gv::storage {
+
+inline constexpr std::uint32_t schema = 1;
+
+/// Names a session for as long as it lives; a new one of the same client has another.
+struct session_id {
+    hybrid_time created{};
+    node_id node{};
+    friend constexpr auto operator<=>(session_id, session_id) = default;
+};
+
+/// Bodies that one shard wrote in one time slot. They are neighbours, so that those of a slot of
+/// which nothing is alive go in one piece.
+struct bucket {
+    std::uint32_t slot = 0; ///< hours since 1970
+    boot_id boot{};
+    shard_id shard{};
+    friend constexpr auto operator<=>(bucket, bucket) = default;
+};
+/// A body that several queue rows share.
+struct body_id {
+    bucket in;
+    std::uint64_t number = 0;
+    friend constexpr auto operator<=>(body_id, body_id) = default;
+};
+
+/// The two clocks of one moment: deadlines are kept by the wall clock, which survives a restart.
+struct moment {
+    time_point now{};
+    wall_time wall{};
+
+    /// Milliseconds since 1970; 0: never.
+    [[nodiscard]] std::uint64_t to_stored(time_point due) const noexcept;
+    [[nodiscard]] time_point from_stored(std::uint64_t milliseconds) const noexcept;
+};
+
+// Keys. One of fixed size is an array on the stack.
+
+template <std::size_t Size>
+struct fixed_key {
+    char bytes[Size];
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes, Size}; }
+};
+
+/// partition(2) session(16): of queue_meta, and what rows of the session begin with.
+using session_key = fixed_key<18>;
+/// session_key sequence(8).
+using queue_key = fixed_key<26>;
+/// 'R' session_key sequence(8), a sequence of its own: the order of the PUBRECs.
+using release_key = fixed_key<27>;
+/// 'I' session_key packet id(2): a QoS 2 message of the client, until its PUBREL.
+using inbound_key = fixed_key<21>;
+/// slot(4) boot(4) shard(2): what keys of its bodies begin with.
+using bucket_key = fixed_key<10>;
+/// bucket_key number(8).
+using body_key = fixed_key<18>;
+
+[[nodiscard]] session_key key_of(partition_id partition, session_id session) noexcept;
+[[nodiscard]] queue_key queue_key_of(const session_key& session, std::uint64_t sequence) noexcept;
+[[nodiscard]] release_key release_key_of(const session_key& session,
+                                         std::uint64_t sequence) noexcept;
+[[nodiscard]] inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept;
+[[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
+/// Of a body's key or a bucket's. False if it is too short.
+[[nodiscard]] bool decode(std::string_view key, bucket& which) noexcept;
+[[nodiscard]] body_key body_key_of(const body_id& body) noexcept;
+/// partition(2) client id.
+[[nodiscard]] std::string client_key_of(partition_id partition, std::string_view client_id);
+/// session_key filter.
+[[nodiscard]] std::string subscription_key_of(const session_key& session, std::string_view filter);
+
+
+// Values.
+
+/// node, under "N" in the meta table.
+struct node_record {
+    std::uint32_t schema = storage::schema;
+    node_id node{};
+    boot_id boot{};
+};
+void encode(const node_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, node_record& record) noexcept;
+
+/// A message wherever it is stored: stamp(8) origin(8) publisher(8) flags(1) expires(8) topic,
+/// properties (each after its size: 2 and 4 bytes), payload (the rest).
+void encode(const publication& what, const moment& at, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, const moment& at, publication& what) noexcept;
+
+/// A row of a session's queue: how the message goes to the client, then the message or where it is.
+struct queue_row {
+    qos quality = qos::at_least_once;
+    bool retain = false;
+    packet_id id{}; ///< 0: follows from the sequence
+    std::span<const std::uint32_t> subscription_ids{};
+};
+void encode(const queue_row& row, const publication& what, const moment& at, std::string& out);
+void encode(const queue_row& row, const body_id& where, std::string& out);
+struct queue_row_view {
+    queue_row row;
+    std::vector<std::uint32_t> subscription_ids;
+    std::optional<body_id> body; ///< else `message` holds it
+    std::string_view message;
+};
+[[nodiscard]] bool decode(std::string_view value, queue_row_view& row);
+
+/// What is known of a queue without reading it.
+struct queue_record {
+    std::uint64_t reserved_until = 0; ///< no sequence from here on has been seen by the client
+    std::uint64_t sent_until = 0;     ///< rows before it were sent; in doubt while attached
+};
+void encode(const queue_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, queue_record& record) noexcept;
+
+struct will_record {
+    std::uint32_t delay_seconds = 0;
+    std::uint32_t expiry_seconds = 0; ///< counted from its publication; 0: none
+    std::string message;              ///< encoded
+};
+struct session_record {
+    session_id id;
+    attach_epoch epoch{};
+    bool is_attached = false; ///< a client was connected when this was written
+    bool is_v5 = false;
+    std::uint32_t expiry_seconds = 0; ///< all ones: never
+    std::uint64_t left_at = 0;        ///< when the client went; 0 if attached
+    std::uint16_t receive_maximum = 0;
+    std::optional<std::string> username;
+    std::optional<will_record> will;
+};
+void encode(const session_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, session_record& record);
+
+struct subscription_record {
+    qos quality = qos::at_most_once;
+    bool no_local = false;
+    bool retain_as_published = false;
+    std::uint8_t retain_handling = 0;
+    std::uint32_t subscription_id = 0;
+};
+void encode(const subscription_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, subscription_record& record) noexcept;
+
+/// The identifier of a message whose PUBREL is awaited or to be sent.
+void encode(packet_id id, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, packet_id& id) noexcept;
+
+/// Of a retained message, without its payload.
+struct retained_record {
+    hybrid_time stamp{};
+    node_id origin{};
+    std::uint64_t expires = 0;
+    std::uint32_t size = 0; ///< of the value in the table `retained`
+};
+void encode(const retained_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, retained_record& record) noexcept;
+
+} // namespace gv::storage

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/group_commit.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+
+namespace gv::storage {
+
+group_commit::group_commit(commit_target& target, std::size_t group_bytes_max)
+    : target_(&target), group_bytes_max_(group_bytes_max), writer_([this] { write_loop(); }),
+      syncer_([this] { sync_loop(); }) {}
+
+void group_commit::listen(shard_id shard, std::function<void(progress)> to) {
+    const std::lock_guard lock(mutex_);
+    listeners_[shard] = std::move(to);
+}
+
+void group_commit::add(shard_id from, hand_over what) {
+    const std::lock_guard lock(mutex_);
+    if (is_lost_) {
+        return; // the shard has been told
+    }
+    line_.push_back({.from = from, .what = std::move(what)});
+    has_entries_.notify_one();
+}
+
+void group_commit::close() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_closing_ = true;
+        has_entries_.notify_one();
+    }
+    if (writer_.joinable()) {
+        writer_.join();
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        is_written_out_ = true;
+        has_written_.notify_one();
+    }
+    if (syncer_.joinable()) {
+        syncer_.join();
+    }
+}
+
+group_commit_counts group_commit::counts() const noexcept {
+    return {.groups = groups_,
+            .syncs = syncs_,
+            .operations = operations_,
+            .bytes = bytes_,
+            .sync_nanoseconds = sync_nanoseconds_};
+}
+
+// Waits; empty: the end.
+std::vector<group_commit::line_entry> group_commit::next_entries() {
+    std::unique_lock lock(mutex_);
+    has_entries_.wait(lock, [this] { return !line_.empty() || is_closing_ || is_lost_; });
+    if (is_lost_) {
+        return {};
+    }
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    while (count < line_.size() && (count == 0 || bytes < group_bytes_max_)) {
+        bytes += line_[count++].what.operations.bytes();
+    }
+    if (count == line_.size()) {
+        return std::exchange(line_, {});
+    }
+    const auto end = line_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::vector<line_entry> taken(std::make_move_iterator(line_.begin()),
+                                  std::make_move_iterator(end));
+    line_.erase(line_.begin(), end);
+    return taken;
+}
+
+void group_commit::write_loop() {
+    for (;;) {
+        std::vector<line_entry> entries = next_entries();
+        if (entries.empty()) {
+            return;
+        }
+        group made = write_group(entries);
+        const std::lock_guard lock(mutex_);
+        if (is_lost_) {
+            return;
+        }
+        written_.push_back(std::move(made));
+        has_written_.notify_one();
+    }
+}
+
+group_commit::group group_commit::write_group(std::vector<line_entry>& entries) {
+    group made;
+    std::vector<batch> complete;
+    std::vector<const batch*> all;
+    for (line_entry& each : entries) {
+        made.words[each.from].durable = each.what.ticket;
+        made.wants_sync = made.wants_sync || each.what.wants_sync;
+        if (!each.what.operations.empty()) {
+            all.push_back(&each.what.operations);
+        }
+        for (part& added : each.what.parts) {
+            join(each.from, std::move(added), complete, made);
+        }
+    }
+    for (const batch& each : complete) {
+        all.push_back(&each);
+    }
+    if (all.empty()) {
+        made.wants_sync = false;
+        return made;
+    }
+    for (const batch* each : all) {
+        operations_ += each->size();
+        bytes_ += each->bytes();
+    }
+    ++groups_;
+    if (!target_->write(all)) {
+        give_up();
+    }
+    return made;
+}
+
+void group_commit::join(shard_id from, part added, std::vector<batch>& complete, group& made) {
+    const transaction_id id = added.id;
+    std::optional<transactions::complete> whole = joining_.add(from, std::move(added));
+    if (!whole) {
+        return;
+    }
+    made.wants_sync = true;
+    std::ranges::move(whole->operations, std::back_inserter(complete));
+    for (const shard_id shard : whole->shards) {
+        std::vector<transaction_id>& told = made.words[shard].transactions;
+        if (told.empty() || told.back() != id) {
+            told.push_back(id);
+        }
+    }
+}
+
+void group_commit::sync_loop() {
+    for (;;) {
+        std::vector<group> covered;
+        {
+            std::unique_lock lock(mutex_);
+            has_written_.wait(
+                lock, [this] { return !written_.empty() || is_written_out_ || is_lost_; });
+            if (is_lost_ || written_.empty()) {
+                return;
+            }
+            covered = std::exchange(written_, {});
+        }
+        bool wants_sync = false;
+        for (const group& each : covered) {
+            wants_sync = wants_sync || each.wants_sync;
+        }
+        if (wants_sync) {
+            const auto begun = std::chrono::steady_clock::now();
+            if (!target_->sync()) {
+                give_up();
+                return;
+            }
+            ++syncs_;
+            sync_nanoseconds_ += static_cast<std::uint64_t>(
+                std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun).count());
+        }
+        tell(covered);
+    }
+}
+
+void group_commit::tell(const std::vector<group>& done) {
+    std::map<shard_id, progress> words;
+    for (const group& each : done) {
+        for (const auto& [shard, word] : each.words) {
+            progress& sum = words[shard];
+            sum.durable = std::max(sum.durable, word.durable);
+            sum.transactions.insert(sum.transactions.end(), word.transactions.begin(),
+                                    word.transactions.end());
+        }
+    }
+    for (auto& [shard, word] : words) {
+        if (const auto found = listeners_.find(shard); found != listeners_.end()) {
+            found->second(std::move(word));
+        }
+    }
+}
+
+void group_commit::give_up() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_lost_) {
+            return;
+        }
+        is_lost_ = true;
+        line_.clear();
+        written_.clear();
+        has_entries_.notify_one();
+        has_written_.notify_one();
+    }
+    for (const auto& [shard, to] : listeners_) {
+        to({.durable = 0, .transactions = {}, .is_lost = true});
+    }
+}
+
+} // namespace gv::storage

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/loading.hpp"
+
+#include "base/bytes.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+namespace gv::storage {
+
+namespace {
+
+class loader {
+  public:
+    loader(const table_source& from, store_reader& to) : from_(from), to_(to) {}
+
+    [[nodiscard]] load_report run() {
+        scan(table::sessions, [this](std::string_view key, std::string_view value) {
+            add_session(key, value);
+        });
+        index();
+        scan(table::queue_meta, [this](std::string_view key, std::string_view value) {
+            std::string_view rest;
+            if (stored_session* owner = owner_of(table::queue_meta, key, 0, rest)) {
+                count_broken(decode(value, owner->queue));
+            }
+        });
+        scan(table::subscriptions, [this](std::string_view key, std::string_view value) {
+            add_subscription(key, value);
+        });
+        scan(table::queue,
+             [this](std::string_view key, std::string_view value) { add_row(key, value); });
+        scan(table::small,
+             [this](std::string_view key, std::string_view value) { add_small(key, value); });
+        for (stored_session& each : sessions_) {
+            to_.on_session(std::move(each));
+        }
+        scan(table::retained, [this](std::string_view topic, std::string_view message) {
+            to_.on_retained(topic, message);
+        });
+        find_buckets();
+        return report_;
+    }
+
+  private:
+    void scan(table which, const table_source::visitor& visit) {
+        report_.is_readable = from_.scan(which, visit) && report_.is_readable;
+    }
+
+    void count_broken(bool is_whole) { report_.rows_broken += is_whole ? 0U : 1U; }
+
+    void add_session(std::string_view key, std::string_view value) {
+        stored_session found;
+        if (key.size() < 2 || !decode(value, found.record)) {
+            ++report_.rows_broken;
+            return;
+        }
+        found.partition.value = load_u16(key.data());
+        found.client_id = key.substr(2);
+        sessions_.push_back(std::move(found));
+    }
+
+    void index() {
+        for (std::size_t i = 0; i < sessions_.size(); ++i) {
+            by_id_.emplace(key_of(sessions_[i].partition, sessions_[i].record.id).view(), i);
+        }
+    }
+
+    /// The session that a key names after `skipped` bytes of its own.
+    stored_session* owner_of(table where, std::string_view key, std::size_t skipped,
+                             std::string_view& rest) {
+        constexpr std::size_t size = sizeof(session_key);
+        const auto found = key.size() < skipped + size
+                               ? by_id_.end()
+                               : by_id_.find(std::string(key.substr(skipped, size)));
+        if (found == by_id_.end()) {
+            ++report_.rows_stray;
+            to_.on_stray(where, key);
+            return nullptr;
+        }
+        rest = key.substr(skipped + size);
+        return &sessions_[found->second];
+    }
+
+    // From each bucket to the next, without a look at its bodies.
+    void find_buckets() {
+        std::string key;
+        for (bool is_there = from_.seek(table::bodies, {}, key); is_there;) {
+            bucket found;
+            if (!decode(key, found)) {
+                ++report_.rows_broken;
+                return;
+            }
+            to_.on_bucket(found);
+            std::string behind(bucket_key_of(found).view());
+            behind.append(9, '\xff'); // longer than what is left of a key
+            is_there = from_.seek(table::bodies, behind, key);
+        }
+    }
+
+    void add_subscription(std::string_view key, std::string_view value) {
+        std::string_view filter;
+        if (stored_session* owner = owner_of(table::subscriptions, key, 0, filter)) {
+            subscription_record record;
+            const bool is_whole = decode(value, record);
+            count_broken(is_whole);
+            if (is_whole) {
+                owner->subscriptions.emplace_back(filter, record);
+            }
+        }
+    }
+
+    void add_row(std::string_view key, std::string_view value) {
+        std::string_view rest;
+        stored_session* owner = owner_of(table::queue, key, 0, rest);
+        if (owner == nullptr) {
+            return;
+        }
+        queue_row_view parts;
+        stored_row row{.value = std::string(value), .body = {}};
+        const bool is_whole = rest.size() == 8 && decode(value, parts)
+                              && (!parts.body
+                                  || from_.get(table::bodies, body_key_of(*parts.body).view(),
+                                               row.body));
+        count_broken(is_whole);
+        if (is_whole) {
+            row.sequence = load_u64(rest.data());
+            owner->rows.push_back(std::move(row));
+        }
+    }
+
+    void add_small(std::string_view key, std::string_view value) {
+        std::string_view rest;
+        stored_session* owner = owner_of(table::small, key, 1, rest);
+        if (owner == nullptr) {
+            return;
+        }
+        packet_id release;
+        if (key[0] == 'R' && rest.size() == 8 && decode(value, release)) {
+            owner->releases.emplace_back(load_u64(rest.data()), release);
+        } else if (key[0] == 'I' && rest.size() == 2) {
+            owner->inbound.push_back(packet_id{load_u16(rest.data())});
+        } else {
+            ++report_.rows_broken;
+        }
+    }
+
+    const table_source& from_;
+    store_reader& to_;
+    load_report report_;
+    std::vector<stored_session> sessions_;
+    boost::unordered_flat_map<std::string, std::size_t> by_id_;
+};
+
+} // namespace
+
+load_report load_from(const table_source& from, store_reader& to) { return loader(from, to).run(); }
+
+} // namespace gv::storage

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/memory_store.hpp"
+
+#include <algorithm>
+
+namespace gv::storage {
+
+memory_store::memory_store(rows before) : rows_(std::move(before)) {
+    node_ = {.schema = schema, .node = node_id{1}, .boot = boot_id{1}};
+    auto& meta = rows_[static_cast<std::size_t>(table::meta)];
+    if (const auto found = meta.find("N"); found != meta.end() && decode(found->second, node_)) {
+        ++node_.boot.value;
+    }
+    std::string value;
+    encode(node_, value);
+    meta["N"] = value;
+}
+
+result<void, problem> memory_store::load(store_reader& to) {
+    const load_report report = load_from(*this, to);
+    if (report.rows_broken > 0) {
+        return failure(problem{.place = "memory",
+                               .what = std::to_string(report.rows_broken) + " rows are broken",
+                               .remedy = "this store is filled by tests alone"});
+    }
+    return {};
+}
+
+void memory_store::listen(shard_id shard, std::function<void(progress)> to) {
+    listeners_[shard] = std::move(to);
+}
+
+void memory_store::commit(shard_id from, hand_over what) {
+    line_.push_back({.from = from, .what = std::move(what)});
+}
+
+std::size_t memory_store::run(std::size_t count) {
+    std::map<shard_id, progress> words;
+    const std::size_t done = std::min(count, line_.size());
+    for (std::size_t i = 0; i < done; ++i) {
+        entry& each = line_[i];
+        apply(each.what.operations);
+        words[each.from].durable = each.what.ticket;
+        for (part& added : each.what.parts) {
+            join(each.from, std::move(added), words);
+        }
+    }
+    line_.erase(line_.begin(), line_.begin() + static_cast<std::ptrdiff_t>(done));
+    for (auto& [shard, word] : words) {
+        listeners_.at(shard)(std::move(word));
+    }
+    return done;
+}
+
+void memory_store::apply(const batch& operations) {
+    operations.for_each([this](const batch::operation& what) {
+        auto& table = rows_[static_cast<std::size_t>(what.where)];
+        switch (what.what) {
+        case batch::kind::put:
+            table.insert_or_assign(std::string(what.key), std::string(what.value));
+            break;
+        case batch::kind::erase:
+            table.erase(std::string(what.key));
+            break;
+        case batch::kind::erase_range:
+            table.erase(table.lower_bound(what.key), table.lower_bound(what.value));
+            break;
+        }
+    });
+}
+
+void memory_store::join(shard_id from, part added, std::map<shard_id, progress>& words) {
+    const transaction_id id = added.id;
+    const auto whole = joining_.add(from, std::move(added));
+    if (!whole) {
+        return;
+    }
+    for (const batch& each : whole->operations) {
+        apply(each);
+    }
+    for (const shard_id shard : whole->shards) {
+        words[shard].transactions.push_back(id);
+    }
+}
+
+bool memory_store::scan(table which, const visitor& visit) const {
+    for (const auto& [key, value] : rows_[static_cast<std::size_t>(which)]) {
+        visit(key, value);
+    }
+    return true;
+}
+
+bool memory_store::seek(table which, std::string_view from, std::string& key) const {
+    const auto& table = rows_[static_cast<std::size_t>(which)];
+    const auto found = table.lower_bound(from);
+    if (found != table.end()) {
+        key = found->first;
+    }
+    return found != table.end();
+}
+
+bool memory_store::get(table which, std::string_view key, std::string& value) const {
+    const auto& table = rows_[static_cast<std::size_t>(which)];
+    const auto found = table.find(key);
+    if (found != table.end()) {
+        value = found->second;
+    }
+    return found != table.end();
+}
+
+} // namespace gv::storage

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store in memory: what the seam means, without threads or files. Hand-overs wait until run()
+// is called, so that a script decides when a disk would be done; a copy of what is durable is what
+// a machine has after a power cut.
+#pragma once
+
+#include "storage/loading.hpp"
+#include "storage/transactions.hpp"
+
+#include <array>
+#include <map>
+#include <memory>
+
+namespace gv::storage {
+
+/// All rows, by table and key.
+using rows = std::array<std::map<std::string, std::string, std::less<>>, table_count>;
+
+class memory_store final : public store, private table_source {
+  public:
+    explicit memory_store(rows before = {});
+
+    [[nodiscard]] const node_record& node() const noexcept override { return node_; }
+    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return {}; }
+    [[nodiscard]] result<void, problem> load(store_reader& to) override;
+    void listen(shard_id shard, std::function<void(progress)> to) override;
+    void commit(shard_id from, hand_over what) override;
+    void close() override { run(); }
+
+    /// Makes the oldest `count` hand-overs durable and says so. Returns how many there were.
+    std::size_t run(std::size_t count = static_cast<std::size_t>(-1));
+    [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
+    /// What a crash leaves: everything durable, nothing else.
+    [[nodiscard]] const rows& durable() const noexcept { return rows_; }
+
+  private:
+    struct entry {
+        shard_id from;
+        hand_over what;
+    };
+    // table_source
+    [[nodiscard]] bool scan(table which, const visitor& visit) const override;
+    [[nodiscard]] bool seek(table which, std::string_view from, std::string& key) const override;
+    [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
+
+    void apply(const batch& operations);
+    void join(shard_id from, part added, std::map<shard_id, progress>& words);
+
+    rows rows_;
+    node_record node_;
+    std::vector<entry> line_;
+    transactions joining_;
+    std::map<shard_id, std::function<void(progress)>> listeners_;
+};
+
+} // namespace gv::storage

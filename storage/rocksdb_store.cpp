@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/rocksdb_store.hpp"
+
+#include "base/bytes.hpp"
+#include "base/log.hpp"
+#include "storage/group_commit.hpp"
+#include "storage/loading.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <random>
+
+namespace gv::storage {
+
+namespace {
+
+constexpr std::array<const char*, table_count> table_names{
+    "default", "sessions", "queue_meta",     "subscriptions", "queue",
+    "small",   "bodies",   "retained_index", "retained"};
+constexpr std::string_view node_key = "N";
+constexpr std::string_view clock_key = "H";
+
+[[nodiscard]] rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+[[nodiscard]] std::string_view view(const rocksdb::Slice& bytes) {
+    return {bytes.data(), bytes.size()};
+}
+
+/// What RocksDB has to say goes where everything goes, if it is a warning or worse.
+class rocksdb_log final : public rocksdb::Logger {
+  public:
+    rocksdb_log() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+    using rocksdb::Logger::Logv;
+    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) {
+            return;
+        }
+        char text[512];
+        std::vsnprintf(text, sizeof text, format, arguments);
+        log::warn("rocksdb", {{"says", text}});
+    }
+    void Logv(const char*, va_list) override {}
+};
+
+[[nodiscard]] rocksdb::DBOptions database_options(const rocksdb_options& wanted,
+                                                  rocksdb::Env* env) {
+    rocksdb::DBOptions made;
+    made.env = env;
+    made.create_if_missing = true;
+    made.create_missing_column_families = true;
+    made.info_log = std::make_shared<rocksdb_log>();
+    made.max_open_files = wanted.open_files_max;
+    made.max_background_jobs = wanted.background_threads;
+    made.max_total_wal_size = wanted.log_bytes_max;
+    made.db_write_buffer_size = wanted.write_buffer_bytes;
+    made.wal_bytes_per_sync = 512 << 10;
+    made.bytes_per_sync = 1 << 20;
+    made.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    made.recycle_log_file_num = 0;
+    made.allow_mmap_writes = false; // SyncWAL refuses otherwise
+    made.max_bgerror_resume_count = 0;
+    made.track_and_verify_wals_in_manifest = false; // a false alarm with SyncWAL in 7.8
+    made.avoid_flush_during_shutdown = false;
+    made.stats_dump_period_sec = 0;
+    made.stats_persist_period_sec = 0;
+    made.keep_log_file_num = 1;
+    return made;
+}
+
+[[nodiscard]] rocksdb::ColumnFamilyOptions
+table_options(table which, const rocksdb_options& wanted,
+              const std::shared_ptr<rocksdb::Cache>& cache) {
+    rocksdb::BlockBasedTableOptions blocks;
+    blocks.block_cache = cache;
+    blocks.cache_index_and_filter_blocks = true;
+    blocks.cache_index_and_filter_blocks_with_high_priority = true;
+    blocks.pin_l0_filter_and_index_blocks_in_cache = true;
+    rocksdb::ColumnFamilyOptions made;
+    const bool is_bulk =
+        which == table::queue || which == table::bodies || which == table::retained;
+    made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
+    made.level_compaction_dynamic_level_bytes = true;
+    made.compression = rocksdb::kLZ4Compression;
+    if (which == table::queue || which == table::small) {
+        // What is taken from the head of a queue leaves tombstones that the next read walks over.
+        made.table_properties_collector_factories.push_back(
+            rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024, 0.5));
+    }
+    if (which == table::sessions || which == table::retained || which == table::bodies) {
+        blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    }
+    made.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+    return made;
+}
+
+[[nodiscard]] std::uint64_t random_node() {
+    std::random_device source;
+    return (std::uint64_t{source()} << 32) | source();
+}
+
+class rocksdb_store final : public store, private commit_target, private table_source {
+  public:
+    explicit rocksdb_store(const rocksdb_options& options) : folder_(options.folder) {
+        if (options.file_system) {
+            env_ = rocksdb::NewCompositeEnv(options.file_system);
+        }
+    }
+    ~rocksdb_store() override { close(); }
+
+    [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
+
+    // store
+    [[nodiscard]] const node_record& node() const noexcept override { return node_; }
+    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return last_stamp_; }
+    [[nodiscard]] result<void, problem> load(store_reader& to) override;
+    void listen(shard_id shard, std::function<void(progress)> to) override {
+        commits_->listen(shard, std::move(to));
+    }
+    void commit(shard_id from, hand_over what) override { commits_->add(from, std::move(what)); }
+    void close() override;
+
+  private:
+    // commit_target
+    bool write(std::span<const batch* const> group) override;
+    bool sync() override;
+
+    [[nodiscard]] result<void, problem> begin_life();
+    [[nodiscard]] problem damaged(const std::string& what) const;
+    [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
+    [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
+        return handles_[static_cast<std::size_t>(which)];
+    }
+    // table_source
+    [[nodiscard]] bool scan(table which, const visitor& visit) const override;
+    [[nodiscard]] bool seek(table which, std::string_view from, std::string& key) const override;
+    [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
+
+    std::string folder_;
+    std::unique_ptr<rocksdb::Env> env_;
+    std::unique_ptr<rocksdb::DB> db_;
+    std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+    node_record node_;
+    hybrid_time last_stamp_{};
+    rocksdb::WriteBatch write_; ///< of the writer thread, reused
+    std::unique_ptr<group_commit> commits_;
+};
+
+problem rocksdb_store::damaged(const std::string& what) const {
+    return {.place = folder_,
+            .what = "the store cannot be read: " + what,
+            .remedy = "restore the folder from a copy, or move it away to start empty"};
+}
+
+problem rocksdb_store::unusable(const rocksdb::Status& status) const {
+    const std::string text = status.ToString();
+    if (status.IsIOError() && text.find("lock") != std::string::npos) {
+        return {.place = folder_,
+                .what = "another process uses this store",
+                .remedy = "stop the other broker, or give this one a folder of its own "
+                          "(storage.folder)"};
+    }
+    return damaged(text);
+}
+
+result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
+    std::error_code failed;
+    std::filesystem::create_directories(folder_, failed);
+    if (failed) {
+        return failure(problem{.place = folder_,
+                               .what = "the folder cannot be made: " + failed.message(),
+                               .remedy = "name one that the broker may write to (storage.folder)"});
+    }
+    const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
+    std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+    for (std::size_t i = 0; i < table_count; ++i) {
+        tables.emplace_back(table_names[i],
+                            table_options(static_cast<table>(i), options, cache));
+    }
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status status = rocksdb::DB::Open(
+        database_options(options, env_ ? env_.get() : rocksdb::Env::Default()), folder_, tables,
+        &handles_, &opened);
+    if (!status.ok()) {
+        return failure(unusable(status));
+    }
+    db_.reset(opened);
+    return begin_life();
+}
+
+// The number of this life is on disk before anything is written under it.
+result<void, problem> rocksdb_store::begin_life() {
+    std::string value;
+    const rocksdb::Status found =
+        db_->Get(rocksdb::ReadOptions(), handle(table::meta), slice(node_key), &value);
+    if (found.ok()) {
+        if (!decode(value, node_)) {
+            return failure(damaged("the node's own record is cut short"));
+        }
+        if (node_.schema > schema) {
+            return failure(
+                problem{.place = folder_,
+                        .what = "the store was written by a newer version (schema "
+                                + std::to_string(node_.schema) + ", this one knows "
+                                + std::to_string(schema) + ")",
+                        .remedy = "run that version, or export the store with it"});
+        }
+    } else if (found.IsNotFound()) {
+        node_.node.value = random_node();
+    } else {
+        return failure(damaged(found.ToString()));
+    }
+    if (db_->Get(rocksdb::ReadOptions(), handle(table::meta), slice(clock_key), &value).ok()
+        && value.size() == 8) {
+        last_stamp_.value = load_u64(value.data());
+    }
+    node_.schema = schema;
+    ++node_.boot.value;
+    value.clear();
+    encode(node_, value);
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    const rocksdb::Status written =
+        db_->Put(synced, handle(table::meta), slice(node_key), slice(value));
+    if (!written.ok()) {
+        return failure(unusable(written));
+    }
+    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
+    return {};
+}
+
+void rocksdb_store::close() {
+    if (!db_) {
+        return;
+    }
+    commits_->close();
+    for (rocksdb::ColumnFamilyHandle* each : handles_) {
+        db_->DestroyColumnFamilyHandle(each);
+    }
+    handles_.clear();
+    db_->Close();
+    db_.reset();
+}
+
+bool rocksdb_store::write(std::span<const batch* const> group) {
+    write_.Clear();
+    for (const batch* each : group) {
+        each->for_each([this](const batch::operation& what) {
+            switch (what.what) {
+            case batch::kind::put:
+                write_.Put(handle(what.where), slice(what.key), slice(what.value));
+                break;
+            case batch::kind::erase:
+                write_.Delete(handle(what.where), slice(what.key));
+                break;
+            case batch::kind::erase_range:
+                write_.DeleteRange(handle(what.where), slice(what.key), slice(what.value));
+                break;
+            }
+        });
+    }
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    char clock[8];
+    store_u64(clock, static_cast<std::uint64_t>(
+                         std::chrono::duration_cast<std::chrono::milliseconds>(now).count())
+                         << 16);
+    write_.Put(handle(table::meta), slice(clock_key), rocksdb::Slice(clock, sizeof clock));
+    const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &write_);
+    if (!status.ok()) {
+        log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
+    }
+    return status.ok();
+}
+
+bool rocksdb_store::sync() {
+    const rocksdb::Status status = db_->SyncWAL();
+    if (!status.ok()) {
+        log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
+    }
+    return status.ok();
+}
+
+bool rocksdb_store::scan(table which, const visitor& visit) const {
+    rocksdb::ReadOptions reading;
+    reading.fill_cache = false;
+    reading.readahead_size = 2 << 20;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
+    for (at->SeekToFirst(); at->Valid(); at->Next()) {
+        visit(view(at->key()), view(at->value()));
+    }
+    return at->status().ok();
+}
+
+bool rocksdb_store::seek(table which, std::string_view from, std::string& key) const {
+    const std::unique_ptr<rocksdb::Iterator> at(
+        db_->NewIterator(rocksdb::ReadOptions(), handle(which)));
+    at->Seek(slice(from));
+    if (at->Valid()) {
+        key = view(at->key());
+    }
+    return at->Valid();
+}
+
+bool rocksdb_store::get(table which, std::string_view key, std::string& value) const {
+    return db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value).ok();
+}
+
+result<void, problem> rocksdb_store::load(store_reader& to) {
+    const load_report report = load_from(*this, to);
+    if (report.rows_stray > 0) {
+        log::warn("store_has_strays", {{"folder", folder_}, {"rows", report.rows_stray}});
+    }
+    if (!report.is_readable || report.rows_broken > 0) {
+        return failure(damaged(report.is_readable
+                                   ? std::to_string(report.rows_broken) + " rows are broken"
+                                   : std::string("a file is damaged")));
+    }
+    return {};
+}
+
+} // namespace
+
+result<std::unique_ptr<store>, problem> open_rocksdb_store(const rocksdb_options& options) {
+    auto made = std::make_unique<rocksdb_store>(options);
+    if (const auto opened = made->open(options); !opened) {
+        return failure(opened.error());
+    }
+    return made;
+}
+
+} // namespace gv::storage

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store on RocksDB: a column family a table, one write-ahead log for all of them, so that a
+// group is written whole or not at all. Only this unit knows RocksDB.
+#pragma once
+
+#include "storage/store.hpp"
+
+#include <memory>
+#include <string>
+
+namespace rocksdb {
+class FileSystem;
+}
+
+namespace gv::storage {
+
+struct rocksdb_options {
+    std::string folder;
+    std::size_t cache_bytes = std::size_t{64} << 20;        ///< blocks of files, and their indexes
+    std::size_t write_buffer_bytes = std::size_t{64} << 20; ///< of all tables together
+    std::size_t log_bytes_max = std::size_t{512} << 20;     ///< beyond, what it covers is flushed
+    int open_files_max = 1024;
+    int background_threads = 2;
+    /// What files are made on; null: the machine's. The store wraps it.
+    std::shared_ptr<rocksdb::FileSystem> file_system;
+};
+
+/// Opens the store in a folder, which is made if it is not there. Errors: a problem for a person
+/// (in use by another process, written by a newer version, not readable).
+[[nodiscard]] result<std::unique_ptr<store>, problem>
+open_rocksdb_store(const rocksdb_options& options);
+
+} // namespace gv::storage

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam between the shards and whatever keeps their state: batches go in, and word comes back
+// when they are on disk. A shard acknowledges what it promised after that word, never before.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "storage/batch.hpp"
+#include "storage/format.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gv::storage {
+
+/// Something that several shards write down at once or not at all: a QoS 2 message with the
+/// identifier under which it came, which live on different shards. Unique for the life of the
+/// process.
+using transaction_id = strong_id<struct transaction_id_tag, std::uint64_t>;
+
+/// What one shard adds to a transaction. It is written when as many parts have come as the parts
+/// together expect; the first part of a transaction counts itself.
+struct part {
+    transaction_id id;
+    std::uint32_t expects = 0; ///< further parts that follow from this one, by whomever
+    batch operations;
+};
+
+/// What a shard hands over in one turn.
+struct hand_over {
+    std::uint64_t ticket = 0; ///< grows by one with each of a shard, from 1
+    batch operations;
+    std::vector<part> parts;
+    bool wants_sync = true; ///< somebody waits until it is on disk
+};
+
+/// Word for one shard.
+struct progress {
+    std::uint64_t durable = 0; ///< all its tickets up to here are on disk, parts aside
+    std::vector<transaction_id> transactions; ///< complete and on disk since the last word
+    bool is_lost = false; ///< the store writes no more; what was not durable never will be
+};
+
+struct stored_row {
+    std::uint64_t sequence = 0;
+    std::string value; ///< a queue row
+    std::string body;  ///< the message, if the row does not hold it
+};
+
+/// One session as it was left.
+struct stored_session {
+    partition_id partition;
+    std::string client_id;
+    session_record record;
+    queue_record queue;
+    std::vector<std::pair<std::string, subscription_record>> subscriptions; ///< by filter
+    std::vector<stored_row> rows;                                           ///< in order
+    std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
+    std::vector<packet_id> inbound;
+};
+
+/// Takes what a store holds, at start.
+class store_reader {
+  public:
+    virtual void on_session(stored_session found) = 0;
+    /// Lifetime: both are valid during the call.
+    virtual void on_retained(std::string_view topic, std::string_view message) = 0;
+    /// There are bodies of this bucket. After all sessions.
+    virtual void on_bucket(const bucket& found) = 0;
+    /// A row of no session: the session ended, and a crash left the row behind.
+    virtual void on_stray(table where, std::string_view key) = 0;
+
+  protected:
+    ~store_reader() = default;
+};
+
+class store {
+  public:
+    virtual ~store() = default;
+
+    /// Who this node is, and how often it has started, this time included.
+    [[nodiscard]] virtual const node_record& node() const noexcept = 0;
+    /// No stamp in the store is newer.
+    [[nodiscard]] virtual hybrid_time last_stamp() const noexcept = 0;
+    /// Reads everything but what was handed over since it was opened. Errors: a problem that names
+    /// the folder; what was read until then has been given to `to`.
+    [[nodiscard]] virtual result<void, problem> load(store_reader& to) = 0;
+
+    /// Where word for a shard goes; called on a thread of the store. Before the first commit().
+    virtual void listen(shard_id shard, std::function<void(progress)> to) = 0;
+    /// Thread-safe. Hand-overs of one shard take effect in their order.
+    virtual void commit(shard_id from, hand_over what) = 0;
+    /// Writes and syncs what was handed over, and ends. Nobody may call commit() any more.
+    virtual void close() = 0;
+};
+
+} // namespace gv::storage

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of transactions until none is missing. Any part may come first, and every part but one was
+// announced by another: when as many have come as were announced, all are there.
+#pragma once
+
+#include "storage/store.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <optional>
+
+namespace gv::storage {
+
+class transactions {
+  public:
+    struct complete {
+        std::vector<batch> operations;
+        std::vector<shard_id> shards; ///< who gave parts; some more than once
+    };
+
+    /// The whole transaction if this was its last part.
+    [[nodiscard]] std::optional<complete> add(shard_id from, part added) {
+        joining& open = open_[added.id.value];
+        open.expected += added.expects;
+        open.so_far.shards.push_back(from);
+        open.so_far.operations.push_back(std::move(added.operations));
+        if (open.so_far.shards.size() < open.expected) {
+            return std::nullopt;
+        }
+        std::optional<complete> done(std::move(open.so_far));
+        open_.erase(added.id.value);
+        return done;
+    }
+    [[nodiscard]] std::size_t incomplete() const noexcept { return open_.size(); }
+
+  private:
+    struct joining {
+        std::uint32_t expected = 1;
+        complete so_far;
+    };
+    boost::unordered_flat_map<std::uint64_t, joining> open_;
+};
+
+} // namespace gv::storage
