@@ -45,10 +45,10 @@ char* store_session(char* at, partition_id partition, session_id session) noexce
 
 void begin_row(const queue_row& row, std::uint8_t more, std::string& out) {
     byte_writer to(out);
-    to.u8(static_cast<std::uint8_t>(
-        static_cast<unsigned>(row.quality) | flag(row.retain, retain_bit) | more
-        | flag(row.id.value != 0, id_bit)
-        | flag(!row.subscription_ids.empty(), subscription_ids_bit)));
+    to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(row.quality)
+                                    | flag(row.retain, retain_bit) | more
+                                    | flag(row.id.value != 0, id_bit)
+                                    | flag(!row.subscription_ids.empty(), subscription_ids_bit)));
     if (row.id.value != 0) {
         to.u16(row.id.value);
     }
@@ -75,8 +75,8 @@ time_point moment::from_stored(std::uint64_t milliseconds) const noexcept {
     if (milliseconds == 0) {
         return never;
     }
-    const std::int64_t left = static_cast<std::int64_t>(milliseconds)
-                              - static_cast<std::int64_t>(milliseconds_of(wall));
+    const std::int64_t left =
+        static_cast<std::int64_t>(milliseconds) - static_cast<std::int64_t>(milliseconds_of(wall));
     return now + std::chrono::milliseconds(left);
 }
 
@@ -137,7 +137,6 @@ std::string subscription_key_of(const session_key& session, std::string_view fil
     made.append(filter);
     return made;
 }
-
 
 void encode(const node_record& record, std::string& out) {
     byte_writer to(out);
@@ -243,9 +242,10 @@ void encode(const session_record& record, std::string& out) {
     to.u64(record.id.created.value);
     to.u64(record.id.node.value);
     to.u64(record.epoch.value);
-    to.u8(static_cast<std::uint8_t>(
-        flag(record.is_attached, attached_bit) | flag(record.is_v5, v5_bit)
-        | flag(record.username.has_value(), username_bit) | flag(record.will.has_value(), will_bit)));
+    to.u8(static_cast<std::uint8_t>(flag(record.is_attached, attached_bit)
+                                    | flag(record.is_v5, v5_bit)
+                                    | flag(record.username.has_value(), username_bit)
+                                    | flag(record.will.has_value(), will_bit)));
     to.u32(record.expiry_seconds);
     to.u64(record.left_at);
     to.u16(record.receive_maximum);

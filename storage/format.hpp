@@ -89,7 +89,6 @@ using body_key = fixed_key<18>;
 /// session_key filter.
 [[nodiscard]] std::string subscription_key_of(const session_key& session, std::string_view filter);
 
-
 // Values.
 
 /// node, under "N" in the meta table.

@@ -14,9 +14,8 @@ class loader {
     loader(const table_source& from, store_reader& to) : from_(from), to_(to) {}
 
     [[nodiscard]] load_report run() {
-        scan(table::sessions, [this](std::string_view key, std::string_view value) {
-            add_session(key, value);
-        });
+        scan(table::sessions,
+             [this](std::string_view key, std::string_view value) { add_session(key, value); });
         index();
         scan(table::queue_meta, [this](std::string_view key, std::string_view value) {
             std::string_view rest;
@@ -117,10 +116,9 @@ class loader {
         }
         queue_row_view parts;
         stored_row row{.value = std::string(value), .body = {}};
-        const bool is_whole = rest.size() == 8 && decode(value, parts)
-                              && (!parts.body
-                                  || from_.get(table::bodies, body_key_of(*parts.body).view(),
-                                               row.body));
+        const bool is_whole =
+            rest.size() == 8 && decode(value, parts)
+            && (!parts.body || from_.get(table::bodies, body_key_of(*parts.body).view(), row.body));
         count_broken(is_whole);
         if (is_whole) {
             row.sequence = load_u64(rest.data());

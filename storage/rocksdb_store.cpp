@@ -181,13 +181,12 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
     std::vector<rocksdb::ColumnFamilyDescriptor> tables;
     for (std::size_t i = 0; i < table_count; ++i) {
-        tables.emplace_back(table_names[i],
-                            table_options(static_cast<table>(i), options, cache));
+        tables.emplace_back(table_names[i], table_options(static_cast<table>(i), options, cache));
     }
     rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status = rocksdb::DB::Open(
-        database_options(options, env_ ? env_.get() : rocksdb::Env::Default()), folder_, tables,
-        &handles_, &opened);
+    const rocksdb::Status status =
+        rocksdb::DB::Open(database_options(options, env_ ? env_.get() : rocksdb::Env::Default()),
+                          folder_, tables, &handles_, &opened);
     if (!status.ok()) {
         return failure(unusable(status));
     }
@@ -205,12 +204,11 @@ result<void, problem> rocksdb_store::begin_life() {
             return failure(damaged("the node's own record is cut short"));
         }
         if (node_.schema > schema) {
-            return failure(
-                problem{.place = folder_,
-                        .what = "the store was written by a newer version (schema "
-                                + std::to_string(node_.schema) + ", this one knows "
-                                + std::to_string(schema) + ")",
-                        .remedy = "run that version, or export the store with it"});
+            return failure(problem{.place = folder_,
+                                   .what = "the store was written by a newer version (schema "
+                                           + std::to_string(node_.schema) + ", this one knows "
+                                           + std::to_string(schema) + ")",
+                                   .remedy = "run that version, or export the store with it"});
         }
     } else if (found.IsNotFound()) {
         node_.node.value = random_node();

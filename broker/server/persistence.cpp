@@ -64,9 +64,7 @@ class distributor final : public storage::store_reader {
     std::size_t retained = 0;
 
   private:
-    [[nodiscard]] shard::core& core_of(shard_id shard) const {
-        return to_[shard.value]->logic();
-    }
+    [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
 };
@@ -120,13 +118,12 @@ result<void, problem> restore_all(storage::store& from,
             is_settled = !each->settle() && is_settled;
         }
     }
-    log::info("store_read",
-              {{"sessions", spread.sessions},
-               {"queued", spread.rows},
-               {"retained", spread.retained},
-               {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(
-                          std::chrono::steady_clock::now() - begun)
-                          .count()}});
+    log::info("store_read", {{"sessions", spread.sessions},
+                             {"queued", spread.rows},
+                             {"retained", spread.retained},
+                             {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::steady_clock::now() - begun)
+                                        .count()}});
     return {};
 }
 

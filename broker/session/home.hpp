@@ -83,8 +83,8 @@ class home : private outbound_sink {
     home(const home&) = delete;
     home& operator=(const home&) = delete;
 
-    /// The session as it was stored; its rows follow through session()->out. Requires: new. A client
-    /// that was connected then is gone since now.
+    /// The session as it was stored; its rows follow through session()->out. Requires: new. A
+    /// client that was connected then is gone since now.
     void restore(stored_registration before);
     /// For the record of the session.
     [[nodiscard]] std::uint32_t session_expiry() const noexcept { return session_expiry_; }

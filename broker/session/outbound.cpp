@@ -39,8 +39,7 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         to.dropped(drop_reason::expired);
         return true;
     }
-    const bool is_sent_at_once =
-        is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
+    const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
     bool is_dropped = false;
     if (!is_sent_at_once && !make_room(what.weight(), limit, is_dropped, to)) {
         return false;
@@ -394,8 +393,8 @@ void outbound::give_back_quota() noexcept {
     }
 }
 
-// One whose place is taken (it is still in flight, or hashes to one that is) is passed over, so that
-// a client that never acknowledges one message cannot make the table grow.
+// One whose place is taken (it is still in flight, or hashes to one that is) is passed over, so
+// that a client that never acknowledges one message cannot make the table grow.
 std::uint16_t outbound::free_id(std::uint64_t sequence) {
     if (in_flight_ * 2 >= slot_count_) {
         widen();

@@ -54,7 +54,8 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                      .effects = this},
       home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
-      router_(options_.routing), retained_(retained_options_of(options_)), outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
+      router_(options_.routing), retained_(retained_options_of(options_)),
+      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     credit_waiters_.resize(options_.shards);
     wheel_.schedule(housekeeping_, now + 1s);
@@ -357,8 +358,8 @@ void client::replay_row(const publication& what, const session::delivery& how) {
 
 home_entry::home_entry(core& owner, const session::home_context& context,
                        std::string_view client_id, std::uint64_t number)
-    : core_(&owner),
-      home_(context, *this, client_id, owner.journal_.is_on() ? this : nullptr), number_(number) {
+    : core_(&owner), home_(context, *this, client_id, owner.journal_.is_on() ? this : nullptr),
+      number_(number) {
     timer_.home = this;
 }
 

@@ -223,8 +223,8 @@ class core final : private session::front_effects, private session::home_effects
     struct giving_out {
         asker who;
         session::front* front = nullptr; ///< who.connection's
-        take_token take{};       ///< once there is something to wait for
-        std::uint32_t parts = 0; ///< of the transaction, that others will add
+        take_token take{};               ///< once there is something to wait for
+        std::uint32_t parts = 0;         ///< of the transaction, that others will add
         storage::transaction_id transaction{};
     };
     /// Something that other shards must apply before it is answered.

@@ -26,8 +26,7 @@ constexpr std::uint32_t not_open = 0xffff'ffff;
     if (what.header.expires != never) {
         // Of a will, time to live from its publication on.
         made.expiry_seconds = static_cast<std::uint32_t>(
-            std::chrono::duration_cast<std::chrono::seconds>(
-                what.header.expires.time_since_epoch())
+            std::chrono::duration_cast<std::chrono::seconds>(what.header.expires.time_since_epoch())
                 .count());
         what.header.expires = never;
     }
@@ -132,9 +131,8 @@ void home_entry::row_done(std::uint64_t sequence, const session::written_row& wh
     core_->forget_body(where.body);
 }
 
-session::commit_mark home_entry::released(std::uint64_t sequence,
-                                          const session::written_row& where, std::uint64_t release,
-                                          packet_id id) {
+session::commit_mark home_entry::released(std::uint64_t sequence, const session::written_row& where,
+                                          std::uint64_t release, packet_id id) {
     row_done(sequence, where);
     std::string value;
     storage::encode(id, value);
@@ -189,7 +187,8 @@ void core::log_session(home_entry& home) {
     }
     scratch_.clear();
     encode(record, scratch_);
-    journal_.put(table::sessions, storage::client_key_of(home.partition(), home.client_id()), scratch_);
+    journal_.put(table::sessions, storage::client_key_of(home.partition(), home.client_id()),
+                 scratch_);
     if (!is_attached) {
         scratch_.clear();
         encode(storage::queue_record{.reserved_until = state->out.reserved_until(),
@@ -231,8 +230,8 @@ void core::log_subscription(const home_entry& home, const session::subscription&
     if (journal_.is_on()) {
         scratch_.clear();
         encode(record_of(wanted), scratch_);
-        journal_.put(table::subscriptions,
-                     storage::subscription_key_of(home.key(), wanted.filter), scratch_);
+        journal_.put(table::subscriptions, storage::subscription_key_of(home.key(), wanted.filter),
+                     scratch_);
     }
 }
 
@@ -259,11 +258,10 @@ void core::log_retained(const publication& what, bool is_removed) {
     encode(what, moment(), scratch_);
     const bool is_awaited = what.header.quality != qos::at_most_once;
     journal_.put(table::retained, what.topic, scratch_, is_awaited);
-    const storage::retained_record record{
-        .stamp = what.header.stamp,
-        .origin = what.header.origin,
-        .expires = moment().to_stored(what.header.expires),
-        .size = static_cast<std::uint32_t>(scratch_.size())};
+    const storage::retained_record record{.stamp = what.header.stamp,
+                                          .origin = what.header.origin,
+                                          .expires = moment().to_stored(what.header.expires),
+                                          .size = static_cast<std::uint32_t>(scratch_.size())};
     scratch_.clear();
     encode(record, scratch_);
     journal_.put(table::retained_index, what.topic, scratch_, is_awaited);
@@ -289,11 +287,10 @@ void core::restore(storage::stored_session found) {
     homes_.insert(made.release());
     const storage::session_record& record = found.record;
     home.session_id_ = record.id;
-    home.username_ =
-        record.username ? std::make_unique<std::string>(*record.username) : nullptr;
-    home.access_ = access_of(found.client_id, record.username
-                                                  ? std::optional<std::string_view>(*record.username)
-                                                  : std::nullopt);
+    home.username_ = record.username ? std::make_unique<std::string>(*record.username) : nullptr;
+    home.access_ = access_of(found.client_id,
+                             record.username ? std::optional<std::string_view>(*record.username)
+                                             : std::nullopt);
     clock_.absorb(record.id.created);
     home.home_.restore(
         {.epoch = record.epoch,
@@ -351,13 +348,13 @@ void core::restore_row(home_entry& home, const storage::stored_row& row, bool in
 void core::restore_subscription(home_entry& home, std::string_view filter,
                                 const storage::subscription_record& record) {
     session::session_state& state = *home.home_.session();
-    session::subscription wanted{
-        .filter = std::string(filter),
-        .subscription_id = record.subscription_id,
-        .quality = record.quality,
-        .no_local = record.no_local,
-        .retain_as_published = record.retain_as_published,
-        .handling = static_cast<mqtt::retain_handling>(record.retain_handling)};
+    session::subscription wanted{.filter = std::string(filter),
+                                 .subscription_id = record.subscription_id,
+                                 .quality = record.quality,
+                                 .no_local = record.no_local,
+                                 .retain_as_published = record.retain_as_published,
+                                 .handling =
+                                     static_cast<mqtt::retain_handling>(record.retain_handling)};
     if (is_shared_filter(filter)) {
         const shared_filter parts = *split_shared_filter(filter);
         join_group({.what = group_change::kind::join,

@@ -163,9 +163,8 @@ void core::distribute_there(const publication& what, const reach& where) {
 void core::on_routed(shard_id from, const routed& message) {
     const publication what = message::view_of(message.what);
     credit_owed_[from.value] += message.what->weight();
-    giving_out given{.who = {.shard = from,
-                             .take = message.take,
-                             .wants_answer = message.take.value != 0}};
+    giving_out given{
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
     begin_giving_out(given, message.transaction);
     reach where;
     if (message.is_for_subscribers) {
@@ -222,9 +221,8 @@ void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
 void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
-    giving_out given{.who = {.shard = from,
-                             .take = message.take,
-                             .wants_answer = message.take.value != 0}};
+    giving_out given{
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
     begin_giving_out(given, message.transaction);
     shares_body_ = false;
     deliver_to_member(

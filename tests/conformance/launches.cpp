@@ -48,8 +48,15 @@ launch grapevine_launch(const std::string& program, const option_values& options
     launch how;
     how.output = folder.path() / "output.log";
     how.ports_file = folder.path() / "ports";
-    how.command = {program,        "-p", "0", "--ports-file", how.ports_file.string(),
-                   "--admin.port", "0"};
+    how.command = {program,
+                   "-p",
+                   "0",
+                   "--ports-file",
+                   how.ports_file.string(),
+                   "--admin.port",
+                   "0",
+                   "--storage.folder",
+                   (folder.path() / "store").string()};
     for (const auto& [name, value] : options) {
         how.command.push_back("--" + name);
         how.command.push_back(value);

@@ -33,7 +33,8 @@ class Broker:
         self.ports_file = self.folder / "ports"
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "grapevine.toml"
-        self.command = [PROGRAM, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0"]
+        self.command = [PROGRAM, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0",
+                        "--storage.folder", str(self.folder / "store")]
         if config is None:
             self.command += ["-p", "0"]
         else:
