@@ -4,7 +4,7 @@
 #include "base/bytes.hpp"
 #include "base/log.hpp"
 #include "storage/group_commit.hpp"
-#include "storage/loading.hpp"
+#include "storage/row_reader.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -121,10 +121,13 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] const node_record& node() const noexcept override { return node_; }
     [[nodiscard]] hybrid_time last_stamp() const noexcept override { return last_stamp_; }
     [[nodiscard]] result<void, problem> load(store_reader& to) override;
-    void listen(shard_id shard, std::function<void(progress)> to) override {
+    void listen(shard_id shard, std::function<void(progress)> to,
+                std::function<void(read_answer)> rows_to) override {
         commits_->listen(shard, std::move(to));
+        reads_->listen(shard, std::move(rows_to));
     }
     void commit(shard_id from, hand_over what) override { commits_->add(from, std::move(what)); }
+    void read(shard_id from, read_request what) override { reads_->add(from, what); }
     void close() override;
 
   private:
@@ -140,6 +143,8 @@ class rocksdb_store final : public store, private commit_target, private table_s
     }
     // table_source
     [[nodiscard]] bool scan(table which, const visitor& visit) const override;
+    [[nodiscard]] bool scan(table which, std::string_view begin, std::string_view end,
+                            const judge& visit) const override;
     [[nodiscard]] bool seek(table which, std::string_view from, std::string& key) const override;
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
@@ -151,6 +156,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     hybrid_time last_stamp_{};
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
     std::unique_ptr<group_commit> commits_;
+    std::unique_ptr<row_reader> reads_;
 };
 
 problem rocksdb_store::damaged(const std::string& what) const {
@@ -230,6 +236,7 @@ result<void, problem> rocksdb_store::begin_life() {
     if (!written.ok()) {
         return failure(unusable(written));
     }
+    reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
     commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
     return {};
 }
@@ -239,6 +246,7 @@ void rocksdb_store::close() {
         return;
     }
     commits_->close();
+    reads_->close();
     for (rocksdb::ColumnFamilyHandle* each : handles_) {
         db_->DestroyColumnFamilyHandle(each);
     }
@@ -292,6 +300,20 @@ bool rocksdb_store::scan(table which, const visitor& visit) const {
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
     for (at->SeekToFirst(); at->Valid(); at->Next()) {
         visit(view(at->key()), view(at->value()));
+    }
+    return at->status().ok();
+}
+
+bool rocksdb_store::scan(table which, std::string_view begin, std::string_view end,
+                         const judge& visit) const {
+    const rocksdb::Slice bound = slice(end);
+    rocksdb::ReadOptions reading;
+    reading.iterate_upper_bound = &bound;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
+    for (at->Seek(slice(begin)); at->Valid(); at->Next()) {
+        if (!visit(view(at->key()), view(at->value()))) {
+            break;
+        }
     }
     return at->status().ok();
 }

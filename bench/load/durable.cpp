@@ -83,9 +83,9 @@ class durable_run {
     subscriber_context readers_;
     std::vector<publisher> publishers_;
     std::vector<publisher*> turn_list_;
-    frame_batch batch_{encode_publish("bench/1000", std::string(options_.payload, ' '),
-                                      {.qos = options_.qos})
-                           .size()};
+    frame_batch batch_{
+        encode_publish("bench/1000", std::string(options_.payload, ' '), {.qos = options_.qos})
+            .size()};
     nanoseconds now_ = clock_now();
 };
 

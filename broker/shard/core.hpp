@@ -132,7 +132,8 @@ class core final : private session::front_effects, private session::home_effects
 
     // What was stored. Before any client, on every shard, then end_turn() on every shard.
 
-    void restore(storage::stored_session session);
+    /// `counts_bodies`: no row of another shard refers to the same buckets.
+    void restore(storage::stored_session session, bool counts_bodies);
     /// Lifetime: the views are valid during the call.
     void restore_retained(std::string_view topic, std::string_view message);
     /// After all sessions: no row refers to it.
@@ -144,6 +145,7 @@ class core final : private session::front_effects, private session::home_effects
     void restore_clock(hybrid_time last) noexcept { clock_.absorb(last); }
     /// Word from the store.
     void on_progress(const storage::progress& word);
+    void on_rows(const storage::read_answer& answer);
     /// Hands everything over that was not yet; nothing more will come.
     void flush_journal() { journal_.end_turn(true); }
 
@@ -384,7 +386,8 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
     void restore_subscription(home_entry& home, std::string_view filter,
                               const storage::subscription_record& record);
-    void restore_row(home_entry& home, const storage::stored_row& row, bool in_doubt);
+    void restore_queue(session::outbound& out, const storage::stored_session& found,
+                       bool counts_bodies);
     [[nodiscard]] session::written_row log_row(const storage::session_key& session,
                                                std::uint64_t sequence, const publication& what,
                                                const session::delivery& how);
