@@ -111,10 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
 class FailingAtEveryOperation : public testing::TestWithParam<io_operation> {};
 
 TEST_P(FailingAtEveryOperation, LosesNothingAcknowledged) {
-    // Appends are many: a step of 7 walks through all kinds of files.
-    const std::size_t step = GetParam() == io_operation::append ? 7 : 1;
     std::size_t n = 0;
-    for (bool has_struck = true; has_struck && n < 600; n += step) {
+    for (bool has_struck = true; has_struck && n < 2000; ++n) {
         const scratch_folder scratch;
         const auto disk = std::make_shared<power_loss_file_system>();
         disk->inject({.on = GetParam(),
@@ -153,6 +151,7 @@ TEST(FailingSync, IsNotTriedAgain) {
     const scratch_folder scratch;
     const auto disk = std::make_shared<power_loss_file_system>();
     trial_database db(on(scratch, disk));
+    ASSERT_TRUE(db.is_open()) << db.problem().ToString();
     db.write();
     // Once: a kernel that has told an error of writing back says yes to the next sync.
     disk->inject({.on = io_operation::sync, .error = io_fault::sync_failed, .name = ".log"});
@@ -169,6 +168,7 @@ TEST(FailingDisk, IsReadOnAfterTheFreeze) {
     const scratch_folder scratch;
     const auto disk = std::make_shared<power_loss_file_system>();
     trial_database db(on(scratch, disk));
+    ASSERT_TRUE(db.is_open()) << db.problem().ToString();
     write_and_sync(db, 300);
     db.flush();
     const auto rows = db.written();

@@ -243,6 +243,24 @@ std::size_t power_loss_file_system::operations() const {
     return disk_->journal.size();
 }
 
+void power_loss_file_system::take_over(const std::string& folder) {
+    const std::lock_guard guard(disk_->mutex);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (!entry.is_regular_file()) {
+            continue;
+        }
+        const auto name = plain(entry.path().string());
+        std::string bytes;
+        rocksdb::ReadFileToString(target_.get(), name, &bytes).PermitUncheckedError();
+        const auto inode = disk_->journal.create(name);
+        disk_->journal.write(inode, 0, bytes);
+        disk_->journal.sync(inode);
+        disk_->names[name] = inode;
+        disk_->sizes[inode] = bytes.size();
+    }
+    disk_->journal.sync_directory();
+}
+
 void power_loss_file_system::crash(const crash_options& options, const std::string& from,
                                    const std::string& to) const {
     const std::lock_guard guard(disk_->mutex);

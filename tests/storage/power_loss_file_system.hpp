@@ -48,6 +48,8 @@ class power_loss_file_system final : public rocksdb::FileSystemWrapper {
 
     /// Events so far: the moment to give as crash_options::at.
     [[nodiscard]] std::size_t operations() const;
+    /// Counts the files that are in `folder` already as being on this disk, and synced.
+    void take_over(const std::string& folder);
     /// Writes into the empty folder `to` what a loss of power leaves of `from`.
     void crash(const crash_options& options, const std::string& from, const std::string& to) const;
 

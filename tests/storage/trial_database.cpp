@@ -6,19 +6,41 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/options.h>
+#include <rocksdb/system_clock.h>
 #include <rocksdb/write_batch.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace gv::storage {
 
 namespace {
 
-const std::vector<std::string> family_names{rocksdb::kDefaultColumnFamilyName, "rows", "queue"};
+const std::vector<std::string> family_names{"default", "rows", "queue"};
+
+/// After a failed flush RocksDB rests for a second, and every frozen database has one.
+class restless_clock final : public rocksdb::SystemClockWrapper {
+  public:
+    restless_clock() : SystemClockWrapper(rocksdb::SystemClock::Default()) {}
+    const char* Name() const override { return "restless_clock"; }
+    void SleepForMicroseconds(int) override { std::this_thread::yield(); }
+};
+
+class restless_env final : public rocksdb::EnvWrapper {
+  public:
+    explicit restless_env(std::unique_ptr<rocksdb::Env> target)
+        : EnvWrapper(target.get()), target_(std::move(target)) {
+        system_clock_ = std::make_shared<restless_clock>();
+    }
+    const char* Name() const override { return "restless_env"; }
+
+  private:
+    std::unique_ptr<rocksdb::Env> target_;
+};
 
 std::string key_of(int row) {
     char key[16];
@@ -72,7 +94,7 @@ scratch_folder::~scratch_folder() {
 trial_database::trial_database(place where)
     : where_(std::move(where)),
       files_(std::make_shared<freezing_file_system>(where_.below, where_.observer, where_.ballast)),
-      env_(rocksdb::NewCompositeEnv(files_)) {
+      env_(std::make_unique<restless_env>(rocksdb::NewCompositeEnv(files_))) {
     open();
 }
 
