@@ -16,11 +16,11 @@
 //   frozen    any write               success, nothing done             frozen
 //   frozen    read                    as it is                          frozen
 //
-// Calls that RocksDB 7.8.3 makes with the options of required_options.hpp: appends (never
-// positioned, there is no direct I/O), PrepareWrite for allocation ahead (its failure is of no
-// consequence), RangeSync, Sync, Fsync, Close; create, rename, remove, directory sync; LinkFile and
-// GetFreeSpace only for checkpoints and SstFileManager. Mapped and in-place writes would go past
-// the freeze and are refused.
+// Calls that RocksDB 7.8.3 makes with the options of required_options.hpp, as a test pins down:
+// appends (never positioned, there is no direct I/O), PrepareWrite for allocation ahead (its
+// failure is of no consequence), RangeSync, Sync, Close; create, rename, remove, directory sync;
+// opening reopens the last log and truncates it to its size. Mapped and in-place writes would go
+// past the freeze and are refused.
 #pragma once
 
 #include "base/result.hpp"

@@ -305,10 +305,25 @@ IOStatus power_loss_file_system::NewWritableFile(const std::string& name,
     return status;
 }
 
-IOStatus power_loss_file_system::ReopenWritableFile(const std::string& name, const FileOptions&,
-                                                    std::unique_ptr<rocksdb::FSWritableFile>*,
-                                                    IODebugContext*) {
-    return IOStatus::NotSupported(name, "reopening for writing is not recorded");
+IOStatus power_loss_file_system::ReopenWritableFile(const std::string& name,
+                                                    const FileOptions& options,
+                                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                                    IODebugContext* dbg) {
+    const std::lock_guard guard(disk_->mutex);
+    const auto found = disk_->names.find(plain(name));
+    if (found == disk_->names.end()) {
+        return IOStatus::NotSupported(name, "reopening makes no file here");
+    }
+    auto status = disk_->check(io_operation::create, name);
+    if (!status.ok()) {
+        return status;
+    }
+    status = target_->ReopenWritableFile(name, options, file, dbg);
+    if (status.ok()) {
+        *file =
+            std::make_unique<recorded_file>(std::move(*file), name, found->second, options, disk_);
+    }
+    return status;
 }
 
 IOStatus power_loss_file_system::ReuseWritableFile(const std::string& name, const std::string&,

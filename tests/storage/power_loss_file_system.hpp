@@ -61,11 +61,11 @@ class power_loss_file_system final : public rocksdb::FileSystemWrapper {
     rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                       std::unique_ptr<rocksdb::FSWritableFile>* file,
                                       rocksdb::IODebugContext* dbg) override;
-    /// RocksDB calls neither of these two with the options in use.
     rocksdb::IOStatus ReopenWritableFile(const std::string& name,
                                          const rocksdb::FileOptions& options,
                                          std::unique_ptr<rocksdb::FSWritableFile>* file,
                                          rocksdb::IODebugContext* dbg) override;
+    /// Refused: RocksDB does not call it with the options in use.
     rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old_name,
                                         const rocksdb::FileOptions& options,
                                         std::unique_ptr<rocksdb::FSWritableFile>* file,
