@@ -3,8 +3,11 @@
 
 #include "base/bytes.hpp"
 #include "base/log.hpp"
+#include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
+#include "storage/required_options.hpp"
 #include "storage/row_reader.hpp"
+#include "storage/sync_log.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -63,11 +66,7 @@ class rocksdb_log final : public rocksdb::Logger {
     made.db_write_buffer_size = wanted.write_buffer_bytes;
     made.wal_bytes_per_sync = 512 << 10;
     made.bytes_per_sync = 1 << 20;
-    made.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-    made.recycle_log_file_num = 0;
-    made.allow_mmap_writes = false; // SyncWAL refuses otherwise
-    made.max_bgerror_resume_count = 0;
-    made.track_and_verify_wals_in_manifest = false; // a false alarm with SyncWAL in 7.8
+    set_required_options(made);
     made.avoid_flush_during_shutdown = false;
     made.stats_dump_period_sec = 0;
     made.stats_persist_period_sec = 0;
@@ -108,11 +107,13 @@ table_options(table which, const rocksdb_options& wanted,
 
 class rocksdb_store final : public store, private commit_target, private table_source {
   public:
-    explicit rocksdb_store(const rocksdb_options& options) : folder_(options.folder) {
-        if (options.file_system) {
-            env_ = rocksdb::NewCompositeEnv(options.file_system);
-        }
-    }
+    explicit rocksdb_store(const rocksdb_options& options)
+        : folder_(options.folder),
+          files_(std::make_shared<freezing_file_system>(
+              options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
+              observer(),
+              ballast_settings{.path = folder_ + "/ballast", .size_bytes = options.ballast_bytes})),
+          env_(rocksdb::NewCompositeEnv(files_)) {}
     ~rocksdb_store() override { close(); }
 
     [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
@@ -135,6 +136,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     bool write(std::span<const batch* const> group) override;
     bool sync() override;
 
+    [[nodiscard]] file_system_observer observer() const;
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
@@ -149,6 +151,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
     std::string folder_;
+    std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
     std::unique_ptr<rocksdb::DB> db_;
     std::vector<rocksdb::ColumnFamilyHandle*> handles_;
@@ -158,6 +161,29 @@ class rocksdb_store final : public store, private commit_target, private table_s
     std::unique_ptr<group_commit> commits_;
     std::unique_ptr<row_reader> reads_;
 };
+
+file_system_observer rocksdb_store::observer() const {
+    file_system_observer made;
+    made.on_frozen = [folder = folder_](const io_failure& why) {
+        log::error("store_frozen", {{"folder", folder},
+                                    {"operation", to_text(why.operation)},
+                                    {"file", why.file},
+                                    {"problem", why.text},
+                                    {"remedy", why.fault == io_fault::no_space
+                                                   ? "make room on the disk and restart the broker"
+                                                   : "check the disk and restart the broker"}});
+    };
+    made.on_ballast_released = [folder = folder_](const io_failure& why) {
+        log::error("store_disk_full", {{"folder", folder},
+                                       {"file", why.file},
+                                       {"remedy", "make room on the disk now"}});
+    };
+    made.on_read_error = [folder = folder_](const io_failure& why) {
+        log::error("store_read_failed",
+                   {{"folder", folder}, {"file", why.file}, {"problem", why.text}});
+    };
+    return made;
+}
 
 problem rocksdb_store::damaged(const std::string& what) const {
     return {.place = folder_,
@@ -191,12 +217,14 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     }
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_ ? env_.get() : rocksdb::Env::Default()),
-                          folder_, tables, &handles_, &opened);
+        rocksdb::DB::Open(database_options(options, env_.get()), folder_ + "/db", tables, &handles_, &opened);
     if (!status.ok()) {
         return failure(unusable(status));
     }
     db_.reset(opened);
+    if (const auto made = files_->restore_ballast(); !made) {
+        log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
+    }
     return begin_life();
 }
 
@@ -282,15 +310,15 @@ bool rocksdb_store::write(std::span<const batch* const> group) {
     if (!status.ok()) {
         log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
     }
-    return status.ok();
+    return status.ok() && !files_->is_frozen();
 }
 
 bool rocksdb_store::sync() {
-    const rocksdb::Status status = db_->SyncWAL();
-    if (!status.ok()) {
-        log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
+    const auto synced = sync_log(*db_, *files_);
+    if (!synced) {
+        log::error("store_lost", {{"folder", folder_}, {"problem", synced.error().text}});
     }
-    return status.ok();
+    return synced.has_value();
 }
 
 bool rocksdb_store::scan(table which, const visitor& visit) const {
