@@ -222,6 +222,13 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
         return failure(unusable(status));
     }
     db_.reset(opened);
+    if (const auto frozen = files_->failure()) {
+        return failure(problem{.place = folder_,
+                               .what = "the store could not be opened for writing: " + frozen->text,
+                               .remedy = frozen->fault == io_fault::no_space
+                                             ? "make room on the disk"
+                                             : "check the disk"});
+    }
     if (const auto made = files_->restore_ballast(); !made) {
         log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
     }
