@@ -27,6 +27,8 @@ constexpr std::uint8_t will_bit = 0x08;
 constexpr std::uint8_t no_local_bit = 0x04;
 constexpr std::uint8_t as_published_bit = 0x08;
 constexpr unsigned handling_shift = 4;
+/// Milliseconds; what is later is no date, and more than a clock can count.
+constexpr std::uint64_t stored_time_max = std::uint64_t{1} << 42;
 
 [[nodiscard]] std::uint8_t flag(bool is_set, std::uint8_t bit) noexcept {
     return is_set ? bit : std::uint8_t{0};
@@ -74,6 +76,9 @@ std::uint64_t moment::to_stored(time_point due) const noexcept {
 
 time_point moment::from_stored(std::uint64_t milliseconds) const noexcept {
     if (milliseconds == 0) {
+        return never;
+    }
+    if (milliseconds > stored_time_max) {
         return never;
     }
     const std::int64_t left =

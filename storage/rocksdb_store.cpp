@@ -6,6 +6,7 @@
 #include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
 #include "storage/required_options.hpp"
+#include "storage/rocksdb_words.hpp"
 #include "storage/row_reader.hpp"
 #include "storage/sync_log.hpp"
 
@@ -17,7 +18,6 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_buffer_manager.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -25,33 +25,6 @@
 namespace gv::storage {
 
 namespace {
-
-constexpr std::array<const char*, table_count> table_names{
-    "default", "sessions", "queue_meta",     "subscriptions", "queue",
-    "small",   "bodies",   "retained_index", "retained"};
-constexpr std::string_view node_key = "N";
-constexpr std::string_view clock_key = "H";
-
-[[nodiscard]] rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-[[nodiscard]] std::string_view view(const rocksdb::Slice& bytes) {
-    return {bytes.data(), bytes.size()};
-}
-
-/// What RocksDB has to say goes where everything goes, if it is a warning or worse.
-class rocksdb_log final : public rocksdb::Logger {
-  public:
-    rocksdb_log() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
-    using rocksdb::Logger::Logv;
-    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-        if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) {
-            return;
-        }
-        char text[512];
-        std::vsnprintf(text, sizeof text, format, arguments);
-        log::warn("rocksdb", {{"says", text}});
-    }
-    void Logv(const char*, va_list) override {}
-};
 
 [[nodiscard]] rocksdb::DBOptions database_options(const rocksdb_options& wanted,
                                                   rocksdb::Env* env) {
@@ -174,9 +147,9 @@ file_system_observer rocksdb_store::observer() const {
                                                    : "check the disk and restart the broker"}});
     };
     made.on_ballast_released = [folder = folder_](const io_failure& why) {
-        log::error("store_disk_full", {{"folder", folder},
-                                       {"file", why.file},
-                                       {"remedy", "make room on the disk now"}});
+        log::error(
+            "store_disk_full",
+            {{"folder", folder}, {"file", why.file}, {"remedy", "make room on the disk now"}});
     };
     made.on_read_error = [folder = folder_](const io_failure& why) {
         log::error("store_read_failed",
@@ -217,7 +190,8 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     }
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_.get()), folder_ + "/db", tables, &handles_, &opened);
+        rocksdb::DB::Open(database_options(options, env_.get()), folder_ + database_folder, tables,
+                          &handles_, &opened);
     if (!status.ok()) {
         return failure(unusable(status));
     }

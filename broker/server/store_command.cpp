@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/store_command.hpp"
+
+#include "broker/server/derive.hpp"
+#include "broker/server/environment.hpp"
+#include "broker/server/load.hpp"
+#include "broker/server/mosquitto_import.hpp"
+#include "broker/server/persistence.hpp"
+#include "broker/server/store_options.hpp"
+#include "storage/offline_store.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace gv::server {
+
+namespace {
+
+constexpr int done = 0;
+constexpr int failed = 1;
+constexpr int misused = 2;
+
+int report(const problem& wrong) {
+    std::fprintf(stderr, "grapevine store: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
+                 wrong.remedy.c_str());
+    return failed;
+}
+
+void say(const std::string& line) { std::printf("%s\n", line.c_str()); }
+
+/// Before the first import.
+class no_rows final : public storage::table_source {
+  public:
+    [[nodiscard]] bool scan(storage::table, const visitor&) const override { return true; }
+    [[nodiscard]] bool scan(storage::table, std::string_view, std::string_view,
+                            const judge&) const override {
+        return true;
+    }
+    [[nodiscard]] bool seek(storage::table, std::string_view, std::string&) const override {
+        return false;
+    }
+    [[nodiscard]] bool get(storage::table, std::string_view, std::string&) const override {
+        return false;
+    }
+};
+
+[[nodiscard]] bool is_empty(const storage::table_source& store) {
+    std::string key;
+    return !store.seek(storage::table::sessions, {}, key)
+           && !store.seek(storage::table::retained, {}, key);
+}
+
+[[nodiscard]] result<std::string, problem> read_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string bytes;
+    if (in) {
+        bytes.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    if (!in) {
+        return failure(problem{.place = path,
+                               .what = "the file cannot be read",
+                               .remedy = "check its name and who may read it"});
+    }
+    return bytes;
+}
+
+void say_counts(const char* head, const std::map<std::string, std::size_t>& counts) {
+    for (const auto& [what, count] : counts) {
+        std::printf("%s: %zu %s\n", head, count, what.c_str());
+    }
+}
+
+int say_summary(const import_summary& added) {
+    std::printf("imported: %zu sessions, %zu subscriptions, %zu queued messages, %zu releases and "
+                "%zu inbound identifiers of QoS 2, %zu retained messages\n",
+                added.sessions, added.subscriptions, added.queued, added.released, added.inbound,
+                added.retained);
+    say_counts("changed", added.changed);
+    say_counts("left out", added.left_out);
+    return done;
+}
+
+void set(command_line& flags, const std::string& option, const std::string& value) {
+    flags.assignments.push_back(
+        {.path = option, .value = {.text = value, .items = {}}, .place = "--folder"});
+}
+
+/// One run of the command.
+class store_command {
+  public:
+    store_command(store_options wanted, options values)
+        : wanted_(std::move(wanted)), values_(std::move(values)) {
+        folder_ = store_folder(values_);
+    }
+
+    int run() {
+        switch (wanted_.task) {
+        case store_task::import_file:
+            return import_file();
+        case store_task::check:
+        case store_task::stats:
+        case store_task::export_lines:
+        case store_task::help:
+            break;
+        }
+        return done;
+    }
+
+  private:
+    int import_file() {
+        std::unique_ptr<storage::offline_store> before;
+        if (storage::has_store(folder_)) {
+            auto opened = storage::open_offline_store(folder_);
+            if (!opened) {
+                return report(opened.error());
+            }
+            before = *std::move(opened);
+        }
+        if (before && !wanted_.merges && !is_empty(*before)) {
+            return report({.place = folder_,
+                           .what = "the store is not empty",
+                           .remedy = "give --merge to add to it, or another --folder"});
+        }
+        return import_mosquitto(before.get());
+    }
+
+    int import_mosquitto(const storage::table_source* before) {
+        const auto bytes = read_file(wanted_.file);
+        if (!bytes) {
+            return report(bytes.error());
+        }
+        const auto to = open_store(values_);
+        if (!to) {
+            return report(to.error());
+        }
+        const no_rows nothing;
+        store_import adding(**to, before == nullptr ? nothing : *before);
+        const auto read = import_mosquitto_db(*bytes,
+                                              {.name = wanted_.file,
+                                               .now = std::chrono::system_clock::now(),
+                                               .written = written(),
+                                               .node = (*to)->node().node,
+                                               .boot = (*to)->node().boot,
+                                               .shards = shard_count_of(values_)},
+                                              adding);
+        if (!read) {
+            return report(read.error());
+        }
+        const auto added = adding.finish();
+        (*to)->close();
+        if (!added) {
+            return report(added.error());
+        }
+        if (!read->is_final) {
+            say("note: Mosquitto wrote this file while it ran; what happened afterwards is not in "
+                "it");
+        }
+        return say_summary(*added);
+    }
+
+    [[nodiscard]] wall_time written() const {
+        std::error_code unknown;
+        const auto time = std::filesystem::last_write_time(wanted_.file, unknown);
+        const wall_time now = std::chrono::system_clock::now();
+        return unknown ? now
+                       : std::min(now, std::chrono::time_point_cast<wall_time::duration>(
+                                           std::chrono::file_clock::to_sys(time)));
+    }
+
+    store_options wanted_;
+    options values_;
+    std::string folder_;
+};
+
+} // namespace
+
+int store_main(std::span<const std::string_view> args) {
+    auto wanted = parse_store_options(args);
+    if (!wanted) {
+        std::fprintf(stderr, "grapevine store: %s\n", wanted.error().c_str());
+        return misused;
+    }
+    if (wanted->task == store_task::help) {
+        std::fputs(std::string(store_usage()).c_str(), stdout);
+        return done;
+    }
+    command_line flags;
+    flags.config_file = wanted->config_file;
+    set(flags, "storage.enabled", "true");
+    if (!wanted->folder.empty()) {
+        set(flags, "storage.folder", wanted->folder);
+    }
+    loaded_options loaded = load_options(flags, process_environment());
+    for (const problem& each : loaded.problems) {
+        report(each);
+    }
+    if (!loaded.problems.empty()) {
+        return failed;
+    }
+    return store_command(*std::move(wanted), std::move(loaded.values)).run();
+}
+
+} // namespace gv::server
