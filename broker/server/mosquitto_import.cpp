@@ -55,7 +55,7 @@ struct grant {
 class converter final : public storage::mosquitto_reader {
   public:
     converter(const mosquitto_import_options& options, store_import& to)
-        : options_(options), to_(to) {}
+        : options_(options), to_(to), stamp_(hybrid_clock().next(options.written)) {}
 
     // storage::mosquitto_reader: gathers
     void on_header(const storage::mosquitto_header& what) override { header_ = what; }
@@ -283,7 +283,7 @@ class converter final : public storage::mosquitto_reader {
     [[nodiscard]] publication publication_of(const mosquitto_message& message) {
         publication made;
         made.header.publisher = message.publisher.empty() ? 0 : hash64(message.publisher);
-        made.header.stamp = message_clock_.next(options_.written);
+        made.header.stamp = stamp_;
         made.header.origin = options_.node;
         made.header.quality = static_cast<qos>(message.quality);
         made.header.retain = message.retain;
@@ -366,6 +366,7 @@ class converter final : public storage::mosquitto_reader {
 
     const mosquitto_import_options& options_;
     store_import& to_;
+    hybrid_time stamp_; ///< of all messages: none of them is newer
     storage::mosquitto_header header_;
     std::vector<mosquitto_client> clients_;
     std::vector<mosquitto_delivery> deliveries_;
@@ -378,7 +379,6 @@ class converter final : public storage::mosquitto_reader {
     std::map<std::pair<std::uint64_t, shard_id>, storage::body_id> bodies_;
     std::set<std::uint64_t> unreadable_;
     hybrid_clock session_clock_;
-    hybrid_clock message_clock_;
     std::string properties_;
 };
 
