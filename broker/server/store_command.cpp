@@ -7,6 +7,7 @@
 #include "broker/server/mosquitto_import.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/store_options.hpp"
+#include "broker/server/store_text.hpp"
 #include "storage/offline_store.hpp"
 
 #include <cstdio>
@@ -22,6 +23,7 @@ namespace {
 constexpr int done = 0;
 constexpr int failed = 1;
 constexpr int misused = 2;
+constexpr std::size_t longest_max = 10;
 
 int report(const problem& wrong) {
     std::fprintf(stderr, "grapevine store: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
@@ -29,7 +31,7 @@ int report(const problem& wrong) {
     return failed;
 }
 
-void say(const std::string& line) { std::printf("%s\n", line.c_str()); }
+void say(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 /// Before the first import.
 class no_rows final : public storage::table_source {
@@ -45,6 +47,15 @@ class no_rows final : public storage::table_source {
     [[nodiscard]] bool get(storage::table, std::string_view, std::string&) const override {
         return false;
     }
+};
+
+/// Of what a start reads only how much of it is whole.
+class nobody final : public storage::store_reader {
+  public:
+    void on_sessions(std::vector<storage::stored_session>) override {}
+    void on_retained(std::string_view, std::string_view) override {}
+    void on_bucket(const storage::bucket&) override {}
+    void on_stray(storage::table, std::string_view) override {}
 };
 
 [[nodiscard]] bool is_empty(const storage::table_source& store) {
@@ -101,7 +112,9 @@ class store_command {
         case store_task::import_file:
             return import_file();
         case store_task::check:
+            return look(&store_command::check);
         case store_task::stats:
+            return look(&store_command::stats);
         case store_task::export_lines:
         case store_task::help:
             break;
@@ -110,6 +123,26 @@ class store_command {
     }
 
   private:
+    int look(int (store_command::*how)(const storage::offline_store& store)) {
+        const auto opened = storage::open_offline_store(folder_);
+        return opened ? (this->*how)(**opened) : report(opened.error());
+    }
+
+    int check(const storage::offline_store& store) {
+        const std::string files = store.check_files();
+        const storage::inspection found = inspect(store);
+        nobody reader;
+        const storage::load_report start = load_from(store, reader);
+        say(check_text(found, files, start));
+        return found.is_sound() && files.empty() ? done : failed;
+    }
+
+    int stats(const storage::offline_store& store) {
+        say(stats_text(stats_of(store, longest_max),
+                       [&store](storage::table which) { return store.disk_bytes(which); }));
+        return done;
+    }
+
     int import_file() {
         std::unique_ptr<storage::offline_store> before;
         if (storage::has_store(folder_)) {
@@ -156,7 +189,7 @@ class store_command {
         }
         if (!read->is_final) {
             say("note: Mosquitto wrote this file while it ran; what happened afterwards is not in "
-                "it");
+                "it\n");
         }
         return say_summary(*added);
     }

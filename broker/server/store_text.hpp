@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `grapevine store check` and `stats` print.
+#pragma once
+
+#include "storage/inspect.hpp"
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace gv::server {
+
+/// `files`: what the check of the files' own checksums found; empty: nothing. `start`: what a start
+/// reads of it.
+[[nodiscard]] std::string check_text(const storage::inspection& found, std::string_view files,
+                                     const storage::load_report& start);
+
+using disk_bytes_of = std::function<std::uint64_t(storage::table)>;
+[[nodiscard]] std::string stats_text(const storage::store_stats& found,
+                                     const disk_bytes_of& disk_bytes);
+
+} // namespace gv::server
