@@ -6,6 +6,8 @@
 #include "broker/server/load.hpp"
 #include "broker/server/mosquitto_import.hpp"
 #include "broker/server/persistence.hpp"
+#include "broker/server/store_export.hpp"
+#include "broker/server/store_lines.hpp"
 #include "broker/server/store_options.hpp"
 #include "broker/server/store_text.hpp"
 #include "storage/offline_store.hpp"
@@ -24,6 +26,7 @@ constexpr int done = 0;
 constexpr int failed = 1;
 constexpr int misused = 2;
 constexpr std::size_t longest_max = 10;
+constexpr std::string_view from_standard_input = "-";
 
 int report(const problem& wrong) {
     std::fprintf(stderr, "grapevine store: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
@@ -31,7 +34,7 @@ int report(const problem& wrong) {
     return failed;
 }
 
-void say(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 /// Before the first import.
 class no_rows final : public storage::table_source {
@@ -64,17 +67,30 @@ class nobody final : public storage::store_reader {
            && !store.seek(storage::table::retained, {}, key);
 }
 
+[[nodiscard]] problem unreadable(const std::string& path) {
+    return {.place = path,
+            .what = "the file cannot be read",
+            .remedy = "check its name and who may read it"};
+}
+
 [[nodiscard]] result<std::string, problem> read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
-    std::string bytes;
-    if (in) {
-        bytes.assign(std::istreambuf_iterator<char>(in), {});
+    std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    if (!in.is_open() || in.bad()) {
+        return failure(unreadable(path));
     }
-    if (!in) {
-        return failure(problem{.place = path,
-                               .what = "the file cannot be read",
-                               .remedy = "check its name and who may read it"});
+    return bytes;
+}
+
+/// Enough to tell what it is.
+[[nodiscard]] result<std::string, problem> read_beginning(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string bytes(64, '\0');
+    in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    if (!in.is_open() || in.bad() || std::filesystem::is_directory(path)) {
+        return failure(unreadable(path));
     }
+    bytes.resize(static_cast<std::size_t>(in.gcount()));
     return bytes;
 }
 
@@ -116,6 +132,7 @@ class store_command {
         case store_task::stats:
             return look(&store_command::stats);
         case store_task::export_lines:
+            return look(&store_command::export_all);
         case store_task::help:
             break;
         }
@@ -143,6 +160,25 @@ class store_command {
         return done;
     }
 
+    int export_all(const storage::offline_store& store) {
+        const export_report made = export_lines(store, say);
+        for (const auto& [what, count] : made.left_out) {
+            std::fprintf(stderr, "grapevine store: left out: %zu %s; see check\n", count,
+                         what.c_str());
+        }
+        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+            return report({.place = "standard output",
+                           .what = "it could not be written to its end",
+                           .remedy = "make room where it goes"});
+        }
+        if (!made.is_readable) {
+            return report({.place = folder_,
+                           .what = "the store cannot be read to its end",
+                           .remedy = "what could be read was written; see check"});
+        }
+        return made.left_out.empty() ? done : failed;
+    }
+
     int import_file() {
         std::unique_ptr<storage::offline_store> before;
         if (storage::has_store(folder_)) {
@@ -157,13 +193,24 @@ class store_command {
                            .what = "the store is not empty",
                            .remedy = "give --merge to add to it, or another --folder"});
         }
-        return import_mosquitto(before.get());
+        return import_into(before.get());
     }
 
-    int import_mosquitto(const storage::table_source* before) {
-        const auto bytes = read_file(wanted_.file);
-        if (!bytes) {
-            return report(bytes.error());
+    /// A file is read to its end before anything is added.
+    int import_into(const storage::table_source* before) {
+        std::string bytes;
+        if (wanted_.file != from_standard_input) {
+            auto read = read_beginning(wanted_.file);
+            if (!read) {
+                return report(read.error());
+            }
+            bytes = *std::move(read);
+        }
+        const bool is_mosquitto = storage::is_mosquitto_db(bytes);
+        if (!is_mosquitto && wanted_.file != from_standard_input) {
+            if (const auto checked = read_lines(nullptr, boot_id{}); !checked) {
+                return report(checked.error());
+            }
         }
         const auto to = open_store(values_);
         if (!to) {
@@ -171,27 +218,58 @@ class store_command {
         }
         const no_rows nothing;
         store_import adding(**to, before == nullptr ? nothing : *before);
+        const auto read = is_mosquitto ? read_mosquitto((*to)->node(), adding)
+                                       : read_lines(&adding, (*to)->node().boot);
+        const auto added = adding.finish();
+        (*to)->close();
+        if (!read || !added) {
+            return report(read ? added.error() : read.error());
+        }
+        return say_summary(*added);
+    }
+
+    [[nodiscard]] result<void, problem> read_mosquitto(const storage::node_record& node,
+                                                       store_import& to) const {
+        const auto bytes = read_file(wanted_.file);
+        if (!bytes) {
+            return failure(bytes.error());
+        }
         const auto read = import_mosquitto_db(*bytes,
                                               {.name = wanted_.file,
                                                .now = std::chrono::system_clock::now(),
                                                .written = written(),
-                                               .node = (*to)->node().node,
-                                               .boot = (*to)->node().boot,
+                                               .node = node.node,
+                                               .boot = node.boot,
                                                .shards = shard_count_of(values_)},
-                                              adding);
+                                              to);
         if (!read) {
-            return report(read.error());
-        }
-        const auto added = adding.finish();
-        (*to)->close();
-        if (!added) {
-            return report(added.error());
+            return failure(read.error());
         }
         if (!read->is_final) {
             say("note: Mosquitto wrote this file while it ran; what happened afterwards is not in "
                 "it\n");
         }
-        return say_summary(*added);
+        return {};
+    }
+
+    [[nodiscard]] result<void, problem> read_lines(store_import* to, boot_id life) const {
+        std::ifstream file;
+        const bool is_file = wanted_.file != from_standard_input;
+        if (is_file) {
+            file.open(wanted_.file, std::ios::binary);
+        }
+        std::istream& in = is_file ? file : std::cin;
+        line_importer lines(is_file ? wanted_.file : "standard input", to, life);
+        for (std::string line; std::getline(in, line);) {
+            if (auto read = lines.read(line); !read) {
+                return read;
+            }
+        }
+        if (in.bad() || (is_file && !file.is_open())) {
+            return failure(unreadable(wanted_.file));
+        }
+        lines.finish();
+        return {};
     }
 
     [[nodiscard]] wall_time written() const {
