@@ -5,6 +5,7 @@
 #include "base/topic.hpp"
 #include "broker/mqtt/property_table.hpp"
 #include "broker/mqtt/utf8.hpp"
+#include "broker/server/mosquitto_grant.hpp"
 #include "storage/mosquitto_db.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -23,6 +24,7 @@ using storage::mosquitto_delivery;
 using storage::mosquitto_message;
 using storage::mosquitto_subscription;
 
+constexpr std::uint32_t subscription_id_max = 268'435'455;
 constexpr std::uint32_t expiry_never = 0xffff'ffff;
 /// A body as small as that is cheaper in each row than in one of its own.
 constexpr std::size_t inline_payload_max = 32;
@@ -43,13 +45,6 @@ struct client_state {
     std::vector<const mosquitto_delivery*> deliveries;
     std::vector<const mosquitto_subscription*> subscriptions;
     std::uint64_t sequence = 0;
-};
-
-/// What goes to one client of a message that is given out at the import.
-struct grant {
-    std::uint8_t quality = 0;
-    bool as_published = false;
-    std::vector<std::uint32_t> subscription_ids;
 };
 
 class converter final : public storage::mosquitto_reader {
@@ -121,13 +116,17 @@ class converter final : public storage::mosquitto_reader {
     }
 
     void index_subscriptions() {
-        for (const mosquitto_subscription& each : subscriptions_) {
+        for (mosquitto_subscription& each : subscriptions_) {
             client_state* owner = find(each.client_id);
             if (owner == nullptr) {
                 leave_out("subscriptions of sessions that are not imported");
             } else if (!is_good_filter(each.filter)) {
                 leave_out("subscriptions with a filter that is none");
             } else {
+                if (each.identifier > subscription_id_max) {
+                    leave_out("subscription identifiers that are none");
+                    each.identifier = 0;
+                }
                 owner->subscriptions.push_back(&each);
             }
         }
@@ -329,7 +328,7 @@ class converter final : public storage::mosquitto_reader {
         for (auto& [client_id, client] : by_id_) {
             const auto wanted = client.found == nullptr
                                     ? std::nullopt
-                                    : grant_of(message, client_id, client, groups);
+                                    : grant_of(message, client_id, client.subscriptions, groups);
             if (wanted && wanted->quality > 0) {
                 to_.add_row(client_id, client.sequence++,
                             {.quality = static_cast<qos>(wanted->quality),
@@ -338,30 +337,6 @@ class converter final : public storage::mosquitto_reader {
                             publication_of(message));
             }
         }
-    }
-
-    /// `groups`: shared subscriptions that have had it.
-    [[nodiscard]] static std::optional<grant> grant_of(const mosquitto_message& message,
-                                                       std::string_view client_id,
-                                                       const client_state& client,
-                                                       std::set<std::string_view>& groups) {
-        std::optional<grant> made;
-        for (const mosquitto_subscription* each : client.subscriptions) {
-            const auto shared =
-                is_shared_filter(each->filter) ? split_shared_filter(each->filter) : std::nullopt;
-            if (!topic_matches(shared ? shared->filter : each->filter, message.topic)
-                || (each->no_local && client_id == message.publisher)
-                || (shared && !groups.insert(each->filter).second)) {
-                continue;
-            }
-            grant& sum = made ? *made : made.emplace();
-            sum.quality = std::max(sum.quality, std::min(each->quality, message.quality));
-            sum.as_published = sum.as_published || each->retain_as_published;
-            if (each->identifier != 0) {
-                sum.subscription_ids.push_back(each->identifier);
-            }
-        }
-        return made;
     }
 
     const mosquitto_import_options& options_;

@@ -23,8 +23,8 @@ constexpr std::uint64_t u32_max = 0xffff'ffff;
 
 class line_importer::reader {
   public:
-    reader(std::string_view name, store_import* to, boot_id life)
-        : name_(name), to_(to), lives_before_(life.value == 0 ? 0 : life.value - 1) {
+    reader(std::string name, store_import* to, boot_id life)
+        : name_(std::move(name)), to_(to), lives_before_(life.value == 0 ? 0 : life.value - 1) {
         last_life_.value = lives_before_;
     }
 
@@ -35,7 +35,7 @@ class line_importer::reader {
         }
         std::string wrong = read_object(line);
         if (!wrong.empty()) {
-            return failure(problem{.place = std::string(name_) + ":" + std::to_string(number_),
+            return failure(problem{.place = name_ + ":" + std::to_string(number_),
                                    .what = std::move(wrong),
                                    .remedy = "mend the line"});
         }
@@ -253,7 +253,7 @@ class line_importer::reader {
         }
     }
 
-    std::string_view name_;
+    std::string name_;
     store_import* to_;
     std::uint32_t lives_before_;
     boot_id last_life_;
@@ -274,8 +274,8 @@ const std::array<line_importer::reader::kind, 8> line_importer::reader::kinds{{
     {"retained", &reader::read_retained},
 }};
 
-line_importer::line_importer(std::string_view name, store_import* to, boot_id life)
-    : reader_(std::make_unique<reader>(name, to, life)) {}
+line_importer::line_importer(std::string name, store_import* to, boot_id life)
+    : reader_(std::make_unique<reader>(std::move(name), to, life)) {}
 line_importer::~line_importer() = default;
 
 result<void, problem> line_importer::read(std::string_view line) { return reader_->read(line); }

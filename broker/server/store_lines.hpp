@@ -6,15 +6,17 @@
 #include "broker/server/store_import.hpp"
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace gv::server {
 
 class line_importer {
   public:
-    /// Lifetime: `to` and `name` outlive it. Without `to` lines are only checked. `life`: how often
-    /// the store's node has started; lives of the node that wrote the lines come before that.
-    line_importer(std::string_view name, store_import* to, boot_id life);
+    /// `name` is that of what is read, for errors. Lifetime: `to` outlives it. Without `to` lines
+    /// are only checked. `life`: how often the store's node has started; lives of the node that
+    /// wrote the lines come before that.
+    line_importer(std::string name, store_import* to, boot_id life);
     ~line_importer();
 
     /// An empty line is nothing. Errors: what is wrong in the line, with its number; nothing of it

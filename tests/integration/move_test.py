@@ -5,7 +5,7 @@ import struct
 import subprocess
 import unittest
 
-from tests.integration.broker import PROGRAM, BrokerTest
+from tests.integration.broker import PROGRAM, Broker, BrokerTest
 from tests.integration.clients import Subscriber, publish, run_sub
 from tests.integration.mosquitto import Mosquitto
 from tests.integration.mosquitto import PROGRAM as MOSQUITTO
@@ -155,3 +155,69 @@ class MoveFromMosquitto(BrokerTest):
         cut.write_bytes(data[:-3])
         said = store("import", "--folder", self.folder / "moved", cut, code=1).stderr
         self.assertIn(f"cut.db, byte {len(data) - 16}: the file ends in the middle", said)
+
+
+class LookIntoAStore(BrokerTest):
+    def broker_with_something(self):
+        """Its folder, with a session, its queue and a retained message."""
+        broker = self.broker()
+        Subscriber(self, broker.port, "-c", "-i", "sleeper", "-t", "t", "-q", "1").stop()
+        for number in range(5):
+            publish(broker.port, "t", f"a body of more than thirty-two bytes {number}", "-q", "1")
+        publish(broker.port, "kept", "retained", "-q", "1", "-r")
+        return broker, broker.folder / "store"
+
+    def test_beside_a_broker(self):
+        broker, folder = self.broker_with_something()
+        self.assertIn("Nothing is broken.", store("check", "--folder", folder).stdout)
+        said = store("stats", "--folder", folder).stdout
+        self.assertRegex(said, r"queued messages 5,")
+        self.assertRegex(said, r"(?m)^ +5 +\d+ +0 +0 +1  sleeper$")
+        self.assertEqual(store("export", "--folder", folder).stdout.count('"type":"message"'), 5)
+        refused = store("import", "--merge", "--folder", folder, "-", code=1, input="")
+        self.assertIn("another process uses this store", refused.stderr)
+        publish(broker.port, "t", "still at work", "-q", "1")
+
+    def test_from_one_store_to_another(self):
+        broker, folder = self.broker_with_something()
+        broker.stop()
+        lines = store("export", "--folder", folder).stdout
+        file = self.write("all.jsonl", lines)
+        moved = self.folder / "moved"
+        self.assertIn("imported: 1 sessions", store("import", "--folder", moved, file).stdout)
+        again = store("export", "--folder", moved).stdout
+        self.assertEqual(again.split("\n")[1:], lines.split("\n")[1:])
+        self.assertIn("not empty", store("import", "--folder", moved, file, code=1).stderr)
+        port = self.broker("--storage.folder", moved).port
+        client = Subscriber(self, port, "-c", "-i", "sleeper", "-t", "kept", "-q", "1")
+        self.assertEqual(client.take(6), [*(f"a body of more than thirty-two bytes {number}"
+                                            for number in range(5)), "retained"])
+
+    def test_a_faulty_line_adds_nothing(self):
+        file = self.write("x.jsonl", '{"type":"retained","message":{"topic":"a"}}\n{"type":1}\n')
+        moved = self.folder / "moved"
+        refused = store("import", "--folder", moved, file, code=1)
+        self.assertIn("x.jsonl:2: type is not a text of at most", refused.stderr)
+        self.assertFalse(moved.exists())
+
+    def test_damage_is_found(self):
+        broker, folder = self.broker_with_something()
+        broker.stop()
+        # What is in the log goes to tables at the next start.
+        broker.ports_file.unlink()
+        self.assertEqual(Broker(broker.folder).stop(), 0)
+        tables = sorted((folder / "db").glob("*.sst"), key=lambda each: each.stat().st_size)
+        data = bytearray(tables[-1].read_bytes())
+        data[10] ^= 0x40
+        tables[-1].write_bytes(data)
+        said = store("check", "--folder", folder, code=1).stdout
+        self.assertRegex(said, r"files: Corruption: .*checksum")
+        self.assertIn("A start would refuse it", said)
+        self.assertIn("Something is broken.", said)
+
+    def test_what_is_no_store(self):
+        self.assertIn("there is no store in this folder",
+                      store("stats", "--folder", self.folder, code=1).stderr)
+        self.assertIn("is neither check, stats", store("look", code=2).stderr)
+        self.assertIn("the file cannot be read",
+                      store("import", "--folder", self.folder / "new", "nowhere", code=1).stderr)

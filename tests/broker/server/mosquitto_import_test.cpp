@@ -138,17 +138,21 @@ TEST(MosquittoImport, KeepsSubscriptions) {
                        .retain_as_published = true})
         .subscription({.client_id = "a", .filter = "$share/g/y"})
         .subscription({.client_id = "a", .filter = "x#"})
+        .subscription({.client_id = "a", .filter = "w", .identifier = 0xffff'ffff})
         .subscription({.client_id = "nobody", .filter = "z"});
     const imported got(file);
     const auto& found = got.seen.sessions.at("a").subscriptions;
-    ASSERT_EQ(found.size(), 2U);
+    ASSERT_EQ(found.size(), 3U);
     EXPECT_EQ(found[0].first, "$share/g/y");
-    EXPECT_EQ(found[1].first, "x/+");
-    EXPECT_EQ(found[1].second.quality, qos::exactly_once);
-    EXPECT_TRUE(found[1].second.no_local && found[1].second.retain_as_published);
-    EXPECT_EQ(found[1].second.subscription_id, 9U);
+    EXPECT_EQ(found[1].first, "w");
+    EXPECT_EQ(found[1].second.subscription_id, 0U);
+    EXPECT_EQ(found[2].first, "x/+");
+    EXPECT_EQ(found[2].second.quality, qos::exactly_once);
+    EXPECT_TRUE(found[2].second.no_local && found[2].second.retain_as_published);
+    EXPECT_EQ(found[2].second.subscription_id, 9U);
     EXPECT_THAT(got.summary.left_out,
-                UnorderedElementsAre(Pair("subscriptions with a filter that is none", 1),
+                UnorderedElementsAre(Pair("subscription identifiers that are none", 1),
+                                     Pair("subscriptions with a filter that is none", 1),
                                      Pair("subscriptions of sessions that are not imported", 1)));
 }
 
