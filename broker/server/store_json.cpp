@@ -21,7 +21,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t text_size_max = 65'535;
-constexpr std::uint64_t date_max = 253'402'300'799'999; // the end of 9999
+constexpr std::uint64_t date_max = 9'000'000'000'000; // in 2255; a clock ends in 2262
 constexpr mqtt::packet_set publish_place = mqtt::bit_of(mqtt::packet_type::publish);
 
 void put_flag(json::object& to, std::string_view name, bool value) {

@@ -21,7 +21,7 @@ inline constexpr storage::moment json_clock{};
 
 // Writing. A field that says nothing (false, 0, never, empty) is left away.
 
-/// "2026-11-21T07:13:22.123Z"; a number of milliseconds beyond the year 9999.
+/// "2026-11-21T07:13:22.123Z"; a number of milliseconds beyond the year 2255.
 [[nodiscard]] boost::json::value date_json(std::uint64_t milliseconds);
 void put_date(boost::json::object& to, std::string_view name, std::uint64_t milliseconds);
 /// A stamp is a date and a count within its millisecond, in NAME_count.
