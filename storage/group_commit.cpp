@@ -44,11 +44,12 @@ void group_commit::close() {
     }
 }
 
-group_commit_counts group_commit::counts() const noexcept {
-    return {.groups = groups_,
-            .syncs = syncs_,
+store_counts group_commit::counts() const noexcept {
+    return {.is_writable = !is_lost_,
+            .groups = groups_,
             .operations = operations_,
             .bytes = bytes_,
+            .syncs = syncs_,
             .sync_nanoseconds = sync_nanoseconds_};
 }
 

@@ -129,6 +129,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     }
     void commit(shard_id from, hand_over what) override { commits_->add(from, std::move(what)); }
     void read(shard_id from, read_request what) override { reads_->add(from, what); }
+    [[nodiscard]] store_counts counts() const override;
     void close() override;
 
   private:
@@ -274,6 +275,12 @@ result<void, problem> rocksdb_store::begin_life() {
     reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
     commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
     return {};
+}
+
+store_counts rocksdb_store::counts() const {
+    store_counts all = commits_->counts();
+    all.rows_read = reads_->rows_read();
+    return all;
 }
 
 void rocksdb_store::close() {

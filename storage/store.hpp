@@ -93,6 +93,16 @@ struct stored_session {
     std::vector<packet_id> inbound;
 };
 
+struct store_counts {
+    bool is_writable = true;
+    std::uint64_t groups = 0; ///< written at once, each of many hand-overs
+    std::uint64_t operations = 0;
+    std::uint64_t bytes = 0; ///< of keys and values in them
+    std::uint64_t syncs = 0;
+    std::uint64_t sync_nanoseconds = 0;
+    std::uint64_t rows_read = 0; ///< of queues, again
+};
+
 /// Takes what a store holds, at start.
 class store_reader {
   public:
@@ -128,6 +138,8 @@ class store {
     virtual void commit(shard_id from, hand_over what) = 0;
     /// Thread-safe. Answered on a thread of the store. What was durable when it was asked is seen.
     virtual void read(shard_id from, read_request what) = 0;
+    /// Thread-safe.
+    [[nodiscard]] virtual store_counts counts() const = 0;
     /// Writes and syncs what was handed over, and ends. Nobody may call commit() any more.
     virtual void close() = 0;
 };

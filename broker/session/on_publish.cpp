@@ -163,6 +163,13 @@ boost::unordered_flat_set<std::uint16_t>& front::inbound_ids() {
 }
 
 void front::on_taken(route_token token, reason_code reason) {
+    if (reason == not_stored) {
+        if (!is_v5()) {
+            withholds_ = true;
+            return;
+        }
+        reason = reason_code::quota_exceeded;
+    }
     acks_.take(token, reason);
     if (phase_ == phase::connected) {
         send_ready_acks();

@@ -367,6 +367,10 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     if (home_.session() == nullptr) {
         return; // ended in this turn
     }
+    if (core_->journal_.is_lost() && lower(what.header.quality, how.quality) != qos::at_most_once) {
+        core_->given_out_->is_refused = true;
+        return;
+    }
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,
                              .subscription_ids = how.subscription_ids});

@@ -228,6 +228,7 @@ class core final : private session::front_effects, private session::home_effects
         take_token take{};               ///< once there is something to wait for
         std::uint32_t parts = 0;         ///< of the transaction, that others will add
         storage::transaction_id transaction{};
+        bool is_refused = false; ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -315,6 +316,8 @@ class core final : private session::front_effects, private session::home_effects
     void begin_giving_out(giving_out& given, storage::transaction_id transaction);
     void end_giving_out(const reach& where);
     void finish_take(std::uint32_t index);
+    void refuse_take(std::uint32_t index);
+    void refuse_operation(std::uint64_t number);
     void answer(const asker& who, mqtt::reason_code reason);
     [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept {
         return retained_owner(topic, options_.shards);

@@ -448,10 +448,11 @@ void core::on_progress(const storage::progress& word) {
     for (const waiter& each : journal_.on_progress(word)) {
         switch (each.what) {
         case waiter::kind::take:
-            finish_take(static_cast<std::uint32_t>(each.number - 1));
+            word.is_lost ? refuse_take(static_cast<std::uint32_t>(each.number - 1))
+                         : finish_take(static_cast<std::uint32_t>(each.number - 1));
             break;
         case waiter::kind::operation:
-            on_applied(each.number);
+            word.is_lost ? refuse_operation(each.number) : on_applied(each.number);
             break;
         case waiter::kind::home:
             if (home_entry* home = find_home(each.number)) {

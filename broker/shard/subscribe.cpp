@@ -119,7 +119,10 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
 
 // What a SUBACK or UNSUBACK of a persistent session says is on disk.
 void core::await_journal(operation& begun, std::uint64_t operation_number) {
-    if (const session::commit_mark mark = journal_.last_mark(); mark.value != 0) {
+    const session::commit_mark mark = journal_.last_mark();
+    if (mark.value != 0 && journal_.is_lost()) {
+        begun.reasons.assign(begun.reasons.size(), reason_code::quota_exceeded);
+    } else if (mark.value != 0) {
         journal_.wait(mark, {.what = waiter::kind::operation, .number = operation_number});
         ++begun.remaining;
     }
@@ -234,6 +237,14 @@ void core::on_route_change(shard_id from, const route_change& change) {
     }
 }
 
+// What the client asked for holds until the process ends, and not longer, so it is told no.
+void core::refuse_operation(std::uint64_t number) {
+    if (const auto found = operations_.find(number); found != operations_.end()) {
+        found->second.reasons.assign(found->second.reasons.size(), reason_code::quota_exceeded);
+        on_applied(number);
+    }
+}
+
 void core::on_applied(std::uint64_t number) {
     const auto found = operations_.find(number);
     if (found == operations_.end() || --found->second.remaining > 0) {
@@ -323,7 +334,11 @@ void core::on_home_unsubscribe(std::uint64_t number, session::front_address from
     }
     journal_.set_mark(journal_.open_mark());
     await_journal(begun, ++next_operation_);
-    operations_.emplace(next_operation_, std::move(begun));
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(next_operation_, std::move(begun));
+    }
 }
 
 std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,
