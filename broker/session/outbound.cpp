@@ -95,9 +95,11 @@ void outbound::send(const publication& what, delivery how, outbound_sink& to) {
 }
 
 void outbound::pump(time_point now, outbound_sink& to) {
-    if (!is_attached_) {
+    // A queue of messages that the client does not take must not become a stack of calls.
+    if (!is_attached_ || is_pumping_) {
         return;
     }
+    is_pumping_ = true;
     if (has_resends_) {
         resend(now, to);
     }
@@ -113,6 +115,7 @@ void outbound::pump(time_point now, outbound_sink& to) {
               .subscription_ids = next.subscription_ids},
              to);
     }
+    is_pumping_ = false;
     if (queue_.empty()) {
         queue_.clear();
     }

@@ -22,6 +22,7 @@ struct replay {
     std::uint32_t subscription_id = 0;
     std::uint16_t shard = 0; ///< whose rows are being read
     qos quality = qos::at_most_once;
+    bool no_local = false; ///< leave out what this client published [MQTT-3.8.3-3]
 };
 
 class replay_list {

@@ -107,7 +107,8 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
                                      .shard = has_wildcard(wanted.filter)
                                                   ? std::uint16_t{0}
                                                   : retained_owner(wanted.filter).value,
-                                     .quality = wanted.quality});
+                                     .quality = wanted.quality,
+                                     .no_local = wanted.no_local});
         }
     }
     const auto granted = static_cast<reason_code>(wanted.quality);
