@@ -87,7 +87,8 @@ void delivery_ledger::went_away(const std::string& client) {
 }
 
 void delivery_ledger::forgive_groups_of(const std::string& client) {
-    for (const auto& [filter, each] : sessions_[client].subscriptions) {
+    // Also of those it has left, perhaps without the broker having heard of it.
+    for (const std::string& filter : sessions_[client].ever) {
         if (is_shared_filter(filter)) {
             forgive(filter);
         }
