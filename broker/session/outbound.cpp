@@ -186,14 +186,17 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
 }
 
 void outbound::pump(time_point now, outbound_sink& to) {
-    if (!is_attached_) {
+    // A queue of messages that the client does not take must not become a stack of calls.
+    if (!is_attached_ || is_pumping_) {
         return;
     }
+    is_pumping_ = true;
     send_releases(to);
     if (has_resends_) {
         resend(now, to);
     }
     pump_queue(now, to);
+    is_pumping_ = false;
     read_ahead();
     queue_.shrink();
 }

@@ -83,7 +83,8 @@ class outbound {
     /// queue limit may cut. Returns false if the policy is to disconnect the client.
     bool deliver(const publication& what, const delivery& how, queueing limit, time_point now,
                  outbound_sink& to);
-    /// Sends what the window and the room allow.
+    /// Sends what the window and the room allow. Acknowledgements that come out of the sink while
+    /// it does (of what cannot be sent) are worked off by the same call, not by one within it.
     void pump(time_point now, outbound_sink& to);
 
     ack on_puback(packet_id id, outbound_sink& to, time_point now);
@@ -196,6 +197,7 @@ class outbound {
     keeps keeps_;
     bool is_attached_ = false;
     bool has_resends_ = false;
+    bool is_pumping_ = false;
 };
 
 } // namespace gv::session

@@ -289,6 +289,19 @@ void core::settle_turn() {
     router_.end_turn();
 }
 
+core_debts core::debts() const noexcept {
+    core_debts all{.takes = takes_.size() - free_takes_.size(),
+                   .operations = operations_.size(),
+                   .full_clients = full_.size(),
+                   .held_publishers = held_now_,
+                   .homes_to_bury = gone_homes_.size()};
+    for (std::size_t shard = 0; shard < options_.shards; ++shard) {
+        all.credit_used += credit_used_[shard];
+        all.credit_owed += credit_owed_[shard];
+    }
+    return all;
+}
+
 void core::shut_down(mqtt::reason_code reason) {
     std::vector<client*> all;
     for (const auto& [number, each] : clients_) {

@@ -107,6 +107,23 @@ struct core_counts {
     duration connect_time{};                       ///< summed
 };
 
+/// What a core still waits for or owes; all zero once everybody has gone and all is quiet.
+struct core_debts {
+    std::size_t takes = 0;       ///< messages of which another shard has not said that it took them
+    std::size_t operations = 0;  ///< that other shards have not applied
+    std::size_t credit_used = 0; ///< bytes on their way to other shards
+    std::size_t credit_owed = 0; ///< bytes of other shards not given back
+    std::size_t full_clients = 0;
+    std::size_t held_publishers = 0;
+    std::size_t homes_to_bury = 0; ///< ended, kept to the end of the turn
+
+    [[nodiscard]] bool none() const noexcept {
+        return takes + operations + credit_used + credit_owed + full_clients + held_publishers
+                   + homes_to_bury
+               == 0;
+    }
+};
+
 class core final : private session::front_effects, private session::home_effects {
   public:
     core(core_options options, core_driver& driver, time_point now, wall_time wall);
@@ -194,6 +211,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t shared_subscriptions() const noexcept {
         return shared_subscriptions_;
     }
+    [[nodiscard]] core_debts debts() const noexcept;
     /// Time publishers were held back since the start, summed, those held now included.
     [[nodiscard]] duration held_time() noexcept {
         count_held_time();
@@ -429,6 +447,9 @@ class core final : private session::front_effects, private session::home_effects
     void complete(operation done);
     void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
                           std::vector<mqtt::reason_code> reasons);
+    /// Whether some filter's first subscription is not in force everywhere yet: then another one of
+    /// that filter must wait as well, so all are told again.
+    [[nodiscard]] bool may_be_unapplied() const noexcept { return !operations_.empty(); }
     /// Returns how many shards were told.
     std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
     [[nodiscard]] shard_id group_owner(std::string_view group,

@@ -93,19 +93,23 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        if (router_.subscribe(who, wanted.filter, router_options_of(wanted)).first) {
+        const bool is_first =
+            router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
+        if (is_first || may_be_unapplied()) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
         if (wants_retained && options_.limits.retain_available) {
+            state.replays.announce();
             begun.replays.push_back({.filter = wanted.filter,
                                      .after = {},
                                      .subscription_id = wanted.subscription_id,
                                      .shard = has_wildcard(wanted.filter)
                                                   ? std::uint16_t{0}
                                                   : retained_owner(wanted.filter).value,
-                                     .quality = wanted.quality});
+                                     .quality = wanted.quality,
+                                     .no_local = wanted.no_local});
         }
     }
     if (const home_entry* home = find_home(number)) {
@@ -154,7 +158,7 @@ std::size_t core::join_group(group_change join, shard_id from) {
             .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
                   join.options, join.is_online)
             .first;
-    return is_first ? tell_all(join.filter, true, join.operation) : 0;
+    return is_first || may_be_unapplied() ? tell_all(join.filter, true, join.operation) : 0;
 }
 
 void core::on_group_change(shard_id from, group_change change) {
