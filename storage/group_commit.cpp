@@ -144,8 +144,8 @@ void group_commit::sync_loop() {
         std::vector<group> covered;
         {
             std::unique_lock lock(mutex_);
-            has_written_.wait(
-                lock, [this] { return !written_.empty() || is_written_out_ || is_lost_; });
+            has_written_.wait(lock,
+                              [this] { return !written_.empty() || is_written_out_ || is_lost_; });
             if (is_lost_ || written_.empty()) {
                 return;
             }

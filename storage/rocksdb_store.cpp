@@ -175,9 +175,9 @@ file_system_observer rocksdb_store::observer() const {
                                                    : "check the disk and restart the broker"}});
     };
     made.on_ballast_released = [folder = folder_](const io_failure& why) {
-        log::error("store_disk_full", {{"folder", folder},
-                                       {"file", why.file},
-                                       {"remedy", "make room on the disk now"}});
+        log::error(
+            "store_disk_full",
+            {{"folder", folder}, {"file", why.file}, {"remedy", "make room on the disk now"}});
     };
     made.on_read_error = [folder = folder_](const io_failure& why) {
         log::error("store_read_failed",
@@ -217,8 +217,8 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
         tables.emplace_back(table_names[i], table_options(static_cast<table>(i), options, cache));
     }
     rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_.get()), folder_ + "/db", tables, &handles_, &opened);
+    const rocksdb::Status status = rocksdb::DB::Open(database_options(options, env_.get()),
+                                                     folder_ + "/db", tables, &handles_, &opened);
     if (!status.ok()) {
         return failure(unusable(status));
     }

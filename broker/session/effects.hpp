@@ -93,8 +93,8 @@ struct delivery_ack {
     bool is_error = false;
 };
 
-/// What a message is answered with that cannot be stored. v5 clients are told 0x97; v3 clients, which
-/// cannot be told, get no acknowledgement, and nothing more is read from them.
+/// What a message is answered with that cannot be stored. v5 clients are told 0x97; v3 clients,
+/// which cannot be told, get no acknowledgement, and nothing more is read from them.
 inline constexpr mqtt::reason_code not_stored = mqtt::reason_code::server_unavailable;
 
 /// Whether something is allowed, and which rule said so.

@@ -262,7 +262,7 @@ class front final : private outbound_sink {
     bool is_held_by_home_ = false;
     bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
-    bool withholds_ = false; ///< an acknowledgement, since the message could not be stored
+    bool withholds_ = false;       ///< an acknowledgement, since the message could not be stored
     bool answers_connect_ = false; ///< a CONNECT came that can be answered with CONNACK
 };
 

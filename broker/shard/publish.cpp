@@ -78,8 +78,8 @@ void core::end_giving_out(const reach& where) {
     given_out_ = nullptr;
     const reason_code reason = given.is_refused      ? session::not_stored
                                : where.is_over_limit ? reason_code::quota_exceeded
-                               : where.is_matched  ? reason_code::success
-                                                   : reason_code::no_matching_subscribers;
+                               : where.is_matched    ? reason_code::success
+                                                     : reason_code::no_matching_subscribers;
     if (!given.who.wants_answer) {
         return;
     }
