@@ -321,21 +321,4 @@ bool decode(std::string_view value, packet_id& id) noexcept {
     return ends_well(in) && id.value != 0;
 }
 
-void encode(const retained_record& record, std::string& out) {
-    byte_writer to(out);
-    to.u64(record.stamp.value);
-    to.u64(record.origin.value);
-    to.u64(record.expires);
-    to.u32(record.size);
-}
-
-bool decode(std::string_view value, retained_record& record) noexcept {
-    read_cursor in(value);
-    record.stamp.value = in.u64();
-    record.origin.value = in.u64();
-    record.expires = in.u64();
-    record.size = in.u32();
-    return ends_well(in);
-}
-
 } // namespace gv::storage

@@ -13,6 +13,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -27,8 +28,7 @@ namespace gv::storage {
 namespace {
 
 constexpr std::array<const char*, table_count> table_names{
-    "default", "sessions", "queue_meta",     "subscriptions", "queue",
-    "small",   "bodies",   "retained_index", "retained"};
+    "default", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
 constexpr std::string_view node_key = "N";
 constexpr std::string_view clock_key = "H";
 
@@ -68,6 +68,8 @@ class rocksdb_log final : public rocksdb::Logger {
     made.bytes_per_sync = 1 << 20;
     set_required_options(made);
     made.avoid_flush_during_shutdown = false;
+    made.allow_concurrent_memtable_write = false; // there is one writer
+    made.enable_write_thread_adaptive_yield = false;
     made.stats_dump_period_sec = 0;
     made.stats_persist_period_sec = 0;
     made.keep_log_file_num = 1;
@@ -88,6 +90,11 @@ table_options(table which, const rocksdb_options& wanted,
     made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
     made.level_compaction_dynamic_level_bytes = true;
     made.compression = rocksdb::kLZ4Compression;
+    if (which == table::queue) {
+        // Rows of a session follow each other: the next goes where the last went.
+        made.memtable_insert_with_hint_prefix_extractor.reset(
+            rocksdb::NewFixedPrefixTransform(sizeof(session_key)));
+    }
     if (which == table::queue || which == table::small) {
         // What is taken from the head of a queue leaves tombstones that the next read walks over.
         made.table_properties_collector_factories.push_back(

@@ -353,14 +353,27 @@ struct limits_options {
          .applies = reload::new_connections}};
     option<byte_size> queue_bytes_per_session_max{
         {.name = "limits.queue_bytes_per_session_max",
-         .doc = "Bytes of messages that wait for one client, in memory. Larger: it may be away "
-                "longer. Smaller: one absent client takes less.",
-         .def = 64_MiB,
+         .doc = "Bytes of messages that wait for one client whose session outlives its connection: "
+                "on disk, or in memory if storage is off. Larger: it may be away longer. Smaller: "
+                "one absent client takes less.",
+         .def = 1_GiB,
          .min = 1_KiB}};
     option<byte_size> queue_bytes_total_max{
         {.name = "limits.queue_bytes_total_max",
-         .doc = "The same over all clients. Larger: more absent clients. Smaller: less memory. 0: "
-                "no limit.",
+         .doc = "The same over all these clients. Larger: more absent clients. Smaller: less disk. "
+                "0: half of what is free on the disk of the store when the broker starts, or "
+                "1 GiB if storage is off."}};
+    option<byte_size> queue_bytes_in_memory_max{
+        {.name = "limits.queue_bytes_in_memory_max",
+         .doc = "Bytes of messages that wait for one client whose session ends with its "
+                "connection. Larger: slower readers lose less. Smaller: one of them takes less "
+                "memory.",
+         .def = 64_MiB,
+         .min = 1_KiB}};
+    option<byte_size> queue_bytes_in_memory_total_max{
+        {.name = "limits.queue_bytes_in_memory_total_max",
+         .doc = "The same over all these clients. Larger: more slow readers. Smaller: less memory. "
+                "0: no limit.",
          .def = 1_GiB}};
     option<queue_full_policy> queue_full{
         {.name = "limits.queue_full",

@@ -50,7 +50,7 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       front_context_{.now = &turn_,
                      .limits = &options_.limits,
                      .counters = &traffic_,
-                     .queued = &queued_,
+                     .queued = &queued_in_memory_,
                      .effects = this},
       home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),

@@ -219,7 +219,11 @@ class core final : private session::front_effects, private session::home_effects
     }
     [[nodiscard]] buffer_pool& pool() noexcept { return pool_; }
     /// What waits for clients and what is in flight to them.
-    [[nodiscard]] const session::queue_account& queues() const noexcept { return queued_; }
+    [[nodiscard]] session::queue_account queues() const noexcept {
+        return {.bytes = queued_.bytes + queued_in_memory_.bytes,
+                .messages = queued_.messages + queued_in_memory_.messages,
+                .in_flight = queued_.in_flight + queued_in_memory_.in_flight};
+    }
 
   private:
     friend class client;
@@ -481,7 +485,8 @@ class core final : private session::front_effects, private session::home_effects
     session::turn turn_;
     session::traffic traffic_;
     core_counts counts_;
-    session::queue_account queued_;
+    session::queue_account queued_;           ///< of sessions that have a home
+    session::queue_account queued_in_memory_; ///< of the others
     session::front_context front_context_;
     session::home_context home_context_;
     buffer_pool pool_;

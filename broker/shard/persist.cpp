@@ -279,7 +279,6 @@ void core::log_retained(const publication& what, bool is_removed) {
         return;
     }
     if (is_removed) {
-        journal_.erase(table::retained_index, what.topic);
         journal_.erase(table::retained, what.topic);
         // Whoever cleared it counts on it as on a message.
         journal_.set_mark(journal_.open_mark());
@@ -287,22 +286,14 @@ void core::log_retained(const publication& what, bool is_removed) {
     }
     scratch_.clear();
     encode(what, moment(), scratch_);
-    const bool is_awaited = what.header.quality != qos::at_most_once;
-    journal_.put(table::retained, what.topic, scratch_, is_awaited);
-    const storage::retained_record record{.stamp = what.header.stamp,
-                                          .origin = what.header.origin,
-                                          .expires = moment().to_stored(what.header.expires),
-                                          .size = static_cast<std::uint32_t>(scratch_.size())};
-    scratch_.clear();
-    encode(record, scratch_);
-    journal_.put(table::retained_index, what.topic, scratch_, is_awaited);
+    // At QoS 0 nobody waits for it.
+    journal_.put(table::retained, what.topic, scratch_, what.header.quality != qos::at_most_once);
 }
 
 router::retained_options core::retained_options_of(const core_options& given) {
     router::retained_options made = given.retained;
     if (given.store != nullptr) {
         made.on_expired = [this](std::string_view topic) {
-            journal_.erase(table::retained_index, topic);
             journal_.erase(table::retained, topic);
         };
     }
@@ -437,7 +428,6 @@ void core::restore_retained(std::string_view topic, std::string_view stored) {
     }
     clock_.absorb(what.header.stamp);
     if (what.header.expires <= turn_.now) {
-        journal_.erase(table::retained_index, topic);
         journal_.erase(table::retained, topic);
     } else {
         retained_.put(what);

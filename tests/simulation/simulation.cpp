@@ -35,6 +35,7 @@ using session::drop_reason;
     if (made.has_tight_limits) {
         core.limits.outbound.queue_bytes_max = 1'000 + below(4'000);
         core.limits.outbound.policy = static_cast<session::queue_policy>(below(3));
+        core.limits.outbound_in_memory = core.limits.outbound;
         made.may_disconnect = core.limits.outbound.policy == session::queue_policy::disconnect;
     }
     if (below(3) == 0) {
