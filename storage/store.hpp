@@ -21,11 +21,18 @@ namespace gv::storage {
 /// process.
 using transaction_id = strong_id<struct transaction_id_tag, std::uint64_t>;
 
-/// What one shard adds to a transaction. It is written when as many parts have come as the parts
-/// together expect; the first part of a transaction counts itself.
+/// A way on which a transaction reaches another part. Whoever makes a part may open further
+/// branches; each ends in one part, on whatever shard.
+struct branch {
+    transaction_id transaction; ///< 0: none
+    std::uint64_t name = 0;     ///< unlike that of any other; 0: where the transaction begins
+};
+
+/// What one shard adds to a transaction. Each branch is named twice, by the part that opened it and
+/// by the one in which it ends, so the exclusive or of all names is 0 when no part is missing.
 struct part {
     transaction_id id;
-    std::uint32_t expects = 0; ///< further parts that follow from this one, by whomever
+    std::uint64_t names = 0; ///< exclusive or of the branch that ends here and those opened here
     batch operations;
 };
 

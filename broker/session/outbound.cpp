@@ -231,14 +231,15 @@ void outbound::choose_id(queued_row& next) {
     if (log_ == nullptr || next.quality != qos::exactly_once) {
         return;
     }
-    const std::uint16_t id = free_id(next.sequence);
     const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
-    next.id = id;
-    if (id != known) {
+    // What the client may have seen goes under the same identifier, whatever the table looks like.
+    const bool may_be_known = next.id != 0 || next.sequence < doubt_until_;
+    next.id = may_be_known && find(known) == nullptr ? known : free_id(next.sequence);
+    if (next.id != known) {
         next.where = log_->row_changed(next.sequence, next.where, message::view_of(next.content),
                                        {.quality = next.quality,
                                         .retain = next.retain,
-                                        .id = packet_id{id},
+                                        .id = packet_id{next.id},
                                         .subscription_ids = next.subscription_ids});
     }
 }

@@ -76,6 +76,7 @@ void row_queue::return_page() {
     if (page_.empty()) {
         return;
     }
+    is_read_stale_ = is_reading_;
     ring<stored_run> behind = std::exchange(stored_, {});
     while (!page_.empty()) {
         const queued_row row = take(page_, page_bytes_);
@@ -124,6 +125,9 @@ std::optional<row_range> row_queue::begin_read() {
 // Runs that were dropped while they were being read are passed over.
 void row_queue::add_page(std::vector<queued_row> rows, std::uint64_t read_until) {
     is_reading_ = false;
+    if (std::exchange(is_read_stale_, false)) {
+        return;
+    }
     for (queued_row& row : rows) {
         if (stored_.empty() || row.sequence < stored_.front().first) {
             continue;

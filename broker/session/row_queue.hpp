@@ -59,11 +59,10 @@ class row_queue {
     /// `keeps_page` says that they will be sent soon. Requires: a log.
     void spill(const outbound_log& log, bool keeps_page);
 
-    /// What to read next, if it is time; read() or abandon_read() follows.
+    /// What to read next, if it is time; add_page() follows.
     [[nodiscard]] std::optional<row_range> begin_read();
     /// Rows of the range asked for, in order; all there are before `read_until`.
     void add_page(std::vector<queued_row> rows, std::uint64_t read_until);
-    void abandon_read() noexcept { is_reading_ = false; }
 
     /// Rows as they were stored. Runs come in order.
     void restore(const stored_run& run);
@@ -118,6 +117,7 @@ class row_queue {
     std::size_t page_bytes_ = 0;
     std::size_t recent_bytes_ = 0;
     bool is_reading_ = false;
+    bool is_read_stale_ = false; ///< rows before those asked for are stored again
 };
 
 } // namespace gv::session

@@ -306,22 +306,18 @@ void core::on_home_ack(home_entry& home, session::front_address from,
 }
 
 void core::hold_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, true, {});
+    change_inbound(owner_of(who), id, true);
 }
 
 void core::release_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, false, {});
+    change_inbound(owner_of(who), id, false);
 }
 
-void core::change_inbound(client& from, packet_id id, bool is_held,
-                          storage::transaction_id transaction) {
+void core::change_inbound(client& from, packet_id id, bool is_held) {
     const shard_id shard = home_shard_of(from.front_);
     if (!is_mine(shard)) {
-        if (transaction.value != 0) {
-            ++given_out_->parts;
-        }
         post_rare(shard, inbound_change{.home = from.home_,
-                                        .transaction = transaction,
+                                        .branch = journal_.fork(),
                                         .id = id,
                                         .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {

@@ -248,8 +248,7 @@ class core final : private session::front_effects, private session::home_effects
         asker who;
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
-        std::uint32_t parts = 0;         ///< of the transaction, that others will add
-        storage::transaction_id transaction{};
+        bool is_part = false;    ///< of a transaction, which ends with it
         bool is_refused = false; ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
@@ -335,7 +334,7 @@ class core final : private session::front_effects, private session::home_effects
     void on_taken(const taken& answer);
     /// One more to wait for before the message now given out counts as taken.
     [[nodiscard]] take_token await_one();
-    void begin_giving_out(giving_out& given, storage::transaction_id transaction);
+    void begin_giving_out(giving_out& given, const storage::branch& part_of);
     void end_giving_out(const reach& where);
     void finish_take(std::uint32_t index);
     void refuse_take(std::uint32_t index);
@@ -376,8 +375,7 @@ class core final : private session::front_effects, private session::home_effects
     static void log_connected(const client& born, bool is_clean, bool is_present);
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
-    void change_inbound(client& from, packet_id id, bool is_held,
-                        storage::transaction_id transaction);
+    void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;

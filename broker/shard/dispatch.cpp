@@ -66,14 +66,15 @@ void core::on_rare(shard_id from, rare& message) {
             },
             [&](const detach& m) { on_detach(m.home, m.epoch, m.notice); },
             [&](const inbound_change& m) {
-                if (m.transaction.value != 0) {
-                    journal_.begin_part(m.transaction);
+                const bool is_part = m.branch.transaction.value != 0;
+                if (is_part) {
+                    journal_.begin_part(m.branch);
                 }
                 if (home_entry* home = find_home(m.home)) {
                     on_inbound_change(*home, m.id, m.is_held);
                 }
-                if (m.transaction.value != 0) {
-                    journal_.end_part(0);
+                if (is_part) {
+                    journal_.end_part();
                 }
             },
             [&](const room& m) {

@@ -10,10 +10,20 @@ namespace {
 /// Transactions are unique on the node: the shard is in the upper bits, below the mark's own.
 constexpr unsigned shard_bits = 48;
 
+/// A bijection that leaves no pattern (Steele et al., "Fast splittable pseudorandom number
+/// generators", 2014): names of branches shall not cancel each other out by chance.
+[[nodiscard]] std::uint64_t scrambled(std::uint64_t number) noexcept {
+    number += 0x9e37'79b9'7f4a'7c15;
+    number = (number ^ (number >> 30)) * 0xbf58'476d'1ce4'e5b9;
+    number = (number ^ (number >> 27)) * 0x94d0'49bb'1331'11eb;
+    return number ^ (number >> 31);
+}
+
 } // namespace
 
 journal::journal(shard_id me, storage::store* to) noexcept
-    : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits) {
+    : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits),
+      next_branch_(next_transaction_) {
     open_.ticket = 1;
     open_.wants_sync = false;
 }
@@ -46,18 +56,27 @@ void journal::undo(const session::written_row& what, storage::table where, std::
     }
 }
 
-storage::transaction_id journal::new_transaction() noexcept {
-    return storage::transaction_id{++next_transaction_};
+storage::branch journal::new_transaction() noexcept {
+    return {.transaction = storage::transaction_id{++next_transaction_}};
 }
 
-void journal::begin_part(storage::transaction_id id) {
+storage::branch journal::fork() noexcept {
+    if (!part_) {
+        return {};
+    }
+    const std::uint64_t name = scrambled(++next_branch_);
+    part_->names ^= name;
+    return {.transaction = part_->id, .name = name};
+}
+
+void journal::begin_part(const storage::branch& from) {
     part_ = std::make_unique<storage::part>();
-    part_->id = id;
-    transactions_.try_emplace(id.value);
+    part_->id = from.transaction;
+    part_->names = from.name;
+    transactions_.try_emplace(from.transaction.value);
 }
 
-void journal::end_part(std::uint32_t expects) {
-    part_->expects = expects;
+void journal::end_part() {
     open_.parts.push_back(std::move(*part_));
     part_.reset();
 }

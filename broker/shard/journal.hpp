@@ -44,11 +44,12 @@ class journal {
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
     void undo(const session::written_row& what, storage::table where, std::string_view key);
 
-    void begin_part(storage::transaction_id id);
-    void end_part(std::uint32_t expects);
-    [[nodiscard]] storage::transaction_id new_transaction() noexcept;
-
-    [[nodiscard]] bool is_in_part() const noexcept { return part_ != nullptr; }
+    void begin_part(const storage::branch& from);
+    void end_part();
+    /// Opens a branch of the transaction under way, for a message to another shard; none if there
+    /// is no transaction.
+    [[nodiscard]] storage::branch fork() noexcept;
+    [[nodiscard]] storage::branch new_transaction() noexcept;
 
     /// Mark of the last put, unless set_mark() was called since.
     /// Mark of all that is gathered now.
@@ -95,6 +96,7 @@ class journal {
     boost::unordered_flat_map<std::uint64_t, open_transaction> transactions_;
     std::size_t in_parts_ = 0; ///< waiters of transactions
     std::uint64_t next_transaction_;
+    std::uint64_t next_branch_;
     session::commit_mark last_mark_;
     bool is_lost_ = false;
 };

@@ -25,7 +25,7 @@ using take_token = strong_id<struct take_token_tag, std::uint32_t>;
 struct routed {
     message_ref what; ///< shared
     take_token take;
-    storage::transaction_id transaction{}; ///< that what is written down for it is a part of
+    storage::branch branch{}; ///< of the transaction that what is written down for it is a part of
     bool is_for_subscribers = false;
     bool is_for_retained = false;
 };
@@ -34,7 +34,7 @@ struct routed {
 struct group_delivery {
     message_ref what;
     take_token take;
-    storage::transaction_id transaction{};
+    storage::branch branch{};
     std::uint64_t subscriber = 0;
     std::uint32_t subscription_id = 0;
     qos quality = qos::at_most_once;
@@ -102,7 +102,7 @@ struct home_ack {
 };
 struct inbound_change {
     std::uint64_t home = 0;
-    storage::transaction_id transaction{};
+    storage::branch branch{};
     packet_id id;
     bool is_held = false;
 };

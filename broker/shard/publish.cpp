@@ -21,9 +21,9 @@ void core::route(session::front& who, const publication& what, session::route_to
                      .front = &who};
     begin_giving_out(given, is_held && journal_.is_on() && options_.shards > 1
                                 ? journal_.new_transaction()
-                                : storage::transaction_id{});
+                                : storage::branch{});
     if (is_held) {
-        change_inbound(from, inbound, true, given.transaction);
+        change_inbound(from, inbound, true);
     }
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
@@ -36,12 +36,12 @@ void core::route(session::front& who, const publication& what, session::route_to
 // While a message is given out, whatever must happen before it counts as taken adds to what is
 // waited for: a shard that has to take it, a group's member elsewhere, a row that is not yet on
 // disk. Most often there is nothing, and the answer is given at once.
-void core::begin_giving_out(giving_out& given, storage::transaction_id transaction) {
+void core::begin_giving_out(giving_out& given, const storage::branch& part_of) {
     given_out_ = &given;
-    given.transaction = transaction;
+    given.is_part = part_of.transaction.value != 0;
     journal_.set_mark({});
-    if (transaction.value != 0 && !journal_.is_in_part()) {
-        journal_.begin_part(transaction);
+    if (given.is_part) {
+        journal_.begin_part(part_of);
     }
 }
 
@@ -68,8 +68,8 @@ take_token core::await_one() {
 
 void core::end_giving_out(const reach& where) {
     giving_out& given = *given_out_;
-    if (given.transaction.value != 0) {
-        journal_.end_part(given.parts);
+    if (given.is_part) {
+        journal_.end_part();
     }
     if (const session::commit_mark mark = journal_.last_mark();
         mark.value != 0 && given.who.wants_answer && !journal_.is_lost()) {
@@ -152,10 +152,9 @@ void core::distribute_there(const publication& what, const reach& where) {
     for (std::uint64_t left = where.shards; left != 0; left &= left - 1) {
         const auto shard = static_cast<std::uint16_t>(std::countr_zero(left));
         credit_used_[shard] += shared->weight();
-        ++given_out_->parts;
         post(shard_id{shard}, routed{.what = shared,
                                      .take = await_one(),
-                                     .transaction = given_out_->transaction,
+                                     .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
                                      .is_for_retained = what.header.retain && owner.value == shard
                                                         && is_small_enough_to_retain(what)});
@@ -167,7 +166,7 @@ void core::on_routed(shard_id from, const routed& message) {
     credit_owed_[from.value] += message.what->weight();
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
-    begin_giving_out(given, message.transaction);
+    begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {
         where = distribute_here(what, message.is_for_retained);
@@ -191,10 +190,9 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
-        ++given_out_->parts;
         post(member->id.shard, group_delivery{.what = shared,
                                               .take = await_one(),
-                                              .transaction = given_out_->transaction,
+                                              .branch = journal_.fork(),
                                               .subscriber = member->id.subscriber,
                                               .subscription_id = member->options.subscription_id,
                                               .quality = member->options.quality,
@@ -225,7 +223,7 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
     const publication what = message::view_of(message.what);
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
-    begin_giving_out(given, message.transaction);
+    begin_giving_out(given, message.branch);
     shares_body_ = false;
     deliver_to_member(
         message.subscriber, what,
@@ -274,14 +272,13 @@ void core::publish(publication what) {
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
     giving_out given;
-    begin_giving_out(given, outer == nullptr ? storage::transaction_id{} : outer->transaction);
+    begin_giving_out(given, {});
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
     }
     given_out_ = outer;
     if (outer != nullptr) {
-        outer->parts += given.parts;
         journal_.set_mark(journal_.last_mark().value != 0 ? journal_.last_mark() : outer_mark);
     }
     shares_body_ = outer_shares;
