@@ -2,6 +2,8 @@
 #include "broker/session/outbound.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace gv::session {
 
@@ -21,6 +23,7 @@ void outbound::attach(std::uint16_t receive_maximum) {
     receive_maximum_ = std::min(receive_maximum, limits_->in_flight_max);
     quota_ = receive_maximum_;
     is_attached_ = true;
+    sending_since_ = log_ == nullptr ? commit_mark{} : log_->sending_begins(reserved_until_);
     has_resends_ = in_flight_ > 0;
     releases_.clear();
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
@@ -66,27 +69,21 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
     } else if (log_ != nullptr) {
-        wake_to_spill();
+        spill();
     }
     return true;
 }
 
-// Asks to be woken when what is in memory is on disk, if it is more than need be there.
-void outbound::wake_to_spill() {
-    if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
-        if (const commit_mark newest = queue_.newest_mark(); newest.value != 0) {
-            log_->wake_when(newest);
-        }
-    }
-}
-
+// Of what need not be in memory, what is on disk leaves it; the rest does when it is.
 void outbound::spill() {
     if (log_ == nullptr || queue_.empty()) {
         return;
     }
     if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
         queue_.spill(*log_, is_attached_);
-        wake_to_spill();
+        if (const commit_mark oldest = queue_.oldest_mark(); oldest.value != 0) {
+            log_->wake_when(oldest);
+        }
     }
 }
 
@@ -151,17 +148,22 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
 std::uint64_t outbound::next_sequence() {
     if (log_ != nullptr && sequence_ >= reserved_until_) {
         reserved_until_ = sequence_ + reservation;
-        log_->reserve(reserved_until_);
+        log_->reserve(reserved_until_, is_attached_ ? in_doubt : sent_until());
     }
     return sequence_++;
 }
 
 bool outbound::may_send(qos quality, const written_row& where) {
-    if (log_ == nullptr || quality != qos::exactly_once || log_->is_durable(where.mark)) {
+    if (log_ == nullptr || quality != qos::exactly_once) {
         return true;
     }
-    log_->wake_when(where.mark);
-    return false;
+    for (const commit_mark needed : {sending_since_, where.mark}) {
+        if (!log_->is_durable(needed)) {
+            log_->wake_when(needed);
+            return false;
+        }
+    }
+    return true;
 }
 
 void outbound::send(const publication& what, delivery how, std::uint64_t sequence,
@@ -207,6 +209,10 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
         if (oldest == nullptr) {
             return;
         }
+        // Once its row is there, so that the row with its identifier comes after it.
+        if (!may_send(oldest->quality, oldest->where)) {
+            return;
+        }
         choose_id(*oldest);
         if (!may_send(oldest->quality, oldest->where)) {
             return;
@@ -227,15 +233,12 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
     }
 }
 
+// What the client may have seen goes under the same identifier. One that is not what the sequence
+// says is in the row before a message of QoS 2 is sent under it.
 void outbound::choose_id(queued_row& next) {
-    if (log_ == nullptr || next.quality != qos::exactly_once) {
-        return;
-    }
     const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
-    // What the client may have seen goes under the same identifier, whatever the table looks like.
-    const bool may_be_known = next.id != 0 || next.sequence < doubt_until_;
-    next.id = may_be_known && find(known) == nullptr ? known : free_id(next.sequence);
-    if (next.id != known) {
+    next.id = find(known) == nullptr ? known : free_id(next.sequence);
+    if (log_ != nullptr && next.id != known && next.quality == qos::exactly_once) {
         next.where = log_->row_changed(next.sequence, next.where, message::view_of(next.content),
                                        {.quality = next.quality,
                                         .retain = next.retain,
@@ -258,21 +261,29 @@ void outbound::send_releases(outbound_sink& to) {
 // PUBRELs do not count against the client's Receive Maximum (MQTT 5, 4.9) and go first; messages
 // follow in the order of their first sending [MQTT-4.6.0-1], as far as the window allows.
 void outbound::resend(time_point now, outbound_sink& to) {
-    std::vector<slot*> due;
+    struct due_slot {
+        bool is_message;
+        std::uint64_t sequence;
+        std::uint16_t id;
+        auto operator<=>(const due_slot&) const = default;
+    };
+    std::vector<due_slot> due;
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
         if (slots_[i].is_resend_due) {
-            due.push_back(&slots_[i]);
+            due.push_back({slots_[i].now == state::sent, slots_[i].sequence, slots_[i].id});
         }
     }
-    std::ranges::sort(due, {}, [](const slot* a) {
-        return std::pair(a->now == state::released ? 0 : 1, a->sequence);
-    });
-    for (slot* again : due) {
-        if (again->now == state::sent && (quota_ == 0 || !to.has_room())) {
+    std::ranges::sort(due);
+    for (const due_slot& each : due) {
+        if (each.is_message && (quota_ == 0 || !to.has_room())) {
             return;
         }
+        slot* again = find(each.id);
+        if (again == nullptr) {
+            continue; // the client cannot take it, as was found out meanwhile
+        }
         again->is_resend_due = false;
-        if (again->now == state::released) {
+        if (!each.is_message) {
             send_release(*again, to);
             continue;
         }
@@ -427,61 +438,69 @@ void outbound::give_back_quota() noexcept {
     }
 }
 
-// One whose place is taken (it is still in flight, or hashes to one that is) is passed over, so
-// that a client that never acknowledges one message cannot make the table grow.
-std::uint16_t outbound::free_id(std::uint64_t sequence) {
-    if (in_flight_ * 2 >= slot_count_) {
-        widen();
+// One that is still in flight is passed over.
+std::uint16_t outbound::free_id(std::uint64_t sequence) noexcept {
+    while (find(id_of(sequence)) != nullptr) {
+        ++sequence;
     }
-    for (;;) {
-        const std::uint16_t id = id_of(sequence++);
-        if (slots_[id & (slot_count_ - 1)].now == state::free) {
-            return id;
-        }
-    }
+    return id_of(sequence);
 }
 
 // Requires: the identifier is not in flight.
 outbound::slot& outbound::occupy(std::uint16_t id) {
-    while (slot_count_ == 0 || slots_[id & (slot_count_ - 1)].now != state::free) {
+    if (in_flight_ * 2 >= slot_count_) {
         widen();
     }
-    slot& place = slots_[id & (slot_count_ - 1)];
-    place.id = id;
+    std::uint32_t at = place_of(id);
+    while (slots_[at].now != state::free) {
+        at = next_place(at);
+    }
+    slots_[at].id = id;
     ++in_flight_;
     ++total_->in_flight;
-    return place;
+    return slots_[at];
 }
 
 outbound::slot* outbound::find(std::uint16_t id) noexcept {
     if (slot_count_ == 0) {
         return nullptr;
     }
-    slot& there = slots_[id & (slot_count_ - 1)];
-    return there.now != state::free && there.id == id ? &there : nullptr;
-}
-
-// Two identifiers in different places stay apart when the table doubles.
-void outbound::widen() {
-    const std::uint32_t wider = slot_count_ == 0 ? 8 : slot_count_ * 2;
-    auto moved = std::make_unique<slot[]>(wider);
-    for (std::uint32_t i = 0; i < slot_count_; ++i) {
-        if (slots_[i].now != state::free) {
-            moved[slots_[i].id & (wider - 1)] = std::move(slots_[i]);
+    for (std::uint32_t at = place_of(id); slots_[at].now != state::free; at = next_place(at)) {
+        if (slots_[at].id == id) {
+            return &slots_[at];
         }
     }
-    slots_ = std::move(moved);
-    slot_count_ = wider;
+    return nullptr;
 }
 
+void outbound::widen() {
+    const std::uint32_t before = std::exchange(slot_count_, std::max(8U, slot_count_ * 2));
+    const std::unique_ptr<slot[]> old =
+        std::exchange(slots_, std::make_unique<slot[]>(slot_count_));
+    for (std::uint32_t i = 0; i < before; ++i) {
+        if (old[i].now != state::free) {
+            std::uint32_t at = place_of(old[i].id);
+            while (slots_[at].now != state::free) {
+                at = next_place(at);
+            }
+            slots_[at] = std::move(old[i]);
+        }
+    }
+}
+
+// Whatever stood behind it and would rather have its place moves up, so that no search ends early.
 void outbound::free_slot(slot& done) noexcept {
-    done.now = state::free;
-    done.is_resend_due = false;
-    done.where = {};
-    done.content = {};
-    done.subscription_ids.clear();
     --in_flight_;
     --total_->in_flight;
+    auto hole = static_cast<std::uint32_t>(&done - slots_.get());
+    for (std::uint32_t at = next_place(hole); slots_[at].now != state::free; at = next_place(at)) {
+        const std::uint32_t distance = (at - place_of(slots_[at].id)) & (slot_count_ - 1);
+        if (distance >= ((at - hole) & (slot_count_ - 1))) {
+            slots_[hole] = std::move(slots_[at]);
+            hole = at;
+        }
+    }
+    slots_[hole] = {};
 }
 
 } // namespace gv::session

@@ -161,11 +161,16 @@ class outbound {
     }
     [[nodiscard]] slot* find(std::uint16_t id) noexcept;
     /// The identifier that a message of this sequence is sent under if it is sent now.
-    [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence);
-    /// Before a message of QoS 2 is sent: its identifier is what its row says.
+    [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence) noexcept;
     void choose_id(queued_row& next);
     slot& occupy(std::uint16_t id);
     void widen();
+    [[nodiscard]] std::uint32_t place_of(std::uint16_t id) const noexcept {
+        return id & (slot_count_ - 1);
+    }
+    [[nodiscard]] std::uint32_t next_place(std::uint32_t at) const noexcept {
+        return (at + 1) & (slot_count_ - 1);
+    }
     void free_slot(slot& done) noexcept;
     void give_back_quota() noexcept;
 
@@ -173,7 +178,6 @@ class outbound {
     void pump_queue(time_point now, outbound_sink& to);
     void read_ahead();
     void spill();
-    void wake_to_spill();
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
@@ -188,7 +192,8 @@ class outbound {
     ring<pending_release> releases_;
     std::uint64_t reserved_until_ = 0;
     std::uint64_t doubt_until_ = 0;
-    std::unique_ptr<slot[]> slots_; ///< hashed by packet identifier, no two in one place
+    commit_mark sending_since_;     ///< the record that rows may have been sent
+    std::unique_ptr<slot[]> slots_; ///< by packet identifier, each at or behind its place
     std::uint32_t slot_count_ = 0;
     std::uint32_t in_flight_ = 0;
     std::uint64_t sequence_ = 0;

@@ -59,6 +59,9 @@ struct row_range {
     std::uint32_t bytes_max = 0;
 };
 
+/// As `sent_until`: as many rows as the client could have in flight may have been sent.
+inline constexpr std::uint64_t in_doubt = ~std::uint64_t{0};
+
 /// What a persistent session writes down of what it sends. Rows have the session's sequence
 /// numbers; releases, of which PUBREC has come, have numbers of the same kind.
 class outbound_log {
@@ -80,8 +83,12 @@ class outbound_log {
     virtual commit_mark released(std::uint64_t sequence, const written_row& where,
                                  std::uint64_t release, packet_id id) = 0;
     virtual void release_done(std::uint64_t release) = 0;
-    /// Numbers below `until` may be used from now on; after a crash those from there are.
-    virtual void reserve(std::uint64_t until) = 0;
+    /// Numbers below `until` may be used from now on; after a crash those from there are. Rows
+    /// before `sent_until` were sent.
+    virtual void reserve(std::uint64_t until, std::uint64_t sent_until) = 0;
+    /// A client is connected: from now on the oldest rows are in doubt. Sent at QoS 2 before that
+    /// is durable, a row could come again after a crash as one that was never sent.
+    virtual commit_mark sending_begins(std::uint64_t reserved_until) = 0;
     [[nodiscard]] virtual bool is_durable(commit_mark mark) const = 0;
     /// outbound::pump() is to be called when that is durable.
     virtual void wake_when(commit_mark mark) = 0;

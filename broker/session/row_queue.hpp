@@ -50,9 +50,9 @@ class row_queue {
     queued_row pop();
     /// Takes the oldest row without reading it, or the oldest run of rows. Requires: not empty.
     [[nodiscard]] std::optional<stored_run> drop_oldest(std::optional<queued_row>& single);
-    /// Mark of the newest row that is not on disk alone; 0 if there is none.
-    [[nodiscard]] commit_mark newest_mark() noexcept {
-        return recent_.empty() ? commit_mark{} : recent_[recent_.size() - 1].where.mark;
+    /// Mark of the oldest row that spill() left; 0 if there is none.
+    [[nodiscard]] commit_mark oldest_mark() noexcept {
+        return recent_.empty() ? commit_mark{} : recent_.front().where.mark;
     }
 
     /// Lets go of the messages of recent rows that are on disk. The oldest rows stay if

@@ -316,10 +316,9 @@ void core::release_inbound(session::front& who, packet_id id) {
 void core::change_inbound(client& from, packet_id id, bool is_held) {
     const shard_id shard = home_shard_of(from.front_);
     if (!is_mine(shard)) {
-        post_rare(shard, inbound_change{.home = from.home_,
-                                        .branch = journal_.fork(),
-                                        .id = id,
-                                        .is_held = is_held});
+        post_rare(shard,
+                  inbound_change{
+                      .home = from.home_, .branch = journal_.fork(), .id = id, .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {
         on_inbound_change(*home, id, is_held);
     }

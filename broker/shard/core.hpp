@@ -248,8 +248,8 @@ class core final : private session::front_effects, private session::home_effects
         asker who;
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
-        bool is_part = false;    ///< of a transaction, which ends with it
-        bool is_refused = false; ///< by somebody who cannot keep it
+        bool is_part = false;            ///< of a transaction, which ends with it
+        bool is_refused = false;         ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -403,6 +403,8 @@ class core final : private session::front_effects, private session::home_effects
     void log_subscription(const home_entry& home, const session::subscription& wanted);
     void log_unsubscription(const home_entry& home, std::string_view filter);
     void log_retained(const publication& what, bool is_removed);
+    session::commit_mark log_queue(const storage::session_key& session,
+                                   const storage::queue_record& record);
     void forget_session(home_entry& home, session::session_state& state);
     void forget_body(bodies::index in);
     void erase_bucket(const storage::bucket& gone);

@@ -61,7 +61,8 @@ class home_entry final : public router::subscriber,
     session::commit_mark released(std::uint64_t sequence, const session::written_row& where,
                                   std::uint64_t release, packet_id id) override;
     void release_done(std::uint64_t release) override;
-    void reserve(std::uint64_t until) override;
+    void reserve(std::uint64_t until, std::uint64_t sent_until) override;
+    session::commit_mark sending_begins(std::uint64_t reserved_until) override;
     [[nodiscard]] bool is_durable(session::commit_mark mark) const override;
     void wake_when(session::commit_mark mark) override;
 

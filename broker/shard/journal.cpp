@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/shard/journal.hpp"
 
+#include "base/assert.hpp"
+
 #include <utility>
 
 namespace gv::shard {
@@ -88,6 +90,7 @@ bool journal::is_durable(session::commit_mark mark) const noexcept {
 }
 
 void journal::wait(session::commit_mark mark, waiter who) {
+    BROKER_ASSERT(!is_durable(mark), "nobody would come to wake it");
     if ((mark.value & transaction_bit) != 0) {
         transactions_[mark.value & ~transaction_bit].waiters.push_back(who);
         ++in_parts_;

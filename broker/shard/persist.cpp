@@ -174,10 +174,16 @@ void home_entry::release_done(std::uint64_t release) {
     core_->journal_.erase(table::small, release_key_of(key(), release).view());
 }
 
-void home_entry::reserve(std::uint64_t until) {
-    std::string value;
-    encode(storage::queue_record{.reserved_until = until}, value);
-    core_->journal_.put(table::queue_meta, key().view(), value);
+void home_entry::reserve(std::uint64_t until, std::uint64_t sent_until) {
+    core_->log_queue(key(), {.reserved_until = until, .sent_until = sent_until});
+}
+
+session::commit_mark home_entry::sending_begins(std::uint64_t reserved_until) {
+    if (session_id_.created.value == 0) {
+        return {}; // a new session, of which nothing can have been sent
+    }
+    return core_->log_queue(key(),
+                            {.reserved_until = reserved_until, .sent_until = session::in_doubt});
 }
 
 bool home_entry::is_durable(session::commit_mark mark) const {
@@ -220,13 +226,16 @@ void core::log_session(home_entry& home) {
     encode(record, scratch_);
     journal_.put(table::sessions, storage::client_key_of(home.partition(), home.client_id()),
                  scratch_);
-    if (!is_attached) {
-        scratch_.clear();
-        encode(storage::queue_record{.reserved_until = state->out.reserved_until(),
-                                     .sent_until = state->out.sent_until()},
-               scratch_);
-        journal_.put(table::queue_meta, home.key().view(), scratch_);
-    }
+    log_queue(home.key(),
+              {.reserved_until = state->out.reserved_until(),
+               .sent_until = is_attached ? session::in_doubt : state->out.sent_until()});
+}
+
+session::commit_mark core::log_queue(const storage::session_key& session,
+                                     const storage::queue_record& record) {
+    std::string value;
+    encode(record, value);
+    return journal_.put(table::queue_meta, session.view(), value).mark;
 }
 
 void core::forget_session(home_entry& home, session::session_state& state) {
@@ -340,8 +349,9 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
     for (const auto& [release, id] : found.releases) {
         out.restore_release(release, id);
     }
-    std::uint64_t doubt = found.queue.sent_until;
-    std::uint64_t unsure = found.record.is_attached ? found.record.receive_maximum : 0;
+    const bool is_in_doubt = found.queue.sent_until == session::in_doubt;
+    std::uint64_t doubt = is_in_doubt ? 0 : found.queue.sent_until;
+    std::uint64_t unsure = is_in_doubt ? found.record.receive_maximum : 0;
     for (const storage::stored_rows& each : found.rows) {
         bodies::index body = 0;
         for (std::uint32_t i = 0; i < each.bodies && counts_bodies; ++i) {

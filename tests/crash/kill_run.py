@@ -46,9 +46,12 @@ max_queued_messages 0
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the clients' own ends get, who would take it while the broker is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 class Broker:
@@ -72,6 +75,9 @@ class Broker:
         self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
 
     def kill(self):
+        if self.process.poll() is not None:
+            sys.exit(f"the broker ended by itself, with {self.process.returncode}: "
+                     + (self.folder / "log").read_text(errors="replace")[-2000:])
         self.process.kill()
         self.process.wait()
 
@@ -116,7 +122,7 @@ class Client:
             self.on_packet(kind, flags, body)
 
     def send(self, data):
-        if self.writer:
+        if self.writer and not self.writer.transport.is_closing():
             self.writer.write(data)
 
 
@@ -185,6 +191,7 @@ class Subscriber(Client):
         self.filter, self.qos, self.taker = topic_filter, qos, taker or name
         self.is_flaky = is_flaky
         self.held = set()
+        self.messages = {}  # by packet id, for the history
         self.is_ready = asyncio.Event()
         super().__init__(run, name, version)
 
@@ -208,7 +215,9 @@ class Subscriber(Client):
             qos = flags >> 1 & 3
             if qos < 2 or packet_id not in self.held:
                 index, number, _ = payload.split(b":", 2)
-                self.run.ledger.on_delivery(self.taker, (int(index), int(number)), flags & 8)
+                message = (int(index), int(number))
+                self.messages[packet_id] = message
+                self.run.ledger.on_delivery(self.taker, message, packet_id, flags & 8)
             if qos == 1:
                 self.send(wire.ack(wire.PUBACK, packet_id))
             elif qos == 2:
@@ -217,6 +226,8 @@ class Subscriber(Client):
         elif kind == wire.PUBREL:
             packet_id = int.from_bytes(body[:2], "big")
             self.held.discard(packet_id)
+            if packet_id in self.messages:
+                self.run.ledger.note(self.messages[packet_id], f"released by {self.name}")
             self.send(wire.ack(wire.PUBCOMP, packet_id))
 
 
@@ -242,7 +253,7 @@ class Run:
                 ("flaky-2", "c/#", 2, 4, lambda topic: topic.startswith("c/"), True)):
             self.ledger.expect(name, matches, qos)
             made.append(Subscriber(self, name, topic_filter, qos, version, is_flaky=is_flaky))
-        self.ledger.expect("group", lambda topic: topic.startswith("c/"), 2)
+        self.ledger.expect("group", lambda topic: topic.startswith("c/"), 2, is_group=True)
         for name in ("member-1", "member-2"):
             made.append(Subscriber(self, name, "$share/g/c/#", 2, 5, taker="group",
                                    is_flaky=name == "member-2"))

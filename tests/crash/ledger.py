@@ -10,6 +10,7 @@ class Ledger:
         self.acknowledged = set()
         self.refused = set()
         self.takers = {}  # name → (does it match, qos)
+        self.groups = set()  # takers of whom no order is asked
         self.deliveries = defaultdict(Counter)  # taker → message → times
         self.orders = defaultdict(list)  # (taker, stream) → numbers of first deliveries
         self.history = defaultdict(list)  # message → what happened to it
@@ -21,9 +22,10 @@ class Ledger:
     def note(self, message, what):
         self.history[message].append(f"after {self.kills} kills: {what}")
 
-    def expect(self, taker, matches, qos):
-        """A taker may be one subscriber or a group."""
+    def expect(self, taker, matches, qos, is_group=False):
         self.takers[taker] = (matches, qos)
+        if is_group:
+            self.groups.add(taker)
 
     def on_publish(self, message, topic, qos):
         self.published[message] = (topic, qos)
@@ -37,11 +39,11 @@ class Ledger:
         self.refused.add(message)
         self.note(message, f"refused with {reason:#x}")
 
-    def on_delivery(self, taker, message, dup):
-        self.note(message, f"delivered to {taker}" + (" with DUP" if dup else ""))
+    def on_delivery(self, taker, message, packet_id, dup):
+        self.note(message, f"delivered to {taker} as {packet_id}" + (" with DUP" if dup else ""))
         times = self.deliveries[taker]
         times[message] += 1
-        if times[message] == 1 and message in self.published:
+        if times[message] == 1 and taker not in self.groups:
             topic, qos = self.published[message]
             self.orders[taker, topic, qos].append(message[1])
 
