@@ -317,5 +317,29 @@ TEST_F(OutboundTest, ItsBytesLeaveTheAccountWithIt) {
     EXPECT_EQ(total.bytes, 0U);
 }
 
+TEST_F(OutboundTest, OneThatIsNeverAcknowledgedMovesNoOthersIdentifier) {
+    out.attach(4);
+    give("stuck");
+    std::vector<std::uint16_t> expected{1};
+    for (std::uint16_t id = 2; id < 3'000; ++id) {
+        give("x");
+        expected.push_back(id);
+        ASSERT_EQ(out.on_puback(packet_id{sink.ids.back()}, sink, start), outbound::ack::done);
+    }
+    EXPECT_EQ(sink.ids, expected);
+    EXPECT_EQ(out.in_flight(), 1U);
+}
+
+TEST_F(OutboundTest, AnIdentifierInFlightIsPassedOver) {
+    out.attach(4);
+    give("stuck");
+    for (std::uint32_t i = 0; i < 65'534; ++i) {
+        give("x");
+        ASSERT_EQ(out.on_puback(packet_id{sink.ids.back()}, sink, start), outbound::ack::done);
+    }
+    give("after all identifiers");
+    EXPECT_EQ(sink.ids.back(), 2);
+}
+
 } // namespace
 } // namespace gv::session
