@@ -16,6 +16,7 @@ constexpr std::uint8_t body_bit = 0x08;
 constexpr std::uint8_t id_bit = 0x10;
 constexpr std::uint8_t subscription_ids_bit = 0x20;
 // Of a message.
+constexpr std::size_t message_header_size = 8 + 8 + 8 + 1 + 8;
 constexpr std::uint8_t maybe_dup_bit = 0x08;
 // Of a session.
 constexpr std::uint8_t attached_bit = 0x01;
@@ -198,9 +199,16 @@ void encode(const queue_row& row, const publication& what, const moment& at, std
     encode(what, at, out);
 }
 
-void encode(const queue_row& row, const body_id& where, std::string& out) {
+void encode(const queue_row& row, const body_id& where, std::uint32_t size, std::string& out) {
     begin_row(row, body_bit, out);
     out.append(body_key_of(where).view());
+    byte_writer(out).u32(size);
+}
+
+std::size_t queue_row_view::size() const noexcept {
+    // Beside these, a message has a header and the sizes of its topic and properties.
+    constexpr std::size_t overhead = message_header_size + 2 + 4;
+    return body ? body_size : message.size() < overhead ? 0 : message.size() - overhead;
 }
 
 bool decode(std::string_view value, queue_row_view& row) {
@@ -227,6 +235,7 @@ bool decode(std::string_view value, queue_row_view& row) {
         where.in.boot.value = in.u32();
         where.in.shard.value = in.u16();
         where.number = in.u64();
+        row.body_size = in.u32();
         return ends_well(in);
     }
     row.message = in.rest();

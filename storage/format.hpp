@@ -113,12 +113,17 @@ struct queue_row {
     std::span<const std::uint32_t> subscription_ids{};
 };
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out);
-void encode(const queue_row& row, const body_id& where, std::string& out);
+/// `size`: bytes of topic, properties and payload there.
+void encode(const queue_row& row, const body_id& where, std::uint32_t size, std::string& out);
 struct queue_row_view {
     queue_row row;
     std::vector<std::uint32_t> subscription_ids;
     std::optional<body_id> body; ///< else `message` holds it
+    std::uint32_t body_size = 0; ///< of topic, properties and payload there
     std::string_view message;
+
+    /// Bytes of topic, properties and payload, wherever they are.
+    [[nodiscard]] std::size_t size() const noexcept;
 };
 [[nodiscard]] bool decode(std::string_view value, queue_row_view& row);
 

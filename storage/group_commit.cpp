@@ -44,11 +44,12 @@ void group_commit::close() {
     }
 }
 
-group_commit_counts group_commit::counts() const noexcept {
-    return {.groups = groups_,
-            .syncs = syncs_,
+store_counts group_commit::counts() const noexcept {
+    return {.is_writable = !is_lost_,
+            .groups = groups_,
             .operations = operations_,
             .bytes = bytes_,
+            .syncs = syncs_,
             .sync_nanoseconds = sync_nanoseconds_};
 }
 
@@ -143,8 +144,8 @@ void group_commit::sync_loop() {
         std::vector<group> covered;
         {
             std::unique_lock lock(mutex_);
-            has_written_.wait(
-                lock, [this] { return !written_.empty() || is_written_out_ || is_lost_; });
+            has_written_.wait(lock,
+                              [this] { return !written_.empty() || is_written_out_ || is_lost_; });
             if (is_lost_ || written_.empty()) {
                 return;
             }
@@ -178,6 +179,10 @@ void group_commit::tell(const std::vector<group>& done) {
                                     word.transactions.end());
         }
     }
+    const std::lock_guard alone(telling_);
+    if (is_lost_) {
+        return; // all were told, and have acted on it
+    }
     for (auto& [shard, word] : words) {
         if (const auto found = listeners_.find(shard); found != listeners_.end()) {
             found->second(std::move(word));
@@ -197,6 +202,7 @@ void group_commit::give_up() {
         has_entries_.notify_one();
         has_written_.notify_one();
     }
+    const std::lock_guard alone(telling_);
     for (const auto& [shard, to] : listeners_) {
         to({.durable = 0, .transactions = {}, .is_lost = true});
     }

@@ -32,14 +32,6 @@ class commit_target {
     ~commit_target() = default;
 };
 
-struct group_commit_counts {
-    std::uint64_t groups = 0;
-    std::uint64_t syncs = 0;
-    std::uint64_t operations = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t sync_nanoseconds = 0;
-};
-
 class group_commit {
   public:
     explicit group_commit(commit_target& target, std::size_t group_bytes_max = 2u << 20);
@@ -53,7 +45,7 @@ class group_commit {
     /// Completes what was added, and ends the threads.
     void close();
     /// Thread-safe.
-    [[nodiscard]] group_commit_counts counts() const noexcept;
+    [[nodiscard]] store_counts counts() const noexcept;
 
   private:
     struct line_entry {
@@ -78,6 +70,7 @@ class group_commit {
     std::size_t group_bytes_max_;
     std::map<shard_id, std::function<void(progress)>> listeners_;
 
+    std::mutex telling_; ///< one thread says that all is lost while the other has good news
     std::mutex mutex_;
     std::condition_variable has_entries_;
     std::condition_variable has_written_;
@@ -85,7 +78,7 @@ class group_commit {
     std::vector<group> written_;
     bool is_closing_ = false;
     bool is_written_out_ = false; ///< the writer has ended
-    bool is_lost_ = false;
+    std::atomic<bool> is_lost_{false};
 
     transactions joining_; ///< of the writer thread
 

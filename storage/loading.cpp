@@ -30,9 +30,7 @@ class loader {
              [this](std::string_view key, std::string_view value) { add_row(key, value); });
         scan(table::small,
              [this](std::string_view key, std::string_view value) { add_small(key, value); });
-        for (stored_session& each : sessions_) {
-            to_.on_session(std::move(each));
-        }
+        to_.on_sessions(std::move(sessions_));
         scan(table::retained, [this](std::string_view topic, std::string_view message) {
             to_.on_retained(topic, message);
         });
@@ -114,15 +112,26 @@ class loader {
         if (owner == nullptr) {
             return;
         }
-        queue_row_view parts;
-        stored_row row{.value = std::string(value), .body = {}};
-        const bool is_whole =
-            rest.size() == 8 && decode(value, parts)
-            && (!parts.body || from_.get(table::bodies, body_key_of(*parts.body).view(), row.body));
+        const bool is_whole = rest.size() == 8 && decode(value, row_);
         count_broken(is_whole);
         if (is_whole) {
-            row.sequence = load_u64(rest.data());
-            owner->rows.push_back(std::move(row));
+            append(owner->rows, load_u64(rest.data()));
+        }
+    }
+
+    /// row_, to the last run or to one of its own.
+    void append(std::vector<stored_rows>& runs, std::uint64_t sequence) const {
+        if (runs.empty() || runs.back().rows >= stored_rows::rows_max
+            || (row_.body && runs.back().bodies > 0 && runs.back().bucket != row_.body->in)) {
+            runs.push_back({.first = sequence});
+        }
+        stored_rows& last = runs.back();
+        last.end = sequence + 1;
+        last.size += row_.size();
+        ++last.rows;
+        if (row_.body) {
+            last.bucket = row_.body->in;
+            ++last.bodies;
         }
     }
 
@@ -147,9 +156,40 @@ class loader {
     load_report report_;
     std::vector<stored_session> sessions_;
     boost::unordered_flat_map<std::string, std::size_t> by_id_;
+    queue_row_view row_;
 };
 
 } // namespace
+
+read_answer read_rows(const table_source& from, const read_request& what) {
+    read_answer answer{
+        .reader = what.reader, .session = what.session, .rows = {}, .read_until = what.end};
+    const session_key session = key_of(what.partition, what.session);
+    const queue_key begin = queue_key_of(session, what.first);
+    const queue_key end = queue_key_of(session, what.end);
+    std::size_t bytes = 0;
+    queue_row_view parts;
+    const auto add = [&](std::string_view key, std::string_view value) {
+        stored_row row{.sequence = load_u64(key.data() + sizeof(session_key)),
+                       .value = std::string(value),
+                       .body = {}};
+        if (!decode(value, parts)
+            || (parts.body
+                && !from.get(table::bodies, body_key_of(*parts.body).view(), row.body))) {
+            answer.is_broken = true;
+            return true;
+        }
+        bytes += row.value.size() + row.body.size();
+        answer.rows.push_back(std::move(row));
+        if (answer.rows.size() < what.rows_max && bytes < what.bytes_max) {
+            return true;
+        }
+        answer.read_until = answer.rows.back().sequence + 1;
+        return false;
+    };
+    answer.is_broken = !from.scan(table::queue, begin.view(), end.view(), add) || answer.is_broken;
+    return answer;
+}
 
 load_report load_from(const table_source& from, store_reader& to) { return loader(from, to).run(); }
 

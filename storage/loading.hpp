@@ -11,8 +11,13 @@ namespace gv::storage {
 class table_source {
   public:
     using visitor = std::function<void(std::string_view key, std::string_view value)>;
+    /// False: enough.
+    using judge = std::function<bool(std::string_view key, std::string_view value)>;
     /// All rows in the order of their keys. False if they cannot be read to the end.
     [[nodiscard]] virtual bool scan(table which, const visitor& visit) const = 0;
+    /// The rows from `begin` up to, without, `end`, until `visit` says that it is enough.
+    [[nodiscard]] virtual bool scan(table which, std::string_view begin, std::string_view end,
+                                    const judge& visit) const = 0;
     /// The first key that is not before `from`. False if there is none.
     [[nodiscard]] virtual bool seek(table which, std::string_view from, std::string& key) const = 0;
     [[nodiscard]] virtual bool get(table which, std::string_view key, std::string& value) const = 0;
@@ -28,5 +33,7 @@ struct load_report {
     std::size_t rows_stray = 0;  ///< of sessions that are not there
 };
 [[nodiscard]] load_report load_from(const table_source& from, store_reader& to);
+
+[[nodiscard]] read_answer read_rows(const table_source& from, const read_request& what);
 
 } // namespace gv::storage

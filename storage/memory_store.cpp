@@ -26,13 +26,17 @@ result<void, problem> memory_store::load(store_reader& to) {
     return {};
 }
 
-void memory_store::listen(shard_id shard, std::function<void(progress)> to) {
+void memory_store::listen(shard_id shard, std::function<void(progress)> to,
+                          std::function<void(read_answer)> rows_to) {
     listeners_[shard] = std::move(to);
+    readers_[shard] = std::move(rows_to);
 }
 
 void memory_store::commit(shard_id from, hand_over what) {
     line_.push_back({.from = from, .what = std::move(what)});
 }
+
+void memory_store::read(shard_id from, read_request what) { reads_.emplace_back(from, what); }
 
 std::size_t memory_store::run(std::size_t count) {
     std::map<shard_id, progress> words;
@@ -49,7 +53,11 @@ std::size_t memory_store::run(std::size_t count) {
     for (auto& [shard, word] : words) {
         listeners_.at(shard)(std::move(word));
     }
-    return done;
+    const auto reads = std::exchange(reads_, {});
+    for (const auto& [shard, what] : reads) {
+        readers_.at(shard)(read_rows(*this, what));
+    }
+    return done + reads.size();
 }
 
 void memory_store::apply(const batch& operations) {
@@ -86,6 +94,17 @@ void memory_store::join(shard_id from, part added, std::map<shard_id, progress>&
 bool memory_store::scan(table which, const visitor& visit) const {
     for (const auto& [key, value] : rows_[static_cast<std::size_t>(which)]) {
         visit(key, value);
+    }
+    return true;
+}
+
+bool memory_store::scan(table which, std::string_view begin, std::string_view end,
+                        const judge& visit) const {
+    const auto& table = rows_[static_cast<std::size_t>(which)];
+    for (auto at = table.lower_bound(begin); at != table.end() && at->first < end; ++at) {
+        if (!visit(at->first, at->second)) {
+            break;
+        }
     }
     return true;
 }

@@ -23,11 +23,15 @@ class memory_store final : public store, private table_source {
     [[nodiscard]] const node_record& node() const noexcept override { return node_; }
     [[nodiscard]] hybrid_time last_stamp() const noexcept override { return {}; }
     [[nodiscard]] result<void, problem> load(store_reader& to) override;
-    void listen(shard_id shard, std::function<void(progress)> to) override;
+    void listen(shard_id shard, std::function<void(progress)> to,
+                std::function<void(read_answer)> rows_to) override;
     void commit(shard_id from, hand_over what) override;
+    void read(shard_id from, read_request what) override;
+    [[nodiscard]] store_counts counts() const override { return {}; }
     void close() override { run(); }
 
-    /// Makes the oldest `count` hand-overs durable and says so. Returns how many there were.
+    /// Makes the oldest `count` hand-overs durable and says so, and answers what was to be read.
+    /// Returns how many there were of both.
     std::size_t run(std::size_t count = static_cast<std::size_t>(-1));
     [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
     /// What a crash leaves: everything durable, nothing else.
@@ -40,6 +44,8 @@ class memory_store final : public store, private table_source {
     };
     // table_source
     [[nodiscard]] bool scan(table which, const visitor& visit) const override;
+    [[nodiscard]] bool scan(table which, std::string_view begin, std::string_view end,
+                            const judge& visit) const override;
     [[nodiscard]] bool seek(table which, std::string_view from, std::string& key) const override;
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
@@ -50,7 +56,9 @@ class memory_store final : public store, private table_source {
     node_record node_;
     std::vector<entry> line_;
     transactions joining_;
+    std::vector<std::pair<shard_id, read_request>> reads_;
     std::map<shard_id, std::function<void(progress)>> listeners_;
+    std::map<shard_id, std::function<void(read_answer)>> readers_;
 };
 
 } // namespace gv::storage

@@ -3,8 +3,11 @@
 
 #include "base/bytes.hpp"
 #include "base/log.hpp"
+#include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
-#include "storage/loading.hpp"
+#include "storage/required_options.hpp"
+#include "storage/row_reader.hpp"
+#include "storage/sync_log.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -63,11 +66,7 @@ class rocksdb_log final : public rocksdb::Logger {
     made.db_write_buffer_size = wanted.write_buffer_bytes;
     made.wal_bytes_per_sync = 512 << 10;
     made.bytes_per_sync = 1 << 20;
-    made.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-    made.recycle_log_file_num = 0;
-    made.allow_mmap_writes = false; // SyncWAL refuses otherwise
-    made.max_bgerror_resume_count = 0;
-    made.track_and_verify_wals_in_manifest = false; // a false alarm with SyncWAL in 7.8
+    set_required_options(made);
     made.avoid_flush_during_shutdown = false;
     made.stats_dump_period_sec = 0;
     made.stats_persist_period_sec = 0;
@@ -108,11 +107,13 @@ table_options(table which, const rocksdb_options& wanted,
 
 class rocksdb_store final : public store, private commit_target, private table_source {
   public:
-    explicit rocksdb_store(const rocksdb_options& options) : folder_(options.folder) {
-        if (options.file_system) {
-            env_ = rocksdb::NewCompositeEnv(options.file_system);
-        }
-    }
+    explicit rocksdb_store(const rocksdb_options& options)
+        : folder_(options.folder),
+          files_(std::make_shared<freezing_file_system>(
+              options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
+              observer(),
+              ballast_settings{.path = folder_ + "/ballast", .size_bytes = options.ballast_bytes})),
+          env_(rocksdb::NewCompositeEnv(files_)) {}
     ~rocksdb_store() override { close(); }
 
     [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
@@ -121,10 +122,14 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] const node_record& node() const noexcept override { return node_; }
     [[nodiscard]] hybrid_time last_stamp() const noexcept override { return last_stamp_; }
     [[nodiscard]] result<void, problem> load(store_reader& to) override;
-    void listen(shard_id shard, std::function<void(progress)> to) override {
+    void listen(shard_id shard, std::function<void(progress)> to,
+                std::function<void(read_answer)> rows_to) override {
         commits_->listen(shard, std::move(to));
+        reads_->listen(shard, std::move(rows_to));
     }
     void commit(shard_id from, hand_over what) override { commits_->add(from, std::move(what)); }
+    void read(shard_id from, read_request what) override { reads_->add(from, what); }
+    [[nodiscard]] store_counts counts() const override;
     void close() override;
 
   private:
@@ -132,6 +137,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     bool write(std::span<const batch* const> group) override;
     bool sync() override;
 
+    [[nodiscard]] file_system_observer observer() const;
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
@@ -140,10 +146,13 @@ class rocksdb_store final : public store, private commit_target, private table_s
     }
     // table_source
     [[nodiscard]] bool scan(table which, const visitor& visit) const override;
+    [[nodiscard]] bool scan(table which, std::string_view begin, std::string_view end,
+                            const judge& visit) const override;
     [[nodiscard]] bool seek(table which, std::string_view from, std::string& key) const override;
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
     std::string folder_;
+    std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
     std::unique_ptr<rocksdb::DB> db_;
     std::vector<rocksdb::ColumnFamilyHandle*> handles_;
@@ -151,7 +160,31 @@ class rocksdb_store final : public store, private commit_target, private table_s
     hybrid_time last_stamp_{};
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
     std::unique_ptr<group_commit> commits_;
+    std::unique_ptr<row_reader> reads_;
 };
+
+file_system_observer rocksdb_store::observer() const {
+    file_system_observer made;
+    made.on_frozen = [folder = folder_](const io_failure& why) {
+        log::error("store_frozen", {{"folder", folder},
+                                    {"operation", to_text(why.operation)},
+                                    {"file", why.file},
+                                    {"problem", why.text},
+                                    {"remedy", why.fault == io_fault::no_space
+                                                   ? "make room on the disk and restart the broker"
+                                                   : "check the disk and restart the broker"}});
+    };
+    made.on_ballast_released = [folder = folder_](const io_failure& why) {
+        log::error(
+            "store_disk_full",
+            {{"folder", folder}, {"file", why.file}, {"remedy", "make room on the disk now"}});
+    };
+    made.on_read_error = [folder = folder_](const io_failure& why) {
+        log::error("store_read_failed",
+                   {{"folder", folder}, {"file", why.file}, {"problem", why.text}});
+    };
+    return made;
+}
 
 problem rocksdb_store::damaged(const std::string& what) const {
     return {.place = folder_,
@@ -184,13 +217,22 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
         tables.emplace_back(table_names[i], table_options(static_cast<table>(i), options, cache));
     }
     rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_ ? env_.get() : rocksdb::Env::Default()),
-                          folder_, tables, &handles_, &opened);
+    const rocksdb::Status status = rocksdb::DB::Open(database_options(options, env_.get()),
+                                                     folder_ + "/db", tables, &handles_, &opened);
     if (!status.ok()) {
         return failure(unusable(status));
     }
     db_.reset(opened);
+    if (const auto frozen = files_->failure()) {
+        return failure(problem{.place = folder_,
+                               .what = "the store could not be opened for writing: " + frozen->text,
+                               .remedy = frozen->fault == io_fault::no_space
+                                             ? "make room on the disk"
+                                             : "check the disk"});
+    }
+    if (const auto made = files_->restore_ballast(); !made) {
+        log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
+    }
     return begin_life();
 }
 
@@ -230,8 +272,15 @@ result<void, problem> rocksdb_store::begin_life() {
     if (!written.ok()) {
         return failure(unusable(written));
     }
+    reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
     commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
     return {};
+}
+
+store_counts rocksdb_store::counts() const {
+    store_counts all = commits_->counts();
+    all.rows_read = reads_->rows_read();
+    return all;
 }
 
 void rocksdb_store::close() {
@@ -239,6 +288,7 @@ void rocksdb_store::close() {
         return;
     }
     commits_->close();
+    reads_->close();
     for (rocksdb::ColumnFamilyHandle* each : handles_) {
         db_->DestroyColumnFamilyHandle(each);
     }
@@ -274,15 +324,15 @@ bool rocksdb_store::write(std::span<const batch* const> group) {
     if (!status.ok()) {
         log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
     }
-    return status.ok();
+    return status.ok() && !files_->is_frozen();
 }
 
 bool rocksdb_store::sync() {
-    const rocksdb::Status status = db_->SyncWAL();
-    if (!status.ok()) {
-        log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
+    const auto synced = sync_log(*db_, *files_);
+    if (!synced) {
+        log::error("store_lost", {{"folder", folder_}, {"problem", synced.error().text}});
     }
-    return status.ok();
+    return synced.has_value();
 }
 
 bool rocksdb_store::scan(table which, const visitor& visit) const {
@@ -292,6 +342,20 @@ bool rocksdb_store::scan(table which, const visitor& visit) const {
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
     for (at->SeekToFirst(); at->Valid(); at->Next()) {
         visit(view(at->key()), view(at->value()));
+    }
+    return at->status().ok();
+}
+
+bool rocksdb_store::scan(table which, std::string_view begin, std::string_view end,
+                         const judge& visit) const {
+    const rocksdb::Slice bound = slice(end);
+    rocksdb::ReadOptions reading;
+    reading.iterate_upper_bound = &bound;
+    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
+    for (at->Seek(slice(begin)); at->Valid(); at->Next()) {
+        if (!visit(view(at->key()), view(at->value()))) {
+            break;
+        }
     }
     return at->status().ok();
 }

@@ -21,6 +21,7 @@ struct rocksdb_options {
     std::size_t log_bytes_max = std::size_t{512} << 20;     ///< beyond, what it covers is flushed
     int open_files_max = 1024;
     int background_threads = 2;
+    std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
     /// What files are made on; null: the machine's. The store wraps it.
     std::shared_ptr<rocksdb::FileSystem> file_system;
 };

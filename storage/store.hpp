@@ -50,6 +50,37 @@ struct stored_row {
     std::string body;  ///< the message, if the row does not hold it
 };
 
+/// Neighbours in a queue, without what is in them. Bodies that they share are in one bucket.
+struct stored_rows {
+    static constexpr std::uint32_t rows_max = 1'024;
+
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;  ///< behind the last
+    std::uint64_t size = 0; ///< bytes of topics, properties and payloads
+    std::uint32_t rows = 0;
+    std::uint32_t bodies = 0; ///< how many of the rows have theirs in `bucket`
+    storage::bucket bucket{};
+};
+
+/// Rows of a queue, wanted again: those from `first` up to, without, `end`, as many as the limits
+/// allow, and one at least.
+struct read_request {
+    std::uint64_t reader = 0; ///< comes back with the answer
+    partition_id partition;
+    session_id session;
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    std::uint32_t rows_max = 0;
+    std::uint32_t bytes_max = 0;
+};
+struct read_answer {
+    std::uint64_t reader = 0;
+    session_id session;
+    std::vector<stored_row> rows; ///< in order
+    std::uint64_t read_until = 0; ///< there are no others before
+    bool is_broken = false;       ///< something could not be read; the rows are what could
+};
+
 /// One session as it was left.
 struct stored_session {
     partition_id partition;
@@ -57,15 +88,26 @@ struct stored_session {
     session_record record;
     queue_record queue;
     std::vector<std::pair<std::string, subscription_record>> subscriptions; ///< by filter
-    std::vector<stored_row> rows;                                           ///< in order
+    std::vector<stored_rows> rows;                                          ///< in order
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
+};
+
+struct store_counts {
+    bool is_writable = true;
+    std::uint64_t groups = 0; ///< written at once, each of many hand-overs
+    std::uint64_t operations = 0;
+    std::uint64_t bytes = 0; ///< of keys and values in them
+    std::uint64_t syncs = 0;
+    std::uint64_t sync_nanoseconds = 0;
+    std::uint64_t rows_read = 0; ///< of queues, again
 };
 
 /// Takes what a store holds, at start.
 class store_reader {
   public:
-    virtual void on_session(stored_session found) = 0;
+    /// All of them, once.
+    virtual void on_sessions(std::vector<stored_session> found) = 0;
     /// Lifetime: both are valid during the call.
     virtual void on_retained(std::string_view topic, std::string_view message) = 0;
     /// There are bodies of this bucket. After all sessions.
@@ -90,9 +132,14 @@ class store {
     [[nodiscard]] virtual result<void, problem> load(store_reader& to) = 0;
 
     /// Where word for a shard goes; called on a thread of the store. Before the first commit().
-    virtual void listen(shard_id shard, std::function<void(progress)> to) = 0;
+    virtual void listen(shard_id shard, std::function<void(progress)> to,
+                        std::function<void(read_answer)> rows_to) = 0;
     /// Thread-safe. Hand-overs of one shard take effect in their order.
     virtual void commit(shard_id from, hand_over what) = 0;
+    /// Thread-safe. Answered on a thread of the store. What was durable when it was asked is seen.
+    virtual void read(shard_id from, read_request what) = 0;
+    /// Thread-safe.
+    [[nodiscard]] virtual store_counts counts() const = 0;
     /// Writes and syncs what was handed over, and ends. Nobody may call commit() any more.
     virtual void close() = 0;
 };

@@ -104,8 +104,8 @@ std::string connection::await_packet(packet type) {
     }
 }
 
-void connection::handshake(std::string_view client_id) {
-    send(encode_connect(client_id, keep_alive_seconds));
+void connection::handshake(std::string_view client_id, bool is_clean) {
+    send(encode_connect(client_id, keep_alive_seconds, is_clean));
     const std::string answer = await_packet(packet::connack);
     if (answer.size() != 2 || answer[1] != 0) {
         throw std::runtime_error("the broker refused " + name_

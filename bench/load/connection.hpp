@@ -40,7 +40,7 @@ class connection {
 
     /// Sends CONNECT and waits for CONNACK. Errors: throws std::runtime_error if the broker
     /// refuses or does not answer within 10 s.
-    void handshake(std::string_view client_id);
+    void handshake(std::string_view client_id, bool is_clean = true);
     /// Subscribes to all of `filters` and waits for SUBACK; not after attach(). Errors: as above.
     void subscribe(std::span<const std::string> filters, unsigned qos);
 

@@ -3,6 +3,7 @@
 
 #include "bench/load/stamp.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -33,6 +34,8 @@ constexpr std::array scenarios{
                  "stores retained messages, then replays them to one subscriber of #"},
     scenario_row{scenario::idle, "idle",
                  "opens idle connections, then a burst of handshakes at once"},
+    scenario_row{scenario::durable, "durable",
+                 "many publishers, one persistent session of bench/# that is away; then it drains"},
 };
 
 using option_field = std::variant<std::uint32_t load_options::*, double load_options::*,
@@ -227,6 +230,10 @@ load_options defaults_of(scenario what, std::uint32_t qos) {
         options.window = 1'000;
         break;
     case scenario::idle:
+        break;
+    case scenario::durable:
+        options.qos = std::max(1U, qos);
+        options.undelivered = 0;
         break;
     }
     return options;

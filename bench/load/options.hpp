@@ -11,7 +11,7 @@
 
 namespace gv::load {
 
-enum class scenario { pairs, fanout, fanin, wildcards, paced, flood, retained, idle };
+enum class scenario { pairs, fanout, fanin, wildcards, paced, flood, retained, idle, durable };
 
 [[nodiscard]] std::string_view name_of(scenario what) noexcept;
 

@@ -74,6 +74,8 @@ class publisher final : public endpoint {
     void publish(frame_batch& batch, nanoseconds now);
 
     [[nodiscard]] std::uint32_t sent() const noexcept { return sent_; }
+    /// Messages with a PUBACK or PUBREC.
+    [[nodiscard]] std::uint32_t acknowledged() const noexcept { return acknowledged_; }
     [[nodiscard]] std::size_t frame_size() const noexcept { return template_.frame_size(); }
     /// Everything sent is acknowledged as its QoS wants it.
     [[nodiscard]] bool is_settled() const noexcept {

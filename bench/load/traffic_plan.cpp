@@ -86,6 +86,7 @@ traffic_plan make_traffic_plan(const load_options& options) {
         break;
     case scenario::retained:
     case scenario::idle:
+    case scenario::durable:
         throw std::logic_error("this scenario has no publishers and subscribers");
     }
     return plan;

@@ -18,13 +18,13 @@ std::string with_header(std::uint8_t first, std::string_view body) {
 
 } // namespace
 
-std::string encode_connect(std::string_view client_id, std::uint16_t keep_alive) {
+std::string encode_connect(std::string_view client_id, std::uint16_t keep_alive, bool is_clean) {
     constexpr std::uint8_t clean_session = 2;
     std::string body;
     byte_writer writer(body);
     writer.prefixed("MQTT");
     writer.u8(4);
-    writer.u8(clean_session);
+    writer.u8(is_clean ? clean_session : std::uint8_t{0});
     writer.u16(keep_alive);
     writer.prefixed(client_id);
     return with_header(static_cast<std::uint8_t>(packet::connect), body);

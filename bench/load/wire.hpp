@@ -36,7 +36,8 @@ struct publish_flags {
 };
 
 /// Clean session; keep alive in seconds, 0 for none.
-[[nodiscard]] std::string encode_connect(std::string_view client_id, std::uint16_t keep_alive);
+[[nodiscard]] std::string encode_connect(std::string_view client_id, std::uint16_t keep_alive,
+                                         bool is_clean = true);
 [[nodiscard]] std::string encode_subscribe(std::uint16_t packet_id,
                                            std::span<const std::string> filters, unsigned qos);
 /// With QoS above 0 the packet id is zero, to be filled in.

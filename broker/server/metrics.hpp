@@ -275,6 +275,19 @@ struct process_metrics {
     gauge<"process_start_time_seconds", "When the process started, in seconds since 1970.">
         start_time;
     gauge<"grapevine_shards", "Shards, each a thread that serves clients."> shards;
+
+    gauge<"grapevine_store_writable",
+          "Whether acknowledged messages are kept: 0 after the disk failed or was full, and if "
+          "storage is switched off.">
+        store_writable;
+    counter<"grapevine_store_groups_total", "Writes to the store, each of many messages.">
+        store_groups;
+    counter<"grapevine_store_operations_total", "Rows put and erased in them."> store_operations;
+    counter<"grapevine_store_written_bytes_total", "Bytes of keys and values in them."> store_bytes;
+    counter<"grapevine_store_syncs_total", "Times the write-ahead log was synced."> store_syncs;
+    seconds_counter<"grapevine_store_sync_seconds_total", "Time spent in these."> store_sync_time;
+    counter<"grapevine_store_rows_read_total", "Queued messages read back from the store.">
+        store_rows_read;
 };
 
 } // namespace gv::server

@@ -527,6 +527,13 @@ struct storage_options {
          .def = 64_MiB,
          .min = 1_MiB,
          .applies = reload::restart}};
+    option<byte_size> ballast{
+        {.name = "storage.ballast",
+         .doc = "Disk kept in reserve, given up when the disk is full so that the store ends in "
+                "order. Larger: a longer orderly end. Smaller: more room for data.",
+         .def = 16_MiB,
+         .max = 1_GiB,
+         .applies = reload::restart}};
     option<byte_size> log_max{
         {.name = "storage.log_max",
          .doc = "Size of the write-ahead log beyond which what it covers is flushed. Larger: fewer "

@@ -35,16 +35,23 @@ class distributor final : public storage::store_reader {
   public:
     explicit distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to) : to_(to) {}
 
-    void on_session(storage::stored_session found) override {
-        for (const storage::stored_row& each : found.rows) {
-            storage::queue_row_view row;
-            if (decode(each.value, row) && row.body) {
-                needed_.insert(row.body->in);
+    void on_sessions(std::vector<storage::stored_session> found) override {
+        sessions = found.size();
+        // With another number of shards, sessions of several may refer to one bucket, and none can
+        // say when it is empty: it stays until a start at which nobody refers to it.
+        bool counts_bodies = true;
+        for (const storage::stored_session& each : found) {
+            for (const storage::stored_rows& run : each.rows) {
+                rows += run.rows;
+                if (run.bodies > 0) {
+                    needed_.insert(run.bucket);
+                    counts_bodies = counts_bodies && run.bucket.shard == shard_of(each);
+                }
             }
         }
-        ++sessions;
-        rows += found.rows.size();
-        core_of(home_shard(found.partition, to_.size())).restore(std::move(found));
+        for (storage::stored_session& each : found) {
+            core_of(shard_of(each)).restore(std::move(each), counts_bodies);
+        }
     }
     void on_retained(std::string_view topic, std::string_view message) override {
         ++retained;
@@ -64,6 +71,9 @@ class distributor final : public storage::store_reader {
     std::size_t retained = 0;
 
   private:
+    [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
+        return home_shard(session.partition, to_.size());
+    }
     [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
@@ -92,6 +102,7 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
     wanted.cache_bytes = (*all.storage.cache).value;
     wanted.write_buffer_bytes = (*all.storage.write_buffer).value;
     wanted.log_bytes_max = (*all.storage.log_max).value;
+    wanted.ballast_bytes = (*all.storage.ballast).value;
     auto opened = storage::open_rocksdb_store(wanted);
     if (opened) {
         log::info("store_opened",

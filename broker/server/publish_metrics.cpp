@@ -191,4 +191,14 @@ void publish_metrics(shard::event_loop& shard, shard_metrics& into) {
     publish_state(core, into);
 }
 
+void publish_metrics(const storage::store_counts& from, process_metrics& into) {
+    into.store_writable.set(from.is_writable ? 1 : 0);
+    into.store_groups.set(from.groups);
+    into.store_operations.set(from.operations);
+    into.store_bytes.set(from.bytes);
+    into.store_syncs.set(from.syncs);
+    into.store_sync_time.set(from.sync_nanoseconds);
+    into.store_rows_read.set(from.rows_read);
+}
+
 } // namespace gv::server

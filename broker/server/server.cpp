@@ -108,6 +108,7 @@ std::vector<problem> server::build_store() {
         return {opened.error()};
     }
     store_ = std::move(*opened);
+    board_->watch(store_.get());
     if (!store_) {
         log::warn("nothing_is_kept", {{"remedy", "set storage.enabled = true"}});
         return {};
@@ -301,6 +302,7 @@ void server::stop() {
         each->join();
     }
     if (store_) {
+        board_->watch(nullptr);
         store_->close();
     }
     if (admin_) {

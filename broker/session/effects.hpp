@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "base/message.hpp"
 #include "broker/mqtt/packet.hpp"
+#include "broker/mqtt/reason_code.hpp"
 #include "broker/session/ack_ring.hpp"
 
 #include <chrono>
@@ -91,6 +92,10 @@ struct delivery_ack {
     mqtt::packet_type type = mqtt::packet_type::puback; ///< PUBACK, PUBREC or PUBCOMP
     bool is_error = false;
 };
+
+/// What a message is answered with that cannot be stored. v5 clients are told 0x97; v3 clients,
+/// which cannot be told, get no acknowledgement, and nothing more is read from them.
+inline constexpr mqtt::reason_code not_stored = mqtt::reason_code::server_unavailable;
 
 /// Whether something is allowed, and which rule said so.
 struct permission {

@@ -95,7 +95,7 @@ class front final : private outbound_sink {
     /// Whether the next frame may come: not while an answer of the shard is awaited, so that what a
     /// client sends behind a SUBSCRIBE is handled behind its SUBACK.
     [[nodiscard]] bool takes_frames() const noexcept {
-        return (phase_ == phase::connected && !pending_subscribes_)
+        return (phase_ == phase::connected && !pending_subscribes_ && !withholds_)
                || phase_ == phase::awaiting_connect
                || (phase_ == phase::authenticating && is_exchange_open_);
     }
@@ -262,6 +262,7 @@ class front final : private outbound_sink {
     bool is_held_by_home_ = false;
     bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
+    bool withholds_ = false;       ///< an acknowledgement, since the message could not be stored
     bool answers_connect_ = false; ///< a CONNECT came that can be answered with CONNACK
 };
 

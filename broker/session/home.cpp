@@ -190,6 +190,18 @@ void home::on_room() {
     }
 }
 
+void home::on_durable() {
+    if (session_) {
+        session_->out.on_durable(now(), *this);
+    }
+}
+
+void home::on_page(std::vector<queued_row> rows, std::uint64_t read_until) {
+    if (session_) {
+        session_->out.on_page(std::move(rows), read_until, now(), *this);
+    }
+}
+
 time_point home::next_deadline() const noexcept { return std::min(will_due_, expires_); }
 
 void home::on_deadline() {

@@ -112,6 +112,10 @@ class home : private outbound_sink {
     void on_replay_row(const publication& what, const delivery& how);
     /// The front has room again.
     void on_room();
+    /// What the session waited for is on disk.
+    void on_durable();
+    /// Rows of the queue that were read again.
+    void on_page(std::vector<queued_row> rows, std::uint64_t read_until);
     void on_deadline();
     [[nodiscard]] time_point next_deadline() const noexcept;
     /// Ends the session wherever it stands; the connection is kicked. Publishes no will.

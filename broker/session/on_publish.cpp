@@ -118,7 +118,7 @@ bool front::accept_identifier(const mqtt::publish_view& packet) {
         }
         return false;
     }
-    const std::size_t owed = acks_.size() + (inbound_ ? inbound_->size() : 0);
+    const std::size_t owed = acks_.not_held() + (inbound_ ? inbound_->size() : 0);
     if (is_v5() && owed >= v5_->receive_maximum_announced) {
         violate(reason_code::receive_maximum_exceeded, "more in flight than the Receive Maximum");
         return false;
@@ -143,7 +143,7 @@ void front::reject_publish(const mqtt::publish_view& packet, reason_code reason,
 }
 
 void front::on_qos2_publish(const publication& what, packet_id id) {
-    const route_token token = acks_.add(id, mqtt::packet_type::pubrec);
+    const route_token token = acks_.add(id, mqtt::packet_type::pubrec, ack_ring::identifier::held);
     inbound_ids().insert(id.value);
     effects().route(*this, what, token, id);
 }
@@ -163,6 +163,13 @@ boost::unordered_flat_set<std::uint16_t>& front::inbound_ids() {
 }
 
 void front::on_taken(route_token token, reason_code reason) {
+    if (reason == not_stored) {
+        if (!is_v5()) {
+            withholds_ = true;
+            return;
+        }
+        reason = reason_code::quota_exceeded;
+    }
     acks_.take(token, reason);
     if (phase_ == phase::connected) {
         send_ready_acks();

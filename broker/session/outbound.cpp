@@ -13,6 +13,8 @@ namespace {
     return static_cast<std::uint16_t>(1 + sequence % 65'535);
 }
 
+constexpr std::size_t range_rows_min = 10'000;
+
 } // namespace
 
 void outbound::attach(std::uint16_t receive_maximum) {
@@ -26,9 +28,10 @@ void outbound::attach(std::uint16_t receive_maximum) {
     }
 }
 
-void outbound::detach() noexcept {
+void outbound::detach() {
     is_attached_ = false;
     has_resends_ = false;
+    spill();
 }
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
@@ -54,18 +57,59 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         send(what, how, sequence, where, to);
         return true;
     }
-    queue_.push_back(
-        {.content = what.hold(),
-         .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
-         .sequence = sequence,
-         .where = where,
-         .quality = how.quality,
-         .retain = how.retain});
-    count_in(what.weight());
+    queue_.push({.content = what.hold(),
+                 .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
+                 .sequence = sequence,
+                 .where = where,
+                 .quality = how.quality,
+                 .retain = how.retain});
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
+    } else if (log_ != nullptr) {
+        wake_to_spill();
     }
     return true;
+}
+
+// Asks to be woken when what is in memory is on disk, if it is more than need be there.
+void outbound::wake_to_spill() {
+    if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
+        if (const commit_mark newest = queue_.newest_mark(); newest.value != 0) {
+            log_->wake_when(newest);
+        }
+    }
+}
+
+void outbound::spill() {
+    if (log_ == nullptr || queue_.empty()) {
+        return;
+    }
+    if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
+        queue_.spill(*log_, is_attached_);
+        wake_to_spill();
+    }
+}
+
+void outbound::on_durable(time_point now, outbound_sink& to) {
+    spill();
+    pump(now, to);
+}
+
+void outbound::on_page(std::vector<queued_row> rows, std::uint64_t read_until, time_point now,
+                       outbound_sink& to) {
+    queue_.add_page(std::move(rows), read_until);
+    if (!is_attached_) {
+        queue_.spill(*log_, false);
+    }
+    pump(now, to);
+}
+
+void outbound::read_ahead() {
+    if (log_ != nullptr) {
+        if (const auto range = queue_.begin_read()) {
+            log_->read_rows(*range);
+        }
+    }
 }
 
 bool outbound::make_room(std::size_t weight, queueing limit, bool& is_dropped, outbound_sink& to) {
@@ -86,30 +130,22 @@ bool outbound::make_room(std::size_t weight, queueing limit, bool& is_dropped, o
 // Drops the oldest, unless all of them together would not be enough.
 bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
     if (weight > limits_->queue_bytes_max
-        || total_->bytes - queued_bytes_ + weight > limits_->total_bytes_max) {
+        || total_->bytes - queue_.bytes() + weight > limits_->total_bytes_max) {
         return false;
     }
     while (!has_queue_room(weight)) {
-        const waiting dropped = take_oldest();
-        row_done(dropped.sequence, dropped.where);
-        to.dropped(drop_reason::queue_full);
+        std::optional<queued_row> dropped;
+        if (const auto run = queue_.drop_oldest(dropped)) {
+            log_->run_done(*run);
+            for (std::uint32_t i = 0; i < run->rows; ++i) {
+                to.dropped(drop_reason::queue_full);
+            }
+        } else {
+            row_done(dropped->sequence, dropped->where);
+            to.dropped(drop_reason::queue_full);
+        }
     }
     return true;
-}
-
-void outbound::count_in(std::size_t weight) noexcept {
-    queued_bytes_ += weight;
-    total_->bytes += weight;
-    ++total_->messages;
-}
-
-outbound::waiting outbound::take_oldest() {
-    waiting oldest = queue_.pop_front();
-    const std::size_t weight = oldest.content->weight();
-    queued_bytes_ -= weight;
-    total_->bytes -= weight;
-    --total_->messages;
-    return oldest;
 }
 
 std::uint64_t outbound::next_sequence() {
@@ -150,19 +186,32 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
 }
 
 void outbound::pump(time_point now, outbound_sink& to) {
-    if (!is_attached_) {
+    // A queue of messages that the client does not take must not become a stack of calls.
+    if (!is_attached_ || is_pumping_) {
         return;
     }
+    is_pumping_ = true;
     send_releases(to);
     if (has_resends_) {
         resend(now, to);
     }
-    while (!has_resends_ && quota_ > 0 && !queue_.empty() && to.has_room()) {
-        choose_id(queue_.front());
-        if (!may_send(queue_.front().quality, queue_.front().where)) {
-            break;
+    pump_queue(now, to);
+    is_pumping_ = false;
+    read_ahead();
+    queue_.shrink();
+}
+
+void outbound::pump_queue(time_point now, outbound_sink& to) {
+    while (!has_resends_ && quota_ > 0 && to.has_room()) {
+        queued_row* oldest = queue_.front();
+        if (oldest == nullptr) {
+            return;
         }
-        const waiting next = take_oldest();
+        choose_id(*oldest);
+        if (!may_send(oldest->quality, oldest->where)) {
+            return;
+        }
+        const queued_row next = queue_.pop();
         if (next.content->header().expires <= now) {
             row_done(next.sequence, next.where);
             to.dropped(drop_reason::expired);
@@ -171,16 +220,14 @@ void outbound::pump(time_point now, outbound_sink& to) {
         send(message::view_of(next.content),
              {.quality = next.quality,
               .retain = next.retain,
+              .dup = next.sequence < doubt_until_,
               .id = packet_id{next.id},
               .subscription_ids = next.subscription_ids},
              next.sequence, next.where, to);
     }
-    if (queue_.empty()) {
-        queue_.clear();
-    }
 }
 
-void outbound::choose_id(waiting& next) {
+void outbound::choose_id(queued_row& next) {
     if (log_ == nullptr || next.quality != qos::exactly_once) {
         return;
     }
@@ -346,31 +393,6 @@ void outbound::restore_release(std::uint64_t release, packet_id id) {
     taken.sequence = release;
 }
 
-void outbound::restore_row(std::uint64_t sequence, const written_row& where,
-                           const publication& what, const delivery& how, bool in_doubt) {
-    const std::uint16_t id = how.id.value != 0 ? how.id.value : id_of(sequence);
-    if (in_doubt && find(id) == nullptr) {
-        slot& taken = occupy(id);
-        taken.now = state::sent;
-        taken.quality = how.quality;
-        taken.sequence = sequence;
-        taken.where = where;
-        taken.content = what.hold();
-        taken.retain = how.retain;
-        taken.subscription_ids.assign(how.subscription_ids.begin(), how.subscription_ids.end());
-        return;
-    }
-    queue_.push_back(
-        {.content = what.hold(),
-         .subscription_ids = {how.subscription_ids.begin(), how.subscription_ids.end()},
-         .sequence = sequence,
-         .where = where,
-         .quality = how.quality,
-         .retain = how.retain,
-         .id = how.quality == qos::exactly_once ? how.id.value : std::uint16_t{0}});
-    count_in(what.weight());
-}
-
 void outbound::erase_all() {
     if (log_ == nullptr) {
         return;
@@ -382,9 +404,20 @@ void outbound::erase_all() {
             log_->release_done(slots_[i].sequence);
         }
     }
-    for (std::size_t i = 0; i < queue_.size(); ++i) {
-        log_->row_done(queue_[i].sequence, queue_[i].where);
+    // One tombstone over many rows is cheaper than one for each, and dearer over few.
+    const bool is_long = queue_.rows() > range_rows_min;
+    if (is_long) {
+        log_->rows_done(queue_.first_sequence(), sequence_);
     }
+    struct eraser {
+        outbound_log* log;
+        bool is_gone;
+        void operator()(const queued_row& row) const { log->row_done(row.sequence, row.where); }
+        void operator()(const stored_run& run) const {
+            is_gone ? log->forget_run(run) : log->run_done(run);
+        }
+    };
+    queue_.for_each(eraser{log_, is_long});
 }
 
 void outbound::give_back_quota() noexcept {

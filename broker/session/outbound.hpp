@@ -17,7 +17,8 @@
 #include "base/ids.hpp"
 #include "base/message.hpp"
 #include "base/ring.hpp"
-#include "broker/mqtt/packet.hpp"
+#include "broker/session/outbound_log.hpp"
+#include "broker/session/row_queue.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -25,15 +26,6 @@
 #include <vector>
 
 namespace gv::session {
-
-/// How one message goes to one client.
-struct delivery {
-    qos quality = qos::at_most_once;
-    bool retain = false; ///< RETAIN flag that the client sees
-    bool dup = false;
-    packet_id id{}; ///< 0 at QoS 0
-    std::span<const std::uint32_t> subscription_ids{};
-};
 
 enum class queue_policy : std::uint8_t { drop_newest, drop_oldest, disconnect };
 
@@ -58,48 +50,6 @@ class outbound_sink {
     ~outbound_sink() = default;
 };
 
-/// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
-using commit_mark = strong_id<struct commit_mark_tag, std::uint64_t>;
-
-/// Where a row was written, so that it can be withdrawn while nobody has read it.
-struct written_row {
-    commit_mark mark;
-    std::uint32_t operation = 0;
-    std::uint32_t body = 0; ///< where its message is, if other rows share it
-};
-
-/// What a persistent session writes down of what it sends. Rows have the session's sequence
-/// numbers; releases, of which PUBREC has come, have numbers of the same kind.
-class outbound_log {
-  public:
-    virtual written_row row_added(std::uint64_t sequence, const publication& what,
-                                  const delivery& how) = 0;
-    /// The same row once more: it now has a packet identifier of its own.
-    virtual written_row row_changed(std::uint64_t sequence, const written_row& where,
-                                    const publication& what, const delivery& how) = 0;
-    virtual void row_done(std::uint64_t sequence, const written_row& where) = 0;
-    /// The row gives way to a release. PUBREL may be sent once that is durable: else a crash would
-    /// bring the message back to a client that has forgotten it.
-    virtual commit_mark released(std::uint64_t sequence, const written_row& where,
-                                 std::uint64_t release, packet_id id) = 0;
-    virtual void release_done(std::uint64_t release) = 0;
-    /// Numbers below `until` may be used from now on; after a crash those from there are.
-    virtual void reserve(std::uint64_t until) = 0;
-    [[nodiscard]] virtual bool is_durable(commit_mark mark) const = 0;
-    /// outbound::pump() is to be called when that is durable.
-    virtual void wake_when(commit_mark mark) = 0;
-
-  protected:
-    ~outbound_log() = default;
-};
-
-/// What waits in all queues of a shard, and what is in flight from it.
-struct queue_account {
-    std::size_t bytes = 0;
-    std::size_t messages = 0;
-    std::size_t in_flight = 0;
-};
-
 struct outbound_limits {
     std::size_t queue_bytes_max = std::size_t{64} << 20; ///< of one session
     std::size_t total_bytes_max = std::size_t{1} << 30;  ///< of all sessions of the shard
@@ -118,26 +68,23 @@ class outbound {
     /// Lifetime: `limits`, `total` and `log` outlive it. `log` is null if nothing is written down.
     outbound(const outbound_limits& limits, queue_account& total, keeps what,
              outbound_log* log = nullptr) noexcept
-        : limits_(&limits), total_(&total), log_(log), keeps_(what) {}
+        : limits_(&limits), total_(&total), log_(log), queue_(total), keeps_(what) {}
     outbound(const outbound&) = delete;
     outbound& operator=(const outbound&) = delete;
-    ~outbound() {
-        total_->bytes -= queued_bytes_;
-        total_->messages -= queue_.size();
-        total_->in_flight -= in_flight_;
-    }
+    ~outbound() { total_->in_flight -= in_flight_; }
 
     /// Begins a connection: the window is the lower of the client's Receive Maximum and ours. What
     /// was in flight is sent again by pump(), PUBRELs first, then messages in their first order.
     void attach(std::uint16_t receive_maximum);
     /// Ends it: nothing is sent until the next attach().
-    void detach() noexcept;
+    void detach();
 
     /// Sends at QoS 1 or 2, or queues. `unlimited` is for the replay of retained messages, which no
     /// queue limit may cut. Returns false if the policy is to disconnect the client.
     bool deliver(const publication& what, const delivery& how, queueing limit, time_point now,
                  outbound_sink& to);
-    /// Sends what the window and the room allow.
+    /// Sends what the window and the room allow. Acknowledgements that come out of the sink while
+    /// it does (of what cannot be sent) are worked off by the same call, not by one within it.
     void pump(time_point now, outbound_sink& to);
 
     ack on_puback(packet_id id, outbound_sink& to, time_point now);
@@ -145,18 +92,24 @@ class outbound {
     ack on_pubrec(packet_id id, bool is_error, outbound_sink& to, time_point now);
     ack on_pubcomp(packet_id id, outbound_sink& to, time_point now);
 
+    /// What was asked of the log is durable: memory is given back, and what waited for it is sent.
+    void on_durable(time_point now, outbound_sink& to);
+    /// Rows that were asked for, in order; `read_until`: there are no others before.
+    void on_page(std::vector<queued_row> rows, std::uint64_t read_until, time_point now,
+                 outbound_sink& to);
+
     // A session as it was stored, before the first attach(): releases, then rows, each in order.
 
     void restore_release(std::uint64_t release, packet_id id);
-    /// `in_doubt`: it may have been sent, and is sent again under its identifier.
-    void restore_row(std::uint64_t sequence, const written_row& where, const publication& what,
-                     const delivery& how, bool in_doubt);
+    void restore_run(const stored_run& run) { queue_.restore(run); }
+    /// Rows before this sequence may have been sent: they are sent with DUP.
+    void restore_doubt(std::uint64_t until) noexcept { doubt_until_ = until; }
     void restore_reservation(std::uint64_t until) noexcept { sequence_ = reserved_until_ = until; }
     /// Writes down that nothing of it is left; the session ends.
     void erase_all();
     /// Rows before this sequence have been sent; of those after it none has.
     [[nodiscard]] std::uint64_t sent_until() noexcept {
-        return queue_.empty() ? sequence_ : queue_.front().sequence;
+        return queue_.empty() ? sequence_ : queue_.first_sequence();
     }
     [[nodiscard]] std::uint16_t receive_maximum() const noexcept { return receive_maximum_; }
     [[nodiscard]] std::uint64_t reserved_until() const noexcept { return reserved_until_; }
@@ -164,8 +117,8 @@ class outbound {
     /// Frees the place of a message that was handed to the sink and could not be sent.
     void forget(packet_id id);
 
-    [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
-    [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
+    [[nodiscard]] std::size_t queued() const noexcept { return queue_.rows(); }
+    [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
     [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
     /// Messages that may still be sent before the client must acknowledge one.
     [[nodiscard]] std::size_t window() const noexcept { return quota_; }
@@ -182,15 +135,6 @@ class outbound {
         qos quality = qos::at_least_once;
         bool retain = false;
         bool is_resend_due = false;
-    };
-    struct waiting {
-        message_ref content;
-        std::vector<std::uint32_t> subscription_ids;
-        std::uint64_t sequence = 0;
-        written_row where;
-        qos quality = qos::at_least_once;
-        bool retain = false;
-        std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
     };
     /// A PUBREL that waits until its release is durable.
     struct pending_release {
@@ -219,27 +163,31 @@ class outbound {
     /// The identifier that a message of this sequence is sent under if it is sent now.
     [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence);
     /// Before a message of QoS 2 is sent: its identifier is what its row says.
-    void choose_id(waiting& next);
+    void choose_id(queued_row& next);
     slot& occupy(std::uint16_t id);
     void widen();
     void free_slot(slot& done) noexcept;
     void give_back_quota() noexcept;
 
-    [[nodiscard]] waiting take_oldest();
     [[nodiscard]] bool drop_oldest(std::size_t weight, outbound_sink& to);
-    void count_in(std::size_t weight) noexcept;
+    void pump_queue(time_point now, outbound_sink& to);
+    void read_ahead();
+    void spill();
+    void wake_to_spill();
+    /// Of a connected client's queue; beyond, what is on disk leaves memory.
+    static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
-        return queued_bytes_ + weight <= limits_->queue_bytes_max
+        return queue_.bytes() + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;
     }
 
     const outbound_limits* limits_;
     queue_account* total_;
     outbound_log* log_;
-    ring<waiting> queue_;
+    row_queue queue_;
     ring<pending_release> releases_;
     std::uint64_t reserved_until_ = 0;
-    std::size_t queued_bytes_ = 0;
+    std::uint64_t doubt_until_ = 0;
     std::unique_ptr<slot[]> slots_; ///< hashed by packet identifier, no two in one place
     std::uint32_t slot_count_ = 0;
     std::uint32_t in_flight_ = 0;
@@ -249,6 +197,7 @@ class outbound {
     keeps keeps_;
     bool is_attached_ = false;
     bool has_resends_ = false;
+    bool is_pumping_ = false;
 };
 
 } // namespace gv::session

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retained messages on their way to a new subscription: a cursor over the store, read page by page
-// as the client takes them, never cut by a queue limit. While a replay is open, the stamps of live
-// retained messages that were delivered meanwhile are remembered, so that an older row of a page
-// under way is dropped: what a subscriber sees of a topic never goes back.
+// as the client takes them, never cut by a queue limit. While a replay is announced or open, the
+// stamps of live retained messages that were delivered meanwhile are remembered, so that an older
+// row of a page under way is dropped: what a subscriber sees of a topic never goes back.
 #pragma once
 
 #include "base/hash.hpp"
@@ -22,18 +22,27 @@ struct replay {
     std::uint32_t subscription_id = 0;
     std::uint16_t shard = 0; ///< whose rows are being read
     qos quality = qos::at_most_once;
+    bool no_local = false; ///< leave out what this client published [MQTT-3.8.3-3]
 };
 
 class replay_list {
   public:
     [[nodiscard]] bool empty() const noexcept { return open_.empty(); }
-    void add(replay begun) { open_.push_back(std::move(begun)); }
+    /// One will be added once all shards know the subscription; stamps are remembered from now on.
+    void announce() { ++announced_; }
+    /// Requires: it was announced.
+    void add(replay begun) {
+        --announced_;
+        open_.push_back(std::move(begun));
+    }
     /// Requires: not empty().
     [[nodiscard]] replay& current() noexcept { return open_.front(); }
     void finish_current() {
         open_.pop_front();
         if (open_.empty()) {
             open_.clear();
+        }
+        if (open_.empty() && announced_ == 0) {
             seen_.clear();
         }
     }
@@ -42,7 +51,7 @@ class replay_list {
     bool is_waiting = false;
 
     void note_live(const publication& what) {
-        if (!open_.empty() && what.header.retain) {
+        if ((!open_.empty() || announced_ > 0) && what.header.retain) {
             seen_[table_hash(what.topic)] = what.header.stamp;
         }
     }
@@ -53,6 +62,7 @@ class replay_list {
 
   private:
     ring<replay> open_;
+    std::size_t announced_ = 0;
     boost::unordered_flat_map<std::uint64_t, hybrid_time> seen_;
 };
 

@@ -245,7 +245,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
     // One question for room on the way is enough; it is asked when half of what may be pushed is.
     const std::size_t before = home.bytes_pushed_;
     home.bytes_pushed_ += message.what->weight();
-    const std::size_t half = replay_output_bytes / 2;
+    const std::size_t half = std::min(replay_output_bytes, options_.limits.output_bytes_max) / 2;
     message.wants_room = before < half && home.bytes_pushed_ >= half;
     post(to.shard, std::move(message));
 }
@@ -344,6 +344,11 @@ void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
     forget_session(home, state);
     withdraw_all(home, home.number(), state);
+    // What is still on its way to this session from other shards must not reach the next one.
+    homes_by_number_.erase(home.number_);
+    home.number_ = ++next_number_;
+    home.is_waking_ = false; // what woke the old one finds nobody
+    homes_by_number_.emplace(home.number_, &home);
     ++counts_.sessions_ended;
 }
 

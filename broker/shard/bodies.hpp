@@ -46,7 +46,11 @@ class bodies {
         bucket& from = buckets_[in];
         return --from.rows == 0 && in != current_ ? std::optional(forget(in)) : std::nullopt;
     }
-    [[nodiscard]] bool holds(const storage::bucket& name) const { return by_name_.contains(name); }
+    /// 0 if nothing of it is counted here.
+    [[nodiscard]] index find_held(const storage::bucket& name) const {
+        const auto found = by_name_.find(name);
+        return found == by_name_.end() ? 0 : found->second;
+    }
 
     /// The bucket that was filled last, once its time has passed, if nothing of it is alive.
     [[nodiscard]] std::optional<storage::bucket> retire(wall_time now) {

@@ -44,6 +44,9 @@ class replay_holder {
     /// Rows that may be given now at the QoS of the current replay.
     [[nodiscard]] virtual std::size_t replay_rows() = 0;
     virtual void replay_row(const publication& what, const session::delivery& how) = 0;
+    /// Whether access rules let it have messages of this topic.
+    [[nodiscard]] virtual bool may_receive(std::string_view topic) const = 0;
+    [[nodiscard]] virtual std::uint64_t client_hash() const = 0;
 
   protected:
     ~replay_holder() = default;

@@ -289,6 +289,19 @@ void core::settle_turn() {
     router_.end_turn();
 }
 
+core_debts core::debts() const noexcept {
+    core_debts all{.takes = takes_.size() - free_takes_.size(),
+                   .operations = operations_.size(),
+                   .full_clients = full_.size(),
+                   .held_publishers = held_now_,
+                   .homes_to_bury = gone_homes_.size()};
+    for (std::size_t shard = 0; shard < options_.shards; ++shard) {
+        all.credit_used += credit_used_[shard];
+        all.credit_owed += credit_owed_[shard];
+    }
+    return all;
+}
+
 void core::shut_down(mqtt::reason_code reason) {
     std::vector<client*> all;
     for (const auto& [number, each] : clients_) {
@@ -366,6 +379,10 @@ home_entry::home_entry(core& owner, const session::home_context& context,
 void home_entry::deliver(const publication& what, const router::grant& how) {
     if (home_.session() == nullptr) {
         return; // ended in this turn
+    }
+    if (core_->journal_.is_lost() && lower(what.header.quality, how.quality) != qos::at_most_once) {
+        core_->given_out_->is_refused = true;
+        return;
     }
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,

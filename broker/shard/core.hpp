@@ -107,6 +107,23 @@ struct core_counts {
     duration connect_time{};                       ///< summed
 };
 
+/// What a core still waits for or owes; all zero once everybody has gone and all is quiet.
+struct core_debts {
+    std::size_t takes = 0;       ///< messages of which another shard has not said that it took them
+    std::size_t operations = 0;  ///< that other shards have not applied
+    std::size_t credit_used = 0; ///< bytes on their way to other shards
+    std::size_t credit_owed = 0; ///< bytes of other shards not given back
+    std::size_t full_clients = 0;
+    std::size_t held_publishers = 0;
+    std::size_t homes_to_bury = 0; ///< ended, kept to the end of the turn
+
+    [[nodiscard]] bool none() const noexcept {
+        return takes + operations + credit_used + credit_owed + full_clients + held_publishers
+                   + homes_to_bury
+               == 0;
+    }
+};
+
 class core final : private session::front_effects, private session::home_effects {
   public:
     core(core_options options, core_driver& driver, time_point now, wall_time wall);
@@ -132,7 +149,8 @@ class core final : private session::front_effects, private session::home_effects
 
     // What was stored. Before any client, on every shard, then end_turn() on every shard.
 
-    void restore(storage::stored_session session);
+    /// `counts_bodies`: no row of another shard refers to the same buckets.
+    void restore(storage::stored_session session, bool counts_bodies);
     /// Lifetime: the views are valid during the call.
     void restore_retained(std::string_view topic, std::string_view message);
     /// After all sessions: no row refers to it.
@@ -144,6 +162,7 @@ class core final : private session::front_effects, private session::home_effects
     void restore_clock(hybrid_time last) noexcept { clock_.absorb(last); }
     /// Word from the store.
     void on_progress(const storage::progress& word);
+    void on_rows(const storage::read_answer& answer);
     /// Hands everything over that was not yet; nothing more will come.
     void flush_journal() { journal_.end_turn(true); }
 
@@ -192,6 +211,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t shared_subscriptions() const noexcept {
         return shared_subscriptions_;
     }
+    [[nodiscard]] core_debts debts() const noexcept;
     /// Time publishers were held back since the start, summed, those held now included.
     [[nodiscard]] duration held_time() noexcept {
         count_held_time();
@@ -226,6 +246,7 @@ class core final : private session::front_effects, private session::home_effects
         take_token take{};               ///< once there is something to wait for
         std::uint32_t parts = 0;         ///< of the transaction, that others will add
         storage::transaction_id transaction{};
+        bool is_refused = false; ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -313,6 +334,8 @@ class core final : private session::front_effects, private session::home_effects
     void begin_giving_out(giving_out& given, storage::transaction_id transaction);
     void end_giving_out(const reach& where);
     void finish_take(std::uint32_t index);
+    void refuse_take(std::uint32_t index);
+    void refuse_operation(std::uint64_t number);
     void answer(const asker& who, mqtt::reason_code reason);
     [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept {
         return retained_owner(topic, options_.shards);
@@ -384,7 +407,8 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
     void restore_subscription(home_entry& home, std::string_view filter,
                               const storage::subscription_record& record);
-    void restore_row(home_entry& home, const storage::stored_row& row, bool in_doubt);
+    void restore_queue(session::outbound& out, const storage::stored_session& found,
+                       bool counts_bodies);
     [[nodiscard]] session::written_row log_row(const storage::session_key& session,
                                                std::uint64_t sequence, const publication& what,
                                                const session::delivery& how);
@@ -423,6 +447,9 @@ class core final : private session::front_effects, private session::home_effects
     void complete(operation done);
     void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
                           std::vector<mqtt::reason_code> reasons);
+    /// Whether some filter's first subscription is not in force everywhere yet: then another one of
+    /// that filter must wait as well, so all are told again.
+    [[nodiscard]] bool may_be_unapplied() const noexcept { return !operations_.empty(); }
     /// Returns how many shards were told.
     std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
     [[nodiscard]] shard_id group_owner(std::string_view group,

@@ -31,13 +31,22 @@ void event_loop::keep_in(storage::store& store) {
     options_.logic.boot = store.node().boot;
     core_ = std::make_unique<core>(options_.logic, *this, std::chrono::steady_clock::now(),
                                    std::chrono::system_clock::now());
-    store.listen(options_.logic.me, [this](storage::progress word) {
-        boost::asio::post(context_, [this, word = std::move(word)] {
-            begin_turn();
-            core_->on_progress(word);
-            end_turn_soon(0);
+    store.listen(
+        options_.logic.me,
+        [this](storage::progress word) {
+            boost::asio::post(context_, [this, word = std::move(word)] {
+                begin_turn();
+                core_->on_progress(word);
+                end_turn_soon(0);
+            });
+        },
+        [this](storage::read_answer answer) {
+            boost::asio::post(context_, [this, answer = std::move(answer)] {
+                begin_turn();
+                core_->on_rows(answer);
+                end_turn_soon(gather_from_bytes);
+            });
         });
-    });
 }
 
 event_loop::~event_loop() {

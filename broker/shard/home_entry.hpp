@@ -54,6 +54,10 @@ class home_entry final : public router::subscriber,
                                      const publication& what,
                                      const session::delivery& how) override;
     void row_done(std::uint64_t sequence, const session::written_row& where) override;
+    void run_done(const session::stored_run& run) override;
+    void forget_run(const session::stored_run& run) override;
+    void rows_done(std::uint64_t first, std::uint64_t end) override;
+    void read_rows(const session::row_range& range) override;
     session::commit_mark released(std::uint64_t sequence, const session::written_row& where,
                                   std::uint64_t release, packet_id id) override;
     void release_done(std::uint64_t release) override;

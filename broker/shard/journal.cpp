@@ -79,11 +79,19 @@ void journal::wait(session::commit_mark mark, waiter who) {
 }
 
 std::vector<waiter> journal::on_progress(const storage::progress& word) {
+    std::vector<waiter> ready;
     if (word.is_lost) {
         is_lost_ = true;
-        return {};
+        while (!waiters_.empty()) {
+            ready.push_back(waiters_.pop_front().who);
+        }
+        for (const auto& [id, open] : transactions_) {
+            ready.insert(ready.end(), open.waiters.begin(), open.waiters.end());
+        }
+        transactions_.clear();
+        in_parts_ = 0;
+        return ready;
     }
-    std::vector<waiter> ready;
     durable_ = std::max(durable_, word.durable);
     while (!waiters_.empty() && waiters_.front().ticket <= durable_) {
         ready.push_back(waiters_.pop_front().who);
@@ -99,7 +107,12 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
 }
 
 void journal::end_turn(bool at_last) {
-    if (is_lost_ || (open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
+    if (is_lost_) {
+        open_.operations.clear();
+        open_.parts.clear();
+        return;
+    }
+    if ((open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
         return;
     }
     if (!at_last && handed_over_ - durable_ >= handed_over_max) {

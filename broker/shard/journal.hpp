@@ -60,12 +60,14 @@ class journal {
 
     [[nodiscard]] bool is_durable(session::commit_mark mark) const noexcept;
     void wait(session::commit_mark mark, waiter who);
-    /// Those who may go on now, in the order in which they came.
+    /// Those who may go on now, in the order in which they came; if the store is lost, all of them:
+    /// what they waited for will not be.
     [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
 
     /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless.
     void end_turn(bool at_last = false);
 
+    /// The store writes no more: nothing that is put now can be waited for.
     [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiters_.size() + in_parts_; }
 

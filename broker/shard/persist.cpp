@@ -78,7 +78,10 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
     }
     scratch_.clear();
     if (in != 0) {
-        encode(row, body_->id, scratch_);
+        encode(row, body_->id,
+               static_cast<std::uint32_t>(what.topic.size() + what.properties.size()
+                                          + what.payload.size()),
+               scratch_);
     } else {
         encode(row, what, moment(), scratch_);
     }
@@ -129,6 +132,34 @@ void home_entry::row_done(std::uint64_t sequence, const session::written_row& wh
         core_->journal_.undo(where, table::queue, row.view());
     }
     core_->forget_body(where.body);
+}
+
+void home_entry::run_done(const session::stored_run& run) {
+    for (std::uint64_t each = run.first; each < run.end; ++each) {
+        core_->journal_.erase(table::queue, queue_key_of(key(), each).view());
+    }
+    forget_run(run);
+}
+
+void home_entry::forget_run(const session::stored_run& run) {
+    for (std::uint32_t i = 0; i < run.bodies; ++i) {
+        core_->forget_body(run.body);
+    }
+}
+
+void home_entry::rows_done(std::uint64_t first, std::uint64_t end) {
+    core_->journal_.erase_range(table::queue, queue_key_of(key(), first).view(),
+                                queue_key_of(key(), end).view());
+}
+
+void home_entry::read_rows(const session::row_range& range) {
+    core_->options_.store->read(core_->options_.me, {.reader = number_,
+                                                     .partition = partition(),
+                                                     .session = session_id_,
+                                                     .first = range.first,
+                                                     .end = range.end,
+                                                     .rows_max = range.rows_max,
+                                                     .bytes_max = range.bytes_max});
 }
 
 session::commit_mark home_entry::released(std::uint64_t sequence, const session::written_row& where,
@@ -280,7 +311,7 @@ router::retained_options core::retained_options_of(const core_options& given) {
 
 // Start.
 
-void core::restore(storage::stored_session found) {
+void core::restore(storage::stored_session found, bool counts_bodies) {
     auto made = std::make_unique<home_entry>(*this, home_context_, found.client_id, ++next_number_);
     home_entry& home = *made;
     homes_by_number_.emplace(home.number(), &home);
@@ -297,21 +328,9 @@ void core::restore(storage::stored_session found) {
          .session_expiry = record.expiry_seconds,
          .left_at = record.is_attached ? never : moment().from_stored(record.left_at),
          .will = record.will ? will_of(*record.will, moment()) : std::nullopt});
-    session::session_state& state = *home.home_.session();
-    std::uint64_t until = found.queue.reserved_until;
-    until = found.rows.empty() ? until : std::max(until, found.rows.back().sequence + 1);
-    until = found.releases.empty() ? until : std::max(until, found.releases.back().first + 1);
-    state.out.restore_reservation(until);
-    for (const auto& [release, id] : found.releases) {
-        state.out.restore_release(release, id);
-    }
-    std::size_t unsure = record.is_attached ? record.receive_maximum : 0;
-    for (const storage::stored_row& each : found.rows) {
-        restore_row(home, each, unsure > 0 || each.sequence < found.queue.sent_until);
-        unsure -= unsure > 0 ? 1U : 0U;
-    }
+    restore_queue(home.home_.session()->out, found, counts_bodies);
     for (const packet_id id : found.inbound) {
-        state.inbound.insert(id.value);
+        home.home_.session()->inbound.insert(id.value);
     }
     for (const auto& [filter, each] : found.subscriptions) {
         restore_subscription(home, filter, each);
@@ -319,30 +338,68 @@ void core::restore(storage::stored_session found) {
     settle_home(home);
 }
 
-void core::restore_row(home_entry& home, const storage::stored_row& row, bool in_doubt) {
+// Which rows had been sent is known exactly if the client had left. If not, as many as it could
+// have in flight are in doubt, and go out as if they had.
+void core::restore_queue(session::outbound& out, const storage::stored_session& found,
+                         bool counts_bodies) {
+    std::uint64_t until = found.queue.reserved_until;
+    until = found.rows.empty() ? until : std::max(until, found.rows.back().end);
+    until = found.releases.empty() ? until : std::max(until, found.releases.back().first + 1);
+    out.restore_reservation(until);
+    for (const auto& [release, id] : found.releases) {
+        out.restore_release(release, id);
+    }
+    std::uint64_t doubt = found.queue.sent_until;
+    std::uint64_t unsure = found.record.is_attached ? found.record.receive_maximum : 0;
+    for (const storage::stored_rows& each : found.rows) {
+        bodies::index body = 0;
+        for (std::uint32_t i = 0; i < each.bodies && counts_bodies; ++i) {
+            body = bodies_.hold(each.bucket);
+        }
+        out.restore_run({.first = each.first,
+                         .end = each.end,
+                         .bytes = each.size + each.rows * sizeof(message),
+                         .rows = each.rows,
+                         .body = body,
+                         .bodies = counts_bodies ? each.bodies : 0});
+        if (unsure > 0) {
+            doubt = std::max(doubt, each.rows <= unsure ? each.end : each.first + unsure);
+            unsure -= std::min<std::uint64_t>(unsure, each.rows);
+        }
+    }
+    out.restore_doubt(doubt);
+}
+
+void core::on_rows(const storage::read_answer& answer) {
+    home_entry* home = find_home(answer.reader);
+    if (home == nullptr || home->session_id_ != answer.session) {
+        return; // the session has ended meanwhile
+    }
+    if (answer.is_broken) {
+        log::error({.client = home->client_id()}, "stored_messages_unreadable",
+                   {{"before", answer.read_until}});
+    }
+    std::vector<session::queued_row> rows;
+    rows.reserve(answer.rows.size());
     storage::queue_row_view parts;
-    publication what;
-    if (!decode(row.value, parts)
-        || !decode(parts.body ? std::string_view(row.body) : parts.message, moment(), what)) {
-        log::error({.client = home.client_id()}, "stored_message_unreadable",
-                   {{"sequence", row.sequence}});
-        return;
+    for (const storage::stored_row& each : answer.rows) {
+        publication what;
+        if (!decode(each.value, parts)
+            || !decode(parts.body ? std::string_view(each.body) : parts.message, moment(), what)) {
+            log::error({.client = home->client_id()}, "stored_messages_unreadable",
+                       {{"sequence", each.sequence}});
+            continue;
+        }
+        rows.push_back({.content = message::copy_of(what, message::reach::local),
+                        .subscription_ids = parts.subscription_ids,
+                        .sequence = each.sequence,
+                        .where = {.operation = not_open,
+                                  .body = parts.body ? bodies_.find_held(parts.body->in) : 0},
+                        .quality = parts.row.quality,
+                        .retain = parts.row.retain,
+                        .id = parts.row.id.value});
     }
-    clock_.absorb(what.header.stamp);
-    session::written_row where{.operation = not_open};
-    const session::delivery how{.quality = parts.row.quality,
-                                .retain = parts.row.retain,
-                                .id = parts.row.id,
-                                .subscription_ids = parts.row.subscription_ids};
-    if (parts.body && is_mine(parts.body->in.shard)) {
-        where.body = bodies_.hold(parts.body->in);
-    } else if (parts.body) {
-        // There were other shards then; the body stays until a start finds nobody who needs it.
-        shares_body_ = false;
-        where = log_row(home.key(), row.sequence, what, how);
-        where.operation = not_open;
-    }
-    home.home_.session()->out.restore_row(row.sequence, where, what, how, in_doubt);
+    home->home_.on_page(std::move(rows), answer.read_until);
 }
 
 void core::restore_subscription(home_entry& home, std::string_view filter,
@@ -391,15 +448,16 @@ void core::on_progress(const storage::progress& word) {
     for (const waiter& each : journal_.on_progress(word)) {
         switch (each.what) {
         case waiter::kind::take:
-            finish_take(static_cast<std::uint32_t>(each.number - 1));
+            word.is_lost ? refuse_take(static_cast<std::uint32_t>(each.number - 1))
+                         : finish_take(static_cast<std::uint32_t>(each.number - 1));
             break;
         case waiter::kind::operation:
-            on_applied(each.number);
+            word.is_lost ? refuse_operation(each.number) : on_applied(each.number);
             break;
         case waiter::kind::home:
             if (home_entry* home = find_home(each.number)) {
                 home->is_waking_ = false;
-                home->home_.on_room();
+                home->home_.on_durable();
             }
             break;
         }

@@ -28,14 +28,16 @@ void core::became_full(session::front& who) {
 }
 
 void core::note_taker(client& to) noexcept {
-    if (to.front_.load == pressure::full) {
+    if (to.front_.load == pressure::full && !to.is_ended_) {
         ++takers_.full;
         takers_.one_full = &to;
     }
 }
 
 void core::hold_if_takers_are_full(client& publisher, std::uint64_t shards) {
-    if (takers_.full > 0 && options_.pressure.hold_max > duration::zero()
+    // A taker may have been closed by this very message.
+    if (takers_.full > 0 && !takers_.one_full->is_ended_
+        && options_.pressure.hold_max > duration::zero()
         && static_cast<double>(takers_.full)
                > options_.pressure.full_share * static_cast<double>(takers_.all)) {
         hold(publisher, takers_.one_full->congestion_->waiters);

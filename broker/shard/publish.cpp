@@ -72,18 +72,20 @@ void core::end_giving_out(const reach& where) {
         journal_.end_part(given.parts);
     }
     if (const session::commit_mark mark = journal_.last_mark();
-        mark.value != 0 && given.who.wants_answer) {
+        mark.value != 0 && given.who.wants_answer && !journal_.is_lost()) {
         journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value});
     }
     given_out_ = nullptr;
-    const reason_code reason = where.is_over_limit ? reason_code::quota_exceeded
-                               : where.is_matched  ? reason_code::success
-                                                   : reason_code::no_matching_subscribers;
+    const reason_code reason = given.is_refused      ? session::not_stored
+                               : where.is_over_limit ? reason_code::quota_exceeded
+                               : where.is_matched    ? reason_code::success
+                                                     : reason_code::no_matching_subscribers;
     if (!given.who.wants_answer) {
         return;
     }
     if (given.take.value != 0) {
-        takes_[given.take.value - 1].reason = reason;
+        pending_take& waiting = takes_[given.take.value - 1];
+        waiting.reason = mqtt::is_error(waiting.reason) ? waiting.reason : reason;
         finish_take(given.take.value - 1);
     } else if (given.front != nullptr) {
         given.front->on_taken(given.who.token, reason);
@@ -240,6 +242,12 @@ void core::on_taken(const taken& answer) {
         || (answer.reason == reason_code::success && !mqtt::is_error(waiting.reason))) {
         waiting.reason = answer.reason;
     }
+    finish_take(index);
+}
+
+// What it waited for will never be on disk.
+void core::refuse_take(std::uint32_t index) {
+    takes_[index].reason = session::not_stored;
     finish_take(index);
 }
 

@@ -63,8 +63,14 @@ void core::deliver_page(replay_holder& holder, const router::retained_page& page
     session::session_state& state = *holder.replay_session();
     const std::uint32_t id = state.replays.current().subscription_id;
     const qos quality = state.replays.current().quality;
+    const bool no_local = state.replays.current().no_local;
+    const auto is_wanted = [&](const message& row) {
+        return !state.replays.is_stale(row)
+               && !(no_local && row.header().publisher == holder.client_hash())
+               && holder.may_receive(row.topic());
+    };
     for (const message_ref& row : page.rows) {
-        if (!state.replays.is_stale(*row)) {
+        if (is_wanted(*row)) {
             ++counts_.retained_sent;
             holder.replay_row(message::view_of(row),
                               {.quality = lower(row->header().quality, quality),

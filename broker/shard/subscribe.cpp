@@ -93,19 +93,23 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        if (router_.subscribe(who, wanted.filter, router_options_of(wanted)).first) {
+        const bool is_first =
+            router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
+        if (is_first || may_be_unapplied()) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
         if (wants_retained && options_.limits.retain_available) {
+            state.replays.announce();
             begun.replays.push_back({.filter = wanted.filter,
                                      .after = {},
                                      .subscription_id = wanted.subscription_id,
                                      .shard = has_wildcard(wanted.filter)
                                                   ? std::uint16_t{0}
                                                   : retained_owner(wanted.filter).value,
-                                     .quality = wanted.quality});
+                                     .quality = wanted.quality,
+                                     .no_local = wanted.no_local});
         }
     }
     if (const home_entry* home = find_home(number)) {
@@ -119,7 +123,10 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
 
 // What a SUBACK or UNSUBACK of a persistent session says is on disk.
 void core::await_journal(operation& begun, std::uint64_t operation_number) {
-    if (const session::commit_mark mark = journal_.last_mark(); mark.value != 0) {
+    const session::commit_mark mark = journal_.last_mark();
+    if (mark.value != 0 && journal_.is_lost()) {
+        begun.reasons.assign(begun.reasons.size(), reason_code::quota_exceeded);
+    } else if (mark.value != 0) {
         journal_.wait(mark, {.what = waiter::kind::operation, .number = operation_number});
         ++begun.remaining;
     }
@@ -151,7 +158,7 @@ std::size_t core::join_group(group_change join, shard_id from) {
             .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
                   join.options, join.is_online)
             .first;
-    return is_first ? tell_all(join.filter, true, join.operation) : 0;
+    return is_first || may_be_unapplied() ? tell_all(join.filter, true, join.operation) : 0;
 }
 
 void core::on_group_change(shard_id from, group_change change) {
@@ -231,6 +238,14 @@ void core::on_route_change(shard_id from, const route_change& change) {
     }
     if (change.operation != 0) {
         post_rare(from, applied{.operation = change.operation});
+    }
+}
+
+// What the client asked for holds until the process ends, and not longer, so it is told no.
+void core::refuse_operation(std::uint64_t number) {
+    if (const auto found = operations_.find(number); found != operations_.end()) {
+        found->second.reasons.assign(found->second.reasons.size(), reason_code::quota_exceeded);
+        on_applied(number);
     }
 }
 
@@ -323,7 +338,11 @@ void core::on_home_unsubscribe(std::uint64_t number, session::front_address from
     }
     journal_.set_mark(journal_.open_mark());
     await_journal(begun, ++next_operation_);
-    operations_.emplace(next_operation_, std::move(begun));
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(next_operation_, std::move(begun));
+    }
 }
 
 std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,

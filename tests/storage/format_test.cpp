@@ -294,6 +294,7 @@ TEST(StorageFormat, QueueRowWithItsMessage) {
     EXPECT_THAT(after.row.subscription_ids, ElementsAre(7U, 200U, 268'435'455U));
     EXPECT_FALSE(after.body);
     EXPECT_EQ(hex(after.message), a_message_hex);
+    EXPECT_EQ(after.size(), 3U + 2U + 4U) << "topic, properties, payload";
     publication what;
     ASSERT_TRUE(decode(after.message, noon, what));
     EXPECT_EQ(what.payload, "body");
@@ -311,9 +312,9 @@ TEST(StorageFormat, QueueRowWithItsMessageIsRefusedWhereverItIsCutBeforeThePaylo
 }
 
 TEST(StorageFormat, QueueRowThatNamesABody) {
-    const std::string bytes = encoded(queue_row{}, a_body);
+    const std::string bytes = encoded(queue_row{}, a_body, 0x61626364U);
     EXPECT_EQ(hex(bytes), "09"
-                          "212223243132333441425152535455565758");
+                          "21222324313233344142515253545556575861626364");
     queue_row_view after;
     ASSERT_TRUE(decode(bytes, after));
     EXPECT_EQ(after.row.quality, qos::at_least_once);
@@ -322,6 +323,8 @@ TEST(StorageFormat, QueueRowThatNamesABody) {
     EXPECT_TRUE(after.row.subscription_ids.empty());
     ASSERT_TRUE(after.body);
     EXPECT_EQ(*after.body, a_body);
+    EXPECT_EQ(after.body_size, 0x61626364U);
+    EXPECT_EQ(after.size(), 0x61626364U);
     EXPECT_EQ(after.message, "");
     expect_exact<queue_row_view>(bytes);
 }
@@ -330,16 +333,16 @@ TEST(StorageFormat, QueueRowThatNamesABodyWithAllItCanSay) {
     const std::string bytes = encoded(queue_row{.quality = qos::exactly_once,
                                                 .id = packet_id{65'535},
                                                 .subscription_ids = some_ids},
-                                      a_body);
+                                      a_body, 0x61626364U);
     EXPECT_EQ(hex(bytes), "3affff"
                           "0307c801ffffff7f"
-                          "212223243132333441425152535455565758");
+                          "21222324313233344142515253545556575861626364");
     expect_exact<queue_row_view>(bytes);
 }
 
 TEST(StorageFormat, QueueRowViewForgetsTheRowBefore) {
     queue_row_view row;
-    ASSERT_TRUE(decode(encoded(queue_row{.subscription_ids = some_ids}, a_body), row));
+    ASSERT_TRUE(decode(encoded(queue_row{.subscription_ids = some_ids}, a_body, 0x61626364U), row));
     const std::string plain = encoded(queue_row{}, a_message(), noon);
     ASSERT_TRUE(decode(plain, row));
     EXPECT_TRUE(row.row.subscription_ids.empty());
@@ -347,7 +350,7 @@ TEST(StorageFormat, QueueRowViewForgetsTheRowBefore) {
 }
 
 TEST(StorageFormat, QueueRowOfNoQosIsRefused) {
-    std::string bytes = encoded(queue_row{}, a_body);
+    std::string bytes = encoded(queue_row{}, a_body, 0x61626364U);
     bytes[0] = static_cast<char>(bytes[0] | 0x03);
     queue_row_view row;
     EXPECT_FALSE(decode(bytes, row));

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a persistent session writes down of what it sends, and reads again; the words for it.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/message.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace gv::session {
+
+/// How one message goes to one client.
+struct delivery {
+    qos quality = qos::at_most_once;
+    bool retain = false; ///< RETAIN flag that the client sees
+    bool dup = false;
+    packet_id id{}; ///< 0 at QoS 0
+    std::span<const std::uint32_t> subscription_ids{};
+};
+
+/// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
+using commit_mark = strong_id<struct commit_mark_tag, std::uint64_t>;
+
+/// Where a row was written, so that it can be withdrawn while nobody has read it.
+struct written_row {
+    commit_mark mark;
+    std::uint32_t operation = 0;
+    std::uint32_t body = 0; ///< where its message is, if other rows share it
+};
+
+/// One message that waits for a client.
+struct queued_row {
+    message_ref content;
+    std::vector<std::uint32_t> subscription_ids;
+    std::uint64_t sequence = 0;
+    written_row where;
+    qos quality = qos::at_least_once;
+    bool retain = false;
+    std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
+};
+
+/// Rows that are on disk alone: neighbours by sequence, whose messages are in one bucket.
+struct stored_run {
+    std::uint64_t first = 0;
+    std::uint64_t end = 0; ///< behind the last
+    std::uint64_t bytes = 0;
+    std::uint32_t rows = 0;   ///< some sequences may be missing
+    std::uint32_t body = 0;   ///< bucket of those that share a message
+    std::uint32_t bodies = 0; ///< how many do
+};
+
+/// Rows to be read: those of `first` up to, without, `end`, as many as the limits allow.
+struct row_range {
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    std::uint32_t rows_max = 0;
+    std::uint32_t bytes_max = 0;
+};
+
+/// What a persistent session writes down of what it sends. Rows have the session's sequence
+/// numbers; releases, of which PUBREC has come, have numbers of the same kind.
+class outbound_log {
+  public:
+    virtual written_row row_added(std::uint64_t sequence, const publication& what,
+                                  const delivery& how) = 0;
+    /// The same row once more: it now has a packet identifier of its own.
+    virtual written_row row_changed(std::uint64_t sequence, const written_row& where,
+                                    const publication& what, const delivery& how) = 0;
+    virtual void row_done(std::uint64_t sequence, const written_row& where) = 0;
+    virtual void run_done(const stored_run& run) = 0;
+    /// Rows from `first` up to, without, `end` go at once; forget_run() follows for their runs.
+    virtual void rows_done(std::uint64_t first, std::uint64_t end) = 0;
+    virtual void forget_run(const stored_run& run) = 0;
+    /// Answered by outbound::on_page().
+    virtual void read_rows(const row_range& range) = 0;
+    /// The row gives way to a release. PUBREL may be sent once that is durable: else a crash would
+    /// bring the message back to a client that has forgotten it.
+    virtual commit_mark released(std::uint64_t sequence, const written_row& where,
+                                 std::uint64_t release, packet_id id) = 0;
+    virtual void release_done(std::uint64_t release) = 0;
+    /// Numbers below `until` may be used from now on; after a crash those from there are.
+    virtual void reserve(std::uint64_t until) = 0;
+    [[nodiscard]] virtual bool is_durable(commit_mark mark) const = 0;
+    /// outbound::pump() is to be called when that is durable.
+    virtual void wake_when(commit_mark mark) = 0;
+
+  protected:
+    ~outbound_log() = default;
+};
+
+/// What waits in all queues of a shard, and what is in flight from it.
+struct queue_account {
+    std::size_t bytes = 0;
+    std::size_t messages = 0;
+    std::size_t in_flight = 0;
+};
+
+} // namespace gv::session

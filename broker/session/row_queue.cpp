@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/session/row_queue.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gv::session {
+
+std::uint64_t row_queue::first_sequence() noexcept {
+    return !page_.empty()     ? page_.front().sequence
+           : stored_rows_ > 0 ? stored_.front().first
+                              : recent_.front().sequence;
+}
+
+void row_queue::push(queued_row row) {
+    const std::size_t weight = row.content->weight();
+    count_in(1, weight);
+    recent_bytes_ += weight;
+    recent_.push_back(std::move(row));
+}
+
+queued_row* row_queue::front() noexcept {
+    if (!page_.empty()) {
+        return &page_.front();
+    }
+    return stored_rows_ > 0 || recent_.empty() ? nullptr : &recent_.front();
+}
+
+queued_row row_queue::take(ring<queued_row>& from, std::size_t& bytes) {
+    queued_row taken = from.pop_front();
+    bytes -= taken.content->weight();
+    return taken;
+}
+
+queued_row row_queue::pop() {
+    queued_row taken = page_.empty() ? take(recent_, recent_bytes_) : take(page_, page_bytes_);
+    count_out(1, taken.content->weight());
+    return taken;
+}
+
+std::optional<stored_run> row_queue::drop_oldest(std::optional<queued_row>& single) {
+    if (!page_.empty() || stored_rows_ == 0) {
+        single = pop();
+        return std::nullopt;
+    }
+    const stored_run dropped = stored_.front();
+    forget_run();
+    return dropped;
+}
+
+// The run in front, with whatever is left of it.
+void row_queue::forget_run() {
+    const stored_run gone = stored_.pop_front();
+    stored_rows_ -= gone.rows;
+    count_out(gone.rows, gone.bytes);
+}
+
+void row_queue::spill(const outbound_log& log, bool keeps_page) {
+    if (!keeps_page) {
+        return_page();
+    }
+    while (!recent_.empty() && log.is_durable(recent_.front().where.mark)) {
+        queued_row row = take(recent_, recent_bytes_);
+        const std::size_t weight = row.content->weight();
+        if (keeps_page && stored_rows_ == 0 && page_bytes_ < page_bytes_max) {
+            page_bytes_ += weight;
+            page_.push_back(std::move(row));
+        } else {
+            store(row.sequence, weight, row.where.body);
+        }
+    }
+    shrink();
+}
+
+void row_queue::return_page() {
+    if (page_.empty()) {
+        return;
+    }
+    ring<stored_run> behind = std::exchange(stored_, {});
+    while (!page_.empty()) {
+        const queued_row row = take(page_, page_bytes_);
+        store(row.sequence, row.content->weight(), row.where.body);
+    }
+    while (!behind.empty()) {
+        stored_.push_back(behind.pop_front());
+    }
+    page_.clear();
+}
+
+void row_queue::store(std::uint64_t sequence, std::size_t weight, std::uint32_t body) {
+    stored_run* last = stored_.empty() ? nullptr : &stored_[stored_.size() - 1];
+    if (last == nullptr || last->rows >= run_rows_max
+        || (body != 0 && last->body != 0 && body != last->body)) {
+        last = &stored_.push_back({.first = sequence});
+    }
+    last->end = sequence + 1;
+    last->bytes += weight;
+    ++last->rows;
+    if (body != 0) {
+        last->body = body;
+        ++last->bodies;
+    }
+    ++stored_rows_;
+}
+
+void row_queue::restore(const stored_run& run) {
+    stored_.push_back(run);
+    stored_rows_ += run.rows;
+    count_in(run.rows, run.bytes);
+}
+
+std::optional<row_range> row_queue::begin_read() {
+    if (is_reading_ || stored_rows_ == 0 || page_.size() >= page_low
+        || page_bytes_ >= page_bytes_max / 2) {
+        return std::nullopt;
+    }
+    is_reading_ = true;
+    return row_range{.first = stored_.front().first,
+                     .end = stored_[stored_.size() - 1].end,
+                     .rows_max = run_rows_max,
+                     .bytes_max = page_bytes_max};
+}
+
+// Runs that were dropped while they were being read are passed over.
+void row_queue::add_page(std::vector<queued_row> rows, std::uint64_t read_until) {
+    is_reading_ = false;
+    for (queued_row& row : rows) {
+        if (stored_.empty() || row.sequence < stored_.front().first) {
+            continue;
+        }
+        take_from_runs(row);
+        page_bytes_ += row.content->weight();
+        page_.push_back(std::move(row));
+    }
+    while (!stored_.empty() && stored_.front().end <= read_until) {
+        forget_run();
+    }
+    if (!stored_.empty() && stored_.front().first < read_until) {
+        stored_.front().first = read_until;
+    }
+}
+
+void row_queue::take_from_runs(const queued_row& row) {
+    while (stored_.front().end <= row.sequence) {
+        forget_run();
+    }
+    stored_run& from = stored_.front();
+    const std::size_t weight = row.content->weight();
+    from.bytes -= std::min<std::uint64_t>(from.bytes, weight);
+    from.rows -= from.rows > 0 ? 1U : 0U;
+    from.bodies -= row.where.body != 0 && from.bodies > 0 ? 1U : 0U;
+    --stored_rows_;
+}
+
+} // namespace gv::session
