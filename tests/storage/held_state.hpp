@@ -42,9 +42,7 @@ struct sample_session {
     std::uint64_t created = 1;
     partition_id partition{3};
 
-    [[nodiscard]] session_id id() const {
-        return {.created = {created}, .node = node_id{9}};
-    }
+    [[nodiscard]] session_id id() const { return {.created = {created}, .node = node_id{9}}; }
     [[nodiscard]] session_key key() const { return key_of(partition, id()); }
     void put(batch& to) const {
         std::string value;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/loading.hpp"
-
 #include "tests/storage/held_state.hpp"
 
 namespace gv::storage {
@@ -149,20 +148,19 @@ TEST_F(Loading, RowsOfNoSessionAreStrays) {
     const load_report report = load();
     EXPECT_EQ(report.rows_stray, 5U);
     EXPECT_EQ(report.rows_broken, 0U);
-    EXPECT_THAT(found.strays,
-                ElementsAre(Pair(table::queue_meta, std::string(ended.key().view())),
-                            Pair(table::subscriptions, subscription_key_of(ended.key(), "x")),
-                            Pair(table::queue, std::string(queue_key_of(ended.key(), 1).view())),
-                            Pair(table::small,
-                                 std::string(inbound_key_of(ended.key(), packet_id{1}).view())),
-                            Pair(table::small,
-                                 std::string(release_key_of(ended.key(), 1).view()))));
+    EXPECT_THAT(
+        found.strays,
+        ElementsAre(
+            Pair(table::queue_meta, std::string(ended.key().view())),
+            Pair(table::subscriptions, subscription_key_of(ended.key(), "x")),
+            Pair(table::queue, std::string(queue_key_of(ended.key(), 1).view())),
+            Pair(table::small, std::string(inbound_key_of(ended.key(), packet_id{1}).view())),
+            Pair(table::small, std::string(release_key_of(ended.key(), 1).view()))));
     EXPECT_THAT(found.sessions.at("here").rows, IsEmpty());
 }
 
 TEST_F(Loading, KeysTooShortForASessionAreStrays) {
-    for (const table each :
-         {table::queue_meta, table::subscriptions, table::queue, table::small}) {
+    for (const table each : {table::queue_meta, table::subscriptions, table::queue, table::small}) {
         source.at(each).emplace("short", "");
     }
     EXPECT_EQ(load().rows_stray, 4U);
@@ -173,7 +171,7 @@ TEST_F(Loading, BrokenRowsAreCountedAndTheRestIsRead) {
     fill([&](batch& to) {
         good.put(to);
         good.put_row(to, 2, "kept");
-        to.put(table::sessions, "x", "");                                  // no partition
+        to.put(table::sessions, "x", "");                                    // no partition
         to.put(table::sessions, client_key_of(partition_id{3}, "bad"), "?"); // no record
         to.put(table::queue_meta, good.key().view(), "?");
         to.put(table::subscriptions, subscription_key_of(good.key(), "f"), "?");

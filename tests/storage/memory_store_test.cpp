@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/memory_store.hpp"
-
 #include "tests/storage/held_state.hpp"
 
 namespace gv::storage {
@@ -32,8 +31,7 @@ class MemoryStore : public testing::Test {
     }
     [[nodiscard]] std::vector<std::string> keys() const {
         std::vector<std::string> all;
-        for (const auto& [key, value] :
-             kept.durable()[static_cast<std::size_t>(table::small)]) {
+        for (const auto& [key, value] : kept.durable()[static_cast<std::size_t>(table::small)]) {
             all.push_back(key);
         }
         return all;
