@@ -179,6 +179,10 @@ void group_commit::tell(const std::vector<group>& done) {
                                     word.transactions.end());
         }
     }
+    const std::lock_guard alone(telling_);
+    if (is_lost_) {
+        return; // all were told, and have acted on it
+    }
     for (auto& [shard, word] : words) {
         if (const auto found = listeners_.find(shard); found != listeners_.end()) {
             found->second(std::move(word));
@@ -198,6 +202,7 @@ void group_commit::give_up() {
         has_entries_.notify_one();
         has_written_.notify_one();
     }
+    const std::lock_guard alone(telling_);
     for (const auto& [shard, to] : listeners_) {
         to({.durable = 0, .transactions = {}, .is_lost = true});
     }

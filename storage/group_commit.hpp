@@ -70,6 +70,7 @@ class group_commit {
     std::size_t group_bytes_max_;
     std::map<shard_id, std::function<void(progress)>> listeners_;
 
+    std::mutex telling_; ///< one thread says that all is lost while the other has good news
     std::mutex mutex_;
     std::condition_variable has_entries_;
     std::condition_variable has_written_;

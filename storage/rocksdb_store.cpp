@@ -148,6 +148,9 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
+    [[nodiscard]] problem newer(std::uint32_t found) const;
+    [[nodiscard]] problem other_tables(const rocksdb::Status& status) const;
+    [[nodiscard]] std::string database_folder() const { return folder_ + "/db"; }
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
         return handles_[static_cast<std::size_t>(which)];
     }
@@ -201,7 +204,9 @@ problem rocksdb_store::damaged(const std::string& what) const {
 
 problem rocksdb_store::unusable(const rocksdb::Status& status) const {
     const std::string text = status.ToString();
-    if (status.IsIOError() && text.find("lock") != std::string::npos) {
+    if (status.IsIOError()
+        && (text.find("lock hold by") != std::string::npos
+            || text.find("While lock file") != std::string::npos)) {
         return {.place = folder_,
                 .what = "another process uses this store",
                 .remedy = "stop the other broker, or give this one a folder of its own "
@@ -210,9 +215,40 @@ problem rocksdb_store::unusable(const rocksdb::Status& status) const {
     return damaged(text);
 }
 
+problem rocksdb_store::newer(std::uint32_t found) const {
+    return {.place = folder_,
+            .what = "the store was written by a newer version (schema " + std::to_string(found)
+                    + ", this one knows " + std::to_string(schema) + ")",
+            .remedy = "run that version, or export the store with it"};
+}
+
+// A newer version may have tables that this one does not know. It says so in one that both have.
+problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    rocksdb::DBOptions reading;
+    reading.env = env_.get();
+    reading.info_log = std::make_shared<rocksdb_log>();
+    if (!rocksdb::DB::OpenForReadOnly(
+             reading, database_folder(),
+             {{table_names[static_cast<std::size_t>(table::meta)], rocksdb::ColumnFamilyOptions()}},
+             &handles, &opened)
+             .ok()) {
+        return unusable(status);
+    }
+    const std::unique_ptr<rocksdb::DB> database(opened);
+    std::string value;
+    node_record node;
+    const bool is_newer =
+        database->Get(rocksdb::ReadOptions(), handles.front(), slice(node_key), &value).ok()
+        && decode(value, node) && node.schema > schema;
+    database->DestroyColumnFamilyHandle(handles.front());
+    return is_newer ? newer(node.schema) : unusable(status);
+}
+
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     std::error_code failed;
-    std::filesystem::create_directories(folder_, failed);
+    std::filesystem::create_directories(database_folder(), failed);
     if (failed) {
         return failure(problem{.place = folder_,
                                .what = "the folder cannot be made: " + failed.message(),
@@ -225,9 +261,9 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     }
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(database_options(options, env_.get()),
-                                                     folder_ + "/db", tables, &handles_, &opened);
+                                                     database_folder(), tables, &handles_, &opened);
     if (!status.ok()) {
-        return failure(unusable(status));
+        return failure(status.IsInvalidArgument() ? other_tables(status) : unusable(status));
     }
     db_.reset(opened);
     if (const auto frozen = files_->failure()) {
@@ -253,11 +289,7 @@ result<void, problem> rocksdb_store::begin_life() {
             return failure(damaged("the node's own record is cut short"));
         }
         if (node_.schema > schema) {
-            return failure(problem{.place = folder_,
-                                   .what = "the store was written by a newer version (schema "
-                                           + std::to_string(node_.schema) + ", this one knows "
-                                           + std::to_string(schema) + ")",
-                                   .remedy = "run that version, or export the store with it"});
+            return failure(newer(node_.schema));
         }
     } else if (found.IsNotFound()) {
         node_.node.value = random_node();
@@ -294,8 +326,10 @@ void rocksdb_store::close() {
     if (!db_) {
         return;
     }
-    commits_->close();
-    reads_->close();
+    if (commits_) { // else it was refused
+        commits_->close();
+        reads_->close();
+    }
     for (rocksdb::ColumnFamilyHandle* each : handles_) {
         db_->DestroyColumnFamilyHandle(each);
     }
