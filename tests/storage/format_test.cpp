@@ -76,12 +76,12 @@ constexpr std::string_view a_message_hex = "8182838485868788"
 TEST(StorageFormat, SchemaIsOne) { EXPECT_EQ(schema, 1U); }
 
 TEST(StorageFormat, TablesKeepTheirNumbers) {
-    EXPECT_EQ(table_count, 9U);
-    EXPECT_THAT((std::vector<table>{table::meta, table::sessions, table::queue_meta,
-                                    table::subscriptions, table::queue, table::small, table::bodies,
-                                    table::retained_index, table::retained}),
-                ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
-                            table{7}, table{8}));
+    EXPECT_EQ(table_count, 8U);
+    EXPECT_THAT(
+        (std::vector<table>{table::meta, table::sessions, table::queue_meta, table::subscriptions,
+                            table::queue, table::small, table::bodies, table::retained}),
+        ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
+                    table{7}));
 }
 
 // Keys.
@@ -456,21 +456,6 @@ TEST(StorageFormat, PacketIdentifier) {
     EXPECT_EQ(after, packet_id{0x0102});
     expect_exact<packet_id>(bytes);
     EXPECT_FALSE(decode(std::string_view("\0\0", 2), after)) << "0 names no message";
-}
-
-TEST(StorageFormat, RetainedRecord) {
-    const std::string bytes = encoded(retained_record{.stamp = {0x0102030405060708},
-                                                      .origin = node_id{0x1112131415161718},
-                                                      .expires = 0x2122232425262728,
-                                                      .size = 0x31323334});
-    EXPECT_EQ(hex(bytes), "01020304050607081112131415161718212223242526272831323334");
-    retained_record after;
-    ASSERT_TRUE(decode(bytes, after));
-    EXPECT_EQ(after.stamp.value, 0x0102030405060708U);
-    EXPECT_EQ(after.origin.value, 0x1112131415161718U);
-    EXPECT_EQ(after.expires, 0x2122232425262728U);
-    EXPECT_EQ(after.size, 0x31323334U);
-    expect_exact<retained_record>(bytes);
 }
 
 // Time.

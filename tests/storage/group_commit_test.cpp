@@ -158,12 +158,12 @@ class GroupCommit : public testing::Test {
         commits->add(shard_id{static_cast<std::uint16_t>(shard)}, std::move(what));
     }
     /// Hands over one row, and a part of a transaction.
-    void add_part(std::size_t shard, std::uint64_t transaction, std::uint32_t expects) {
+    void add_part(std::size_t shard, std::uint64_t transaction, std::uint64_t names) {
         hand_over what{.ticket = ++tickets[shard]};
         what.operations.put(table::small, key(shard, what.ticket), {});
         part& added = what.parts.emplace_back();
         added.id = transaction_id{transaction};
-        added.expects = expects;
+        added.names = names;
         added.operations.put(table::small, part_key(shard, transaction), {});
         commits->add(shard_id{static_cast<std::uint16_t>(shard)}, std::move(what));
     }
@@ -442,10 +442,12 @@ class GroupCommitTransaction : public GroupCommit,
 TEST_P(GroupCommitTransaction, IsWrittenWithItsLastPartInOneGroup) {
     begin();
     keys parts;
+    // One branch to each of the others, a bit each.
+    const std::uint64_t opened = (std::uint64_t{1} << GetParam()) - 2;
     for (std::size_t shard = 0; shard < GetParam(); ++shard) {
         EXPECT_THAT(target.all_keys(), Not(testing::Contains(testing::HasSubstr("part"))));
         EXPECT_THAT(ears[0].transactions(), IsEmpty());
-        add_part(shard, 7, shard == 0 ? static_cast<std::uint32_t>(GetParam() - 1) : 0U);
+        add_part(shard, 7, shard == 0 ? opened : std::uint64_t{1} << shard);
         parts.push_back(part_key(shard, 7));
         ears[shard].await_durable(1);
     }
@@ -464,9 +466,9 @@ INSTANTIATE_TEST_SUITE_P(OfSomeShards, GroupCommitTransaction, testing::Values(2
 
 TEST_F(GroupCommit, AShardThatGivesTwoPartsHearsOnce) {
     begin();
-    add_part(0, 7, 1);
-    add_part(1, 7, 1);
-    add_part(0, 7, 0);
+    add_part(0, 7, 0xa);
+    add_part(1, 7, 0xa ^ 0xb0);
+    add_part(0, 7, 0xb0);
     ears[0].await([](const progress& word) { return !word.transactions.empty(); });
     commits->close();
     EXPECT_THAT(ears[0].transactions(), ElementsAre(7U));
@@ -477,7 +479,7 @@ TEST_F(GroupCommit, WordOfATransactionWaitsForASyncEvenIfNobodyElseDoes) {
     target.lets_sync = false;
     begin();
     hand_over what{.ticket = 1, .wants_sync = false};
-    what.parts.push_back({.id = transaction_id{7}, .expects = 0, .operations = {}});
+    what.parts.push_back({.id = transaction_id{7}, .names = 0, .operations = {}});
     what.parts[0].operations.put(table::small, "row", {});
     commits->add(shard_id{0}, std::move(what));
     target.await([](const auto& now) { return now.syncs_begun == 1; });
@@ -506,10 +508,10 @@ TEST_F(GroupCommit, CloseCompletesWhatWasAdded) {
 
 TEST_F(GroupCommit, CloseWritesNoTransactionOfWhichAPartIsMissing) {
     begin();
-    add_part(0, 7, 2);
-    add_part(1, 7, 0);
-    add_part(0, 8, 1);
-    add_part(2, 8, 0);
+    add_part(0, 7, 0xa ^ 0xb0);
+    add_part(1, 7, 0xa);
+    add_part(0, 8, 0xc);
+    add_part(2, 8, 0xc);
     commits->close();
     EXPECT_THAT(target.all_keys(), testing::UnorderedElementsAre("0:1", "0:2", "1:1", "2:1",
                                                                  part_key(0, 8), part_key(2, 8)));

@@ -23,9 +23,9 @@ class MemoryStore : public testing::Test {
         what.operations.put(table::small, key, {});
         kept.commit(shard_id{shard}, std::move(what));
     }
-    void put_part(std::uint16_t shard, const std::string& key, std::uint32_t expects) {
+    void put_part(std::uint16_t shard, const std::string& key, std::uint64_t names) {
         hand_over what{.ticket = ++tickets[shard]};
-        what.parts.push_back({.id = transaction_id{5}, .expects = expects, .operations = {}});
+        what.parts.push_back({.id = transaction_id{5}, .names = names, .operations = {}});
         what.parts[0].operations.put(table::small, key, {});
         kept.commit(shard_id{shard}, std::move(what));
     }
@@ -68,12 +68,12 @@ TEST_F(MemoryStore, RunsTheOldestFirst) {
 }
 
 TEST_F(MemoryStore, ATransactionIsThereWithItsLastPart) {
-    put_part(0, "x", 1);
+    put_part(0, "x", 7);
     EXPECT_EQ(kept.run(), 1U);
     EXPECT_THAT(keys(), IsEmpty());
     EXPECT_EQ(words[0].back().durable, 1U);
     EXPECT_THAT(words[0].back().transactions, IsEmpty());
-    put_part(1, "y", 0);
+    put_part(1, "y", 7);
     EXPECT_EQ(kept.run(), 1U);
     EXPECT_THAT(keys(), ElementsAre("x", "y"));
     EXPECT_THAT(words[0].back().transactions, ElementsAre(transaction_id{5}));

@@ -84,7 +84,6 @@ TEST_F(RocksdbStore, GivesBackWhatWasHandedOver) {
         one.put_release(to, 3, packet_id{4});
         one.put_inbound(to, packet_id{5});
         to.put(table::retained, "topic", "message");
-        to.put(table::retained_index, "topic", "record");
         sample_session{.created = 2}.put_row(to, 1, "stray");
     });
     const held_state found = load();
@@ -142,7 +141,6 @@ TEST_F(RocksdbStore, ErasesARangeWithoutItsEnd) {
     write([](batch& to) {
         for (const char* each : {"a", "b", "b1", "c", "d"}) {
             to.put(table::retained, each, "x");
-            to.put(table::retained_index, each, "x");
         }
     });
     write([](batch& to) { to.erase_range(table::retained, "b", "c"); });
