@@ -43,7 +43,7 @@ class Disk(BrokerTest):
 
     def test_nothing_is_kept_where_nothing_shall_be(self):
         broker = self.broker("--storage.enabled", "false")
-        self.assertIn("nothing_is_kept", broker.log())
+        broker.wait_for_log("nothing_is_kept")
         self.assertFalse((broker.folder / "store").exists())
         publish(broker.port, "t", "x", "-q", "2")
 
