@@ -409,6 +409,7 @@ struct flow_options {
                 "stalls go unnoticed. Smaller: less memory a slow client.",
          .def = 1_MiB,
          .min = 4_KiB,
+         .max = 1_GiB,
          .applies = reload::new_connections}};
     option<byte_size> read_bytes_per_turn{
         {.name = "flow.read_bytes_per_turn",

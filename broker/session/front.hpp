@@ -40,6 +40,8 @@ struct front_context {
     traffic* counters;
     queue_account* queued;
     front_effects* effects;
+    /// Bytes that may still be on their way to a client when those who sent them are held.
+    std::size_t under_way_max;
 };
 
 /// How much more a front can take.
@@ -108,6 +110,13 @@ class front final : private outbound_sink {
     [[nodiscard]] bool is_full() const noexcept {
         return waiting_bytes() > context_->limits->output_bytes_max;
     }
+    /// Whether the client does not read what its own input brings about: no more of that input is
+    /// wanted. Beyond what makes it full, so that one who only gets too much is still heard.
+    [[nodiscard]] bool is_choked() const noexcept {
+        return output_.size() / 2 > context_->limits->output_bytes_max;
+    }
+    /// The client is there, though it may not say so now: its keep alive counts from here.
+    void note_alive() noexcept { last_receipt_ = now(); }
     pressure load = pressure::open;
 
     [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }

@@ -107,6 +107,7 @@ class client : public router::subscriber, public session::front_owner, public re
     ring<client*>* held_in_ = nullptr; ///< where this client itself is held
     time_point opened_at_;
     bool is_dirty_ = false;
+    bool is_choked_ = false; ///< its input waits for its own output to drain
     bool is_ended_ = false;
     bool is_attached_ = false;
     bool wants_room_ = false;

@@ -14,6 +14,10 @@ namespace {
 /// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
 constexpr unsigned shard_bits = 48;
 
+[[nodiscard]] std::size_t under_way_max(const core_options& options) noexcept {
+    return options.pressure.credit_bytes_max * (options.shards - 1);
+}
+
 [[nodiscard]] std::string_view name_of(session::close_cause cause) {
     using enum session::close_cause;
     switch (cause) {
@@ -51,7 +55,8 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                      .limits = &options_.limits,
                      .counters = &traffic_,
                      .queued = &queued_in_memory_,
-                     .effects = this},
+                     .effects = this,
+                     .under_way_max = under_way_max(options_)},
       home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
       router_(options_.routing), retained_(retained_options_of(options_)),
@@ -134,8 +139,12 @@ void core::resume_unless_in_input(client& waiting) {
     }
 }
 
-bool core::takes_input(const client& from) noexcept {
-    return !from.is_ended_ && from.held_in_ == nullptr && from.front_.takes_frames();
+bool core::takes_input(client& from) noexcept {
+    if (from.is_ended_ || from.held_in_ != nullptr || !from.front_.takes_frames()) {
+        return false;
+    }
+    from.is_choked_ = from.front_.is_choked();
+    return !from.is_choked_;
 }
 
 void core::touch(client& changed) {
@@ -154,6 +163,9 @@ void core::on_sent(client& to, std::size_t bytes) {
     if (to.is_ended_) {
         return;
     }
+    if (to.is_choked_) {
+        relieve(to, bytes);
+    }
     if (to.front_.load != session::pressure::open) {
         reopen_if_drained(to);
     }
@@ -168,6 +180,17 @@ void core::on_sent(client& to, std::size_t bytes) {
         give_home_room(to);
     }
     touch(to);
+}
+
+// One that is not read shows that it is there by reading.
+void core::relieve(client& choked, std::size_t bytes) {
+    if (bytes > 0) {
+        choked.front_.note_alive();
+    }
+    if (!choked.front_.is_choked()) {
+        choked.is_choked_ = false;
+        relieved_.push_back(&choked);
+    }
 }
 
 // The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it
@@ -333,6 +356,11 @@ void core::reload(session::session_limits limits,
             id, home->username_ ? std::optional(std::string_view(*home->username_)) : std::nullopt);
     }
     router_.forget_verdicts();
+}
+
+void core::reload(const pressure_options& pressure) {
+    options_.pressure = pressure;
+    front_context_.under_way_max = under_way_max(options_);
 }
 
 client::client(core& owner, std::shared_ptr<const listener_profile> profile)

@@ -139,8 +139,8 @@ class core final : private session::front_effects, private session::home_effects
     /// Takes whole frames from the front of `bytes`. Returns how many bytes were used up: the rest
     /// is a part of a frame, or must wait for client::resume_input().
     [[nodiscard]] std::size_t on_input(client& from, std::string_view bytes);
-    /// Whether input of this client is wanted now.
-    [[nodiscard]] static bool takes_input(const client& from) noexcept;
+    /// Whether input of this client is wanted now. If not, resume_input() is called when it is.
+    [[nodiscard]] static bool takes_input(client& from) noexcept;
     /// The transport took `bytes` of the output.
     void on_sent(client& to, std::size_t bytes);
     /// The transport is gone. No effect if the core ended the client itself.
@@ -185,7 +185,7 @@ class core final : private session::front_effects, private session::home_effects
         settle_turn();
     }
     [[nodiscard]] bool has_work() const noexcept {
-        return !reopened_.empty() || !freed_.empty() || !dirty_.empty();
+        return !reopened_.empty() || !freed_.empty() || !relieved_.empty() || !dirty_.empty();
     }
 
     // The broker itself.
@@ -197,7 +197,7 @@ class core final : private session::front_effects, private session::home_effects
     /// New limits and rules: limits hold for new connections, access rules at once.
     void reload(session::session_limits limits, std::shared_ptr<const auth::authoriser> authoriser);
     /// New rules for who waits for whom, from now on.
-    void reload(const pressure_options& pressure) { options_.pressure = pressure; }
+    void reload(const pressure_options& pressure);
 
     [[nodiscard]] const session::traffic& traffic() const noexcept { return traffic_; }
     [[nodiscard]] const core_counts& counts() const noexcept { return counts_; }
@@ -283,6 +283,7 @@ class core final : private session::front_effects, private session::home_effects
     void arm(client& whose);
     void after_input(client& from);
     void give_home_room(client& to);
+    void relieve(client& choked, std::size_t bytes);
     /// An answer came that the client's input waited for.
     void resume_unless_in_input(client& waiting);
     void settle_turn();
@@ -503,6 +504,7 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<client*> dirty_;
     std::vector<client*> full_;
     std::vector<client*> reopened_;             ///< were full; their waiters may go on
+    std::vector<client*> relieved_;             ///< their own output was in the way of their input
     ring<client*> freed_;                       ///< publishers that wait for nobody any more
     std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
     std::size_t held_now_ = 0;

@@ -133,6 +133,12 @@ void core::resume_held() {
     while (!freed_.empty()) {
         resume(freed_.pop_front());
     }
+    for (std::size_t i = 0; i < relieved_.size(); ++i) {
+        if (client* next = relieved_[i]) {
+            next->resume_input();
+        }
+    }
+    relieved_.clear();
 }
 
 void core::resume(client* held) {
@@ -148,6 +154,7 @@ void core::resume(client* held) {
 void core::forget_pressure(client& ended) {
     std::erase(full_, &ended);
     std::erase(reopened_, &ended);
+    std::ranges::replace(relieved_, &ended, nullptr);
     if (ended.congestion_) {
         set_free(ended.congestion_->waiters);
     }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits for whom, seen from the clients.
+#include "tests/support/wire_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include <list>
+
+namespace gv::shard {
+namespace {
+
+using support::node_options;
+using support::pure_node;
+using support::wire_client;
+
+constexpr std::size_t output_max = 4'096;
+
+[[nodiscard]] node_options small_outputs(std::size_t shards = 1) {
+    node_options made{.shards = shards};
+    made.core.limits.output_bytes_max = output_max;
+    made.core.limits.packet_size_max = 2'048;
+    made.core.pressure.credit_bytes_max = 8'192;
+    return made;
+}
+
+struct crowd {
+    explicit crowd(const node_options& how) : node(how) {}
+
+    /// A client that has its CONNACK.
+    wire_client& enter(const std::string& id, const support::connect_request& how = {}) {
+        wire_client& made = clients.emplace_back(node, id);
+        made.is_automatic = true;
+        made.send_connect(how);
+        made.listen();
+        EXPECT_TRUE(made.is_connected()) << id;
+        return made;
+    }
+    wire_client& subscribe(const std::string& id, const std::string& filter,
+                           const support::connect_request& how = {}) {
+        wire_client& made = enter(id, how);
+        made.send_subscribe({{.filter = filter}});
+        made.listen();
+        return made;
+    }
+
+    pure_node node;
+    std::list<wire_client> clients;
+};
+
+void stop_reading(wire_client& who) { who.peer().socket_room = 0; }
+void read_all(wire_client& who) { who.peer().socket_room = static_cast<std::size_t>(-1); }
+
+// The clock stands still.
+void publish_many(pure_node& node, wire_client& from, const std::string& topic, std::size_t bytes) {
+    for (std::size_t sent = 0; sent < bytes; sent += 1'000) {
+        from.send_publish({.topic = topic, .payload = std::string(1'000, 'x')});
+        node.run();
+    }
+}
+
+TEST(Pressure, AClientThatDoesNotReadItsAnswersIsNotRead) {
+    crowd all(small_outputs());
+    wire_client& deaf = all.enter("deaf");
+    stop_reading(deaf);
+    std::string pings;
+    for (std::size_t i = 0; i < 20 * output_max; ++i) {
+        pings += std::string("\xc0\0", 2);
+    }
+    deaf.write(pings);
+    all.node.run();
+    EXPECT_LE(deaf.peer().front().output().size(), 3 * output_max);
+    EXPECT_GT(deaf.peer().unread_input(), 0u);
+    read_all(deaf);
+    all.node.run();
+    EXPECT_EQ(deaf.peer().unread_input(), 0u);
+    EXPECT_EQ(deaf.peer().take().size(), pings.size());
+}
+
+TEST(Pressure, AClientThatIsNotReadAndReadsItselfKeepsItsConnection) {
+    crowd all(small_outputs());
+    wire_client& late = all.enter("late", {.keep_alive = 2});
+    stop_reading(late);
+    std::string pings;
+    for (std::size_t i = 0; i < 4 * output_max; ++i) {
+        pings += std::string("\xc0\0", 2);
+    }
+    late.write(pings);
+    for (int second = 0; second < 20; ++second) {
+        late.peer().socket_room = 10;
+        all.node.advance(1s);
+    }
+    EXPECT_GT(late.peer().unread_input(), 0u);
+    EXPECT_EQ(late.peer().front().state(), session::front::phase::connected);
+    all.node.advance(4s);
+    EXPECT_EQ(late.peer().front().state(), session::front::phase::closing);
+}
+
+TEST(Pressure, WhatAStuckReaderAmongManyGetsBeforeItsTimeIsUpIsBounded) {
+    crowd all(small_outputs());
+    all.subscribe("a", "t");
+    all.subscribe("b", "t");
+    wire_client& stuck = all.subscribe("stuck", "t");
+    stop_reading(stuck);
+    publish_many(all.node, all.enter("publisher"), "t", 100 * output_max);
+    EXPECT_LE(stuck.peer().front().output().size(), 10 * output_max);
+    EXPECT_GT(all.node.dropped(session::drop_reason::slow_reader), 0u);
+}
+
+} // namespace
+} // namespace gv::shard
