@@ -207,20 +207,28 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
         if (oldest == nullptr) {
             return;
         }
+        if (!may_send(oldest->quality, oldest->where)) {
+            return; // nor may its row change before it has been written
+        }
         choose_id(*oldest);
         if (!may_send(oldest->quality, oldest->where)) {
             return;
         }
         const queued_row next = queue_.pop();
-        if (next.content->header().expires <= now) {
-            row_done(next.sequence, next.where);
-            to.dropped(drop_reason::expired);
-            continue;
+        const bool is_in_doubt = next.sequence < doubt_until_;
+        publication what = message::view_of(next.content);
+        if (what.header.expires <= now) {
+            if (!is_in_doubt || next.quality != qos::exactly_once) {
+                row_done(next.sequence, next.where);
+                to.dropped(drop_reason::expired);
+                continue;
+            }
+            what.header.expires = now + std::chrono::seconds(1); // as in resend()
         }
-        send(message::view_of(next.content),
+        send(what,
              {.quality = next.quality,
               .retain = next.retain,
-              .dup = next.sequence < doubt_until_,
+              .dup = is_in_doubt,
               .id = packet_id{next.id},
               .subscription_ids = next.subscription_ids},
              next.sequence, next.where, to);
@@ -228,11 +236,18 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
 }
 
 void outbound::choose_id(queued_row& next) {
-    if (log_ == nullptr || next.quality != qos::exactly_once) {
+    if (log_ == nullptr) {
+        return;
+    }
+    const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
+    if (next.sequence < doubt_until_ && find(known) == nullptr) {
+        next.id = known; // the client may hold it [MQTT-4.4.0-1]
+        return;
+    }
+    if (next.quality != qos::exactly_once) {
         return;
     }
     const std::uint16_t id = free_id(next.sequence);
-    const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
     next.id = id;
     if (id != known) {
         next.where = log_->row_changed(next.sequence, next.where, message::view_of(next.content),
