@@ -12,7 +12,7 @@
 //                   on_authenticated: no   CONNACK error, close           closing
 //   attaching       on_attached            CONNACK                        connected
 //   connected       PUBLISH                route … on_taken: PUBACK/PUBREC
-//                   PUBREL                 release_inbound, PUBCOMP
+//                   PUBREL                 release_inbound, confirm, PUBCOMP
 //                   PUBACK, PUBREC, PUBCOMP window moves (own or home's)
 //                   SUBSCRIBE              subscribe … on_subscribed: SUBACK
 //                   PINGREQ                PINGRESP
@@ -75,6 +75,7 @@ class front final : private outbound_sink {
     void on_push_pubrel(packet_id id);
     /// The home's judgement of an acknowledgement that was passed on to it.
     void on_settled(const delivery_ack& ack, outbound::ack outcome);
+    void on_confirmed(const inbound_ack& what);
     /// A row of a retained replay.
     void on_replay_row(const publication& what, const delivery& how);
     /// The output has room again.
@@ -217,6 +218,8 @@ class front final : private outbound_sink {
     // on_acks.cpp
     void on_ack(std::uint8_t first_byte, std::string_view body);
     void on_pubrel(const mqtt::ack_view& packet);
+    /// At once, or when the home says that it may be said.
+    void confirm(const inbound_ack& what);
     void send_ack(mqtt::packet_type type, packet_id id, mqtt::reason_code reason);
     // on_subscribe.cpp
     void on_subscribe(const mqtt::subscribe_view& packet);

@@ -107,7 +107,7 @@ bool front::accept_identifier(const mqtt::publish_view& packet) {
     const bool is_known = inbound_ && inbound_->contains(packet.id.value);
     if (packet.quality == qos::exactly_once && is_known) {
         if (!acks_.holds(packet.id)) {
-            send_ack(mqtt::packet_type::pubrec, packet.id, reason_code::success);
+            confirm({.id = packet.id, .type = mqtt::packet_type::pubrec});
         }
         return false;
     }

@@ -218,15 +218,20 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
             return;
         }
         const queued_row next = queue_.pop();
-        if (next.content->header().expires <= now) {
-            row_done(next.sequence, next.where);
-            to.dropped(drop_reason::expired);
-            continue;
+        const bool is_in_doubt = next.sequence < doubt_until_;
+        publication what = message::view_of(next.content);
+        if (what.header.expires <= now) {
+            if (!is_in_doubt || next.quality != qos::exactly_once) {
+                row_done(next.sequence, next.where);
+                to.dropped(drop_reason::expired);
+                continue;
+            }
+            what.header.expires = now + std::chrono::seconds(1); // as in resend()
         }
-        send(message::view_of(next.content),
+        send(what,
              {.quality = next.quality,
               .retain = next.retain,
-              .dup = next.sequence < doubt_until_,
+              .dup = is_in_doubt,
               .id = packet_id{next.id},
               .subscription_ids = next.subscription_ids},
              next.sequence, next.where, to);

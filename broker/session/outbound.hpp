@@ -109,7 +109,7 @@ class outbound {
     void erase_all();
     /// Rows before this sequence have been sent; of those after it none has.
     [[nodiscard]] std::uint64_t sent_until() noexcept {
-        return queue_.empty() ? sequence_ : queue_.first_sequence();
+        return std::max(doubt_until_, queue_.empty() ? sequence_ : queue_.first_sequence());
     }
     [[nodiscard]] std::uint16_t receive_maximum() const noexcept { return receive_maximum_; }
     [[nodiscard]] std::uint64_t reserved_until() const noexcept { return reserved_until_; }

@@ -69,6 +69,7 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
+    home.has_ended_session_ = false;
     home.home_.on_attach(from, std::move(request));
     log_session(home);
     if (const session::session_state* state = home.home_.session()) {
@@ -78,8 +79,33 @@ void core::attach_now(home_entry& home, session::front_address from,
     settle_home(home);
 }
 
+// Whoever is told that an older session is gone never sees anything of it again: its end is on
+// disk by then.
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = entry_of(from).number();
+    home_entry& home = entry_of(from);
+    if (!home.has_ended_session_ || !journal_.is_on() || journal_.is_lost()) {
+        send_attach_answer(to, home.number(), std::move(answer));
+        return;
+    }
+    home.client_ = nullptr; // it may go meanwhile without a word to its home
+    const std::uint64_t number = ++next_operation_;
+    journal_.wait(journal_.open_mark(), {.what = waiter::kind::operation, .number = number});
+    operations_.emplace(number, operation{.remaining = 1,
+                                          .front = to,
+                                          .holder = home.number(),
+                                          .attaches = std::move(answer)});
+}
+
+void core::complete_attach(operation done) {
+    home_entry* home = find_home(done.holder);
+    if (home != nullptr && home->home_.front() == done.front && is_mine(done.front.shard)) {
+        home->client_ = find_client(done.front.connection);
+    }
+    send_attach_answer(done.front, done.holder, *std::move(done.attaches));
+}
+
+void core::send_attach_answer(session::front_address to, std::uint64_t number,
+                              session::attached answer) {
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -313,6 +339,39 @@ void core::release_inbound(session::front& who, packet_id id) {
     change_inbound(owner_of(who), id, false);
 }
 
+void core::confirm(session::front& who, const session::inbound_ack& what) {
+    const session::front_address address{.shard = options_.me, .connection = owner_of(who).number_};
+    const shard_id home = home_shard_of(who);
+    if (!journal_.is_on() || is_mine(home)) {
+        on_confirm(address, what);
+    } else {
+        post_rare(home, shard::confirm{.connection = address.connection, .what = what});
+    }
+}
+
+void core::on_confirm(session::front_address from, const session::inbound_ack& what) {
+    if (journal_.is_lost()) {
+        return; // what cannot be stored is not confirmed
+    }
+    operation begun{.front = from, .confirms = what};
+    const std::uint64_t number = ++next_operation_;
+    begun.remaining = journal_.wait_for_all({.what = waiter::kind::operation, .number = number});
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(number, std::move(begun));
+    }
+}
+
+void core::answer_confirm(session::front_address to, const session::inbound_ack& what) {
+    if (!is_mine(to.shard)) {
+        post_rare(to.shard, confirmed{.connection = to.connection, .what = what});
+    } else if (client* front = find_client(to.connection)) {
+        front->front_.on_confirmed(what);
+        touch(*front);
+    }
+}
+
 void core::change_inbound(client& from, packet_id id, bool is_held) {
     const shard_id shard = home_shard_of(from.front_);
     if (!is_mine(shard)) {
@@ -337,6 +396,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
+    home.has_ended_session_ = true;
     forget_session(home, state);
     withdraw_all(home, home.number(), state);
     // What is still on its way to this session from other shards must not reach the next one.

@@ -294,7 +294,10 @@ void core::on_timer(timer& fired) {
     }
 }
 
+// What is written down is handed over before the others hear of it: a part of a transaction comes
+// to the store before those that it announces.
 void core::settle_turn() {
+    journal_.end_turn();
     for (std::size_t shard = 0; shard < outboxes_.size(); ++shard) {
         if (credit_owed_[shard] > 0 && full_.empty()) {
             post(shard_id{static_cast<std::uint16_t>(shard)}, credit{credit_owed_[shard]});
@@ -307,7 +310,6 @@ void core::settle_turn() {
                           std::exchange(outboxes_[shard], {}));
         }
     }
-    journal_.end_turn();
     gone_homes_.clear();
     router_.end_turn();
 }

@@ -254,12 +254,15 @@ class core final : private session::front_effects, private session::home_effects
     /// Something that other shards must apply before it is answered.
     struct operation {
         std::size_t remaining = 0;
-        // The answer: to a SUBSCRIBE, or to the shard whose member joined a group here.
+        // The answer: to a SUBSCRIBE, to the shard whose member joined a group here, to a QoS 2
+        // message of the client, or to a CONNECT.
         session::front_address front;
         packet_id id;
         std::uint64_t holder = 0;
         std::vector<mqtt::reason_code> reasons;
         std::vector<session::replay> replays;
+        std::optional<session::inbound_ack> confirms;
+        std::optional<session::attached> attaches; ///< holder is the home
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -362,6 +365,9 @@ class core final : private session::front_effects, private session::home_effects
     void acknowledge(session::front& who, const session::delivery_ack& ack) override;
     void hold_inbound(session::front& who, packet_id id) override;
     void release_inbound(session::front& who, packet_id id) override;
+    void confirm(session::front& who, const session::inbound_ack& what) override;
+    void on_confirm(session::front_address from, const session::inbound_ack& what);
+    void answer_confirm(session::front_address to, const session::inbound_ack& what);
     void close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
                std::string_view detail) override;
     void detach_home(client& from, session::close_cause cause);
@@ -383,6 +389,9 @@ class core final : private session::front_effects, private session::home_effects
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
                        session::attached answer) override;
+    void complete_attach(operation done);
+    void send_attach_answer(session::front_address to, std::uint64_t home,
+                            session::attached answer);
     void kick(session::front_address to, attach_epoch epoch, session::close_cause cause,
               mqtt::reason_code reason, std::string_view why) override;
     void push(session::home& from, session::front_address to, const publication& what,

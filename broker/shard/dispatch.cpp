@@ -77,6 +77,12 @@ void core::on_rare(shard_id from, rare& message) {
                     journal_.end_part();
                 }
             },
+            [&](const shard::confirm& m) {
+                on_confirm({.shard = from, .connection = m.connection}, m.what);
+            },
+            [&](const confirmed& m) {
+                answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);
+            },
             [&](const room& m) {
                 if (home_entry* home = find_home(m.home)) {
                     home->bytes_pushed_ = 0;

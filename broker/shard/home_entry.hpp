@@ -82,9 +82,10 @@ class home_entry final : public router::subscriber,
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
-    std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
-    bool is_stored_ = false;       ///< counted among the stored sessions
-    bool is_waking_ = false;       ///< already among those who wait for the journal
+    std::size_t bytes_pushed_ = 0;   ///< to a front on another shard since it last had room
+    bool is_stored_ = false;         ///< counted among the stored sessions
+    bool has_ended_session_ = false; ///< since the last attach began
+    bool is_waking_ = false;         ///< already among those who wait for the journal
 };
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.

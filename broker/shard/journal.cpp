@@ -30,29 +30,39 @@ journal::journal(shard_id me, storage::store* to) noexcept
     open_.wants_sync = false;
 }
 
-session::commit_mark journal::open_mark() const noexcept {
-    return session::commit_mark{part_ ? part_->id.value | transaction_bit : open_.ticket};
-}
-
 session::written_row journal::put(storage::table where, std::string_view key,
                                   std::string_view value, bool is_awaited) {
     if (!is_awaited) {
-        return {.mark = {}, .operation = batch_now().put(where, key, value)};
+        return {.mark = {}, .operation = open_.operations.put(where, key, value)};
     }
-    open_.wants_sync = open_.wants_sync || part_ == nullptr;
+    open_.wants_sync = true;
     last_mark_ = open_mark();
-    return {.mark = last_mark_, .operation = batch_now().put(where, key, value)};
+    return {.mark = last_mark_, .operation = open_.operations.put(where, key, value)};
 }
 
-void journal::erase(storage::table where, std::string_view key) { batch_now().erase(where, key); }
+session::written_row journal::put_in_part(storage::table where, std::string_view key,
+                                          std::string_view value) {
+    if (!part_) {
+        return put(where, key, value);
+    }
+    last_mark_ = part_mark();
+    return {.mark = last_mark_, .operation = part_->operations.put(where, key, value)};
+}
+
+void journal::erase(storage::table where, std::string_view key) {
+    open_.operations.erase(where, key);
+}
 
 void journal::erase_range(storage::table where, std::string_view begin, std::string_view end) {
-    batch_now().erase_range(where, begin, end);
+    open_.operations.erase_range(where, begin, end);
 }
 
 void journal::undo(const session::written_row& what, storage::table where, std::string_view key) {
-    if (what.mark.value == open_.ticket && part_ == nullptr) {
+    if (what.mark.value == open_.ticket) {
         open_.operations.withdraw(what.operation);
+    } else if ((what.mark.value & transaction_bit) != 0 && !is_durable(what.mark)) {
+        transactions_[what.mark.value & ~transaction_bit].undone.push_back(
+            {.where = where, .key = std::string(key)});
     } else {
         erase(where, key);
     }
@@ -100,6 +110,18 @@ void journal::wait(session::commit_mark mark, waiter who) {
     }
 }
 
+std::size_t journal::wait_for_all(waiter who) {
+    for (auto& [id, open] : transactions_) {
+        open.waiters.push_back(who);
+        ++in_parts_;
+    }
+    const bool is_all_durable = open_.operations.empty() && handed_over_ <= durable_;
+    if (!is_all_durable) {
+        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who);
+    }
+    return transactions_.size() + (is_all_durable ? 0 : 1);
+}
+
 std::vector<waiter> journal::on_progress(const storage::progress& word) {
     std::vector<waiter> ready;
     if (word.is_lost) {
@@ -122,6 +144,9 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
         if (const auto found = transactions_.find(id.value); found != transactions_.end()) {
             in_parts_ -= found->second.waiters.size();
             ready.insert(ready.end(), found->second.waiters.begin(), found->second.waiters.end());
+            for (const undone_row& each : found->second.undone) {
+                erase(each.where, each.key);
+            }
             transactions_.erase(found);
         }
     }
@@ -137,7 +162,7 @@ void journal::end_turn(bool at_last) {
     if ((open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
         return;
     }
-    if (!at_last && handed_over_ - durable_ >= handed_over_max) {
+    if (!at_last && open_.parts.empty() && handed_over_ - durable_ >= handed_over_max) {
         return;
     }
     const std::uint64_t ticket = open_.ticket;

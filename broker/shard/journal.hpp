@@ -12,6 +12,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,7 +35,7 @@ class journal {
 
     [[nodiscard]] bool is_on() const noexcept { return store_ != nullptr; }
 
-    // Operations. Those between begin_part() and end_part() are a part of a transaction.
+    // Operations.
 
     /// `is_awaited`: it shall be on disk soon, even if nobody waits for it yet.
     session::written_row put(storage::table where, std::string_view key, std::string_view value,
@@ -44,16 +45,30 @@ class journal {
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
     void undo(const session::written_row& what, storage::table where, std::string_view key);
 
+    // Transactions. Only what must not be there without the rest goes into a part: it may be
+    // written long after what the shard hands over later, so nothing may overtake it.
+
     void begin_part(const storage::branch& from);
-    void end_part();
     /// Opens a branch of the transaction under way, for a message to another shard; none if there
     /// is no transaction.
     [[nodiscard]] storage::branch fork() noexcept;
+    /// As put(), into the part that was begun, if there is one.
+    session::written_row put_in_part(storage::table where, std::string_view key,
+                                     std::string_view value);
+    /// Mark of the transaction as a whole. All of the turn is on disk then as well.
+    [[nodiscard]] session::commit_mark part_mark() const noexcept {
+        return session::commit_mark{part_->id.value | transaction_bit};
+    }
+    void end_part();
     [[nodiscard]] storage::branch new_transaction() noexcept;
 
+    [[nodiscard]] bool is_in_part() const noexcept { return part_ != nullptr; }
+
+    /// Mark of all that is gathered now, parts aside.
+    [[nodiscard]] session::commit_mark open_mark() const noexcept {
+        return session::commit_mark{open_.ticket};
+    }
     /// Mark of the last put, unless set_mark() was called since.
-    /// Mark of all that is gathered now.
-    [[nodiscard]] session::commit_mark open_mark() const noexcept;
     [[nodiscard]] session::commit_mark last_mark() const noexcept { return last_mark_; }
     void set_mark(session::commit_mark mark) noexcept { last_mark_ = mark; }
 
@@ -61,11 +76,15 @@ class journal {
 
     [[nodiscard]] bool is_durable(session::commit_mark mark) const noexcept;
     void wait(session::commit_mark mark, waiter who);
+    /// Waits for all that was put until now, parts included. Returns how often the waiter will be
+    /// called: once for each thing that is not on disk yet.
+    [[nodiscard]] std::size_t wait_for_all(waiter who);
     /// Those who may go on now, in the order in which they came; if the store is lost, all of them:
     /// what they waited for will not be.
     [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
 
-    /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless.
+    /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless. A
+    /// part is always handed over: whoever it announces may be quicker, and must not come first.
     void end_turn(bool at_last = false);
 
     /// The store writes no more: nothing that is put now can be waited for.
@@ -77,14 +96,15 @@ class journal {
         std::uint64_t ticket = 0;
         waiter who;
     };
+    struct undone_row {
+        storage::table where;
+        std::string key;
+    };
     struct open_transaction {
         std::vector<waiter> waiters;
+        std::vector<undone_row> undone; ///< to be erased once it has been written
     };
     static constexpr std::uint64_t transaction_bit = std::uint64_t{1} << 63;
-
-    [[nodiscard]] storage::batch& batch_now() noexcept {
-        return part_ ? part_->operations : open_.operations;
-    }
 
     shard_id me_;
     storage::store* store_;

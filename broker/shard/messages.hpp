@@ -78,6 +78,10 @@ struct attach_answer {
     std::uint64_t home = 0;
     session::attached answer;
 };
+struct confirmed {
+    std::uint64_t connection = 0;
+    session::inbound_ack what;
+};
 struct settled {
     std::uint64_t connection = 0;
     session::delivery_ack ack;
@@ -105,6 +109,10 @@ struct inbound_change {
     storage::branch branch{};
     packet_id id;
     bool is_held = false;
+};
+struct confirm {
+    std::uint64_t connection = 0;
+    session::inbound_ack what;
 };
 struct room {
     std::uint64_t home = 0;
@@ -167,9 +175,9 @@ struct page_answer {
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
-                          subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                          page_request, page_answer>;
+using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
+                          confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
+                          group_change, page_request, page_answer>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -85,8 +85,12 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
     } else {
         encode(row, what, moment(), scratch_);
     }
-    session::written_row where =
-        journal_.put(table::queue, queue_key_of(session, sequence).view(), scratch_);
+    // At QoS 1 the message goes out before it is on disk, and may be acknowledged by then; it may
+    // also come twice. At QoS 2 it is there with the identifier under which it came, or not at all.
+    const storage::queue_key key = queue_key_of(session, sequence);
+    session::written_row where = how.quality == qos::exactly_once
+                                     ? journal_.put_in_part(table::queue, key.view(), scratch_)
+                                     : journal_.put(table::queue, key.view(), scratch_);
     where.body = in;
     return where;
 }
@@ -260,7 +264,7 @@ void core::log_inbound(const home_entry& home, packet_id id, bool is_held) {
     }
     const storage::inbound_key key = inbound_key_of(home.key(), id);
     if (is_held) {
-        journal_.put(table::small, key.view(), {});
+        journal_.put_in_part(table::small, key.view(), {});
     } else {
         journal_.erase(table::small, key.view());
     }

@@ -68,11 +68,12 @@ take_token core::await_one() {
 
 void core::end_giving_out(const reach& where) {
     giving_out& given = *given_out_;
+    session::commit_mark mark = journal_.last_mark();
     if (given.is_part) {
+        mark = journal_.part_mark();
         journal_.end_part();
     }
-    if (const session::commit_mark mark = journal_.last_mark();
-        mark.value != 0 && given.who.wants_answer && !journal_.is_lost()) {
+    if (mark.value != 0 && given.who.wants_answer && !journal_.is_lost()) {
         journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value});
     }
     given_out_ = nullptr;

@@ -243,7 +243,10 @@ void core::on_route_change(shard_id from, const route_change& change) {
 
 // What the client asked for holds until the process ends, and not longer, so it is told no.
 void core::refuse_operation(std::uint64_t number) {
-    if (const auto found = operations_.find(number); found != operations_.end()) {
+    const auto found = operations_.find(number);
+    if (found != operations_.end() && found->second.confirms) {
+        operations_.erase(found); // nothing is confirmed
+    } else if (found != operations_.end()) {
         found->second.reasons.assign(found->second.reasons.size(), reason_code::quota_exceeded);
         on_applied(number);
     }
@@ -262,6 +265,14 @@ void core::on_applied(std::uint64_t number) {
 void core::complete(operation done) {
     if (done.joiner) {
         post_rare(*done.joiner, applied{.operation = done.joiner_operation});
+        return;
+    }
+    if (done.confirms) {
+        answer_confirm(done.front, *done.confirms);
+        return;
+    }
+    if (done.attaches) {
+        complete_attach(std::move(done));
         return;
     }
     answer_subscribe(done.front, done.id, done.is_removal, std::move(done.reasons));

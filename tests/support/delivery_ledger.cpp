@@ -86,6 +86,12 @@ void delivery_ledger::went_away(const std::string& client) {
     }
 }
 
+void delivery_ledger::broker_died() {
+    for (auto& [payload, each] : messages_) {
+        each.may_be_new_to_broker = each.may_be_new_to_broker || !each.is_taken;
+    }
+}
+
 void delivery_ledger::forgive_groups_of(const std::string& client) {
     // Also of those it has left, perhaps without the broker having heard of it.
     for (const std::string& filter : sessions_[client].ever) {
@@ -182,7 +188,7 @@ void delivery_ledger::check_copies(const std::string& client, const message& of,
     const bool may_repeat = of.may_be_sent_twice && of.what.quality == qos::at_least_once;
     if (got.at_qos_2 > paths && !may_repeat) {
         complain(client + " got " + short_text(of.what.payload) + " too often at QoS 2");
-    } else if (got.first_hand > paths && !may_repeat) {
+    } else if (got.first_hand > paths && !may_repeat && !of.may_be_new_to_broker) {
         complain(client + " got " + short_text(of.what.payload) + " too often without DUP");
     }
 }

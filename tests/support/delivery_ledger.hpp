@@ -31,6 +31,10 @@ class delivery_ledger {
     /// come twice.
     void went_away(const std::string& client);
 
+    /// The broker died, and with it what it knew of messages that nobody had acknowledged. They may
+    /// reach subscribers of QoS 1 once more.
+    void broker_died();
+
     void publishing(const std::string& client, const publish_request& what);
     void settled(const std::string& payload, bool is_taken);
     void delivery(const std::string& client, const delivered& what);
@@ -66,6 +70,7 @@ class delivery_ledger {
         bool is_taken = false;
         bool is_refused = false;
         bool may_be_sent_twice = false;
+        bool may_be_new_to_broker = false; ///< when it is sent again
     };
     struct subscription {
         subscribe_request what;

@@ -55,12 +55,14 @@ void stored_script::crash() {
         if (!each.wire.has_peer()) {
             continue;
         }
-        // Who asked for a new session does not know whether it has one.
-        const bool is_over = !each.wire.is_persistent()
-                             || (each.wire.last_connect().clean_start && !each.wire.is_connected());
+        if (each.wire.last_connect().clean_start && !each.wire.is_connected()) {
+            anew_.insert(each.wire.id());
+        }
+        const bool is_over = !each.wire.is_persistent() || anew_.contains(each.wire.id());
         is_over ? ledger.session_ended(each.wire.id()) : ledger.went_away(each.wire.id());
         static_cast<void>(each.wire.let_go());
     }
+    ledger.broker_died();
     node.disk = nullptr;
     node.quick_disk = nullptr;
     auto after = std::make_unique<storage::memory_store>(store_->durable());
@@ -77,7 +79,15 @@ void stored_script::crash() {
 
 void stored_script::come_back_all() {
     for (script_client& each : clients()) {
-        if (!each.wire.is_connected() && each.wire.is_persistent()) {
+        if (each.wire.is_connected() || !each.wire.is_persistent()) {
+            continue;
+        }
+        if (anew_.erase(each.wire.id()) != 0) {
+            connect_request again = each.wire.last_connect();
+            again.shard %= node.shards();
+            each.wire.send_connect(again);
+            each.wire.listen();
+        } else {
             come_back(each);
         }
     }

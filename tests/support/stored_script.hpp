@@ -66,7 +66,8 @@ class stored_script final : private store_holder, public script {
 
     stored_options options_;
     bool is_stopped_ = false;
-    std::size_t done_ = 0; ///< hand-overs made durable
+    std::set<std::string> anew_; ///< asked for a new session and do not know whether they have it
+    std::size_t done_ = 0;       ///< hand-overs made durable
     std::size_t crash_after_ = nowhere;
 };
 
