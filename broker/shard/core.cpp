@@ -11,9 +11,6 @@ namespace gv::shard {
 
 namespace {
 
-/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
-constexpr unsigned shard_bits = 48;
-
 [[nodiscard]] std::size_t under_way_max(const core_options& options) noexcept {
     return options.pressure.credit_bytes_max * (options.shards - 1);
 }
@@ -280,6 +277,9 @@ void core::on_timer(timer& fired) {
         wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
     } else if (due.owner != nullptr) {
         client& whose = *due.owner;
+        if (whose.held_in_ != nullptr) {
+            whose.front_.note_alive(); // it is not heard
+        }
         whose.front_.on_deadline();
         touch(whose);
         if (!whose.is_ended_) {
@@ -296,7 +296,7 @@ void core::on_timer(timer& fired) {
 
 void core::settle_turn() {
     for (std::size_t shard = 0; shard < outboxes_.size(); ++shard) {
-        if (credit_owed_[shard] > 0 && full_.empty()) {
+        if (credit_owed_[shard] > 0) {
             post(shard_id{static_cast<std::uint16_t>(shard)}, credit{credit_owed_[shard]});
             credit_owed_[shard] = 0;
         }

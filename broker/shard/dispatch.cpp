@@ -101,6 +101,7 @@ void core::on_rare(shard_id from, rare& message) {
             [&](group_change& m) { on_group_change(from, std::move(m)); },
             [&](const page_request& m) { on_page_request(from, m); },
             [&](const page_answer& m) { on_page(m.subscriber, m.page); },
+            [&](const publisher_hold& m) { on_publisher_hold(m); },
         },
         message);
 }

@@ -106,5 +106,58 @@ TEST(Pressure, WhatAStuckReaderAmongManyGetsBeforeItsTimeIsUpIsBounded) {
     EXPECT_GT(all.node.dropped(session::drop_reason::slow_reader), 0u);
 }
 
+TEST(Pressure, AFullClientHoldsItsPublisherOnAnotherShardAndNobodyElse) {
+    crowd all(small_outputs(2));
+    wire_client& full = all.subscribe("full", "f", {.shard = 1});
+    all.subscribe("reader", "v", {.shard = 1});
+    wire_client& busy = all.enter("busy", {.shard = 0});
+    wire_client& other = all.enter("other", {.shard = 0});
+    stop_reading(full);
+    publish_many(all.node, busy, "f", 10 * output_max);
+    EXPECT_GT(busy.peer().unread_input(), 0u);
+    EXPECT_LE(full.peer().front().output().size(), 3 * output_max);
+    publish_many(all.node, other, "v", 10 * output_max);
+    EXPECT_EQ(other.peer().unread_input(), 0u);
+    EXPECT_EQ(all.node.core(0).held_publishers(), 1u);
+    EXPECT_EQ(all.node.core(0).debts().credit_used, 0u);
+    read_all(full);
+    all.node.run();
+    EXPECT_EQ(busy.peer().unread_input(), 0u);
+    EXPECT_EQ(all.node.core(0).held_publishers(), 0u);
+    EXPECT_EQ(all.node.dropped(session::drop_reason::slow_reader), 0u);
+}
+
+TEST(Pressure, APublisherHeldByAnotherShardGoesOnWhenTheFullOneLeaves) {
+    crowd all(small_outputs(2));
+    wire_client& full = all.subscribe("full", "f", {.shard = 1});
+    wire_client& busy = all.enter("busy", {.shard = 0});
+    stop_reading(full);
+    publish_many(all.node, busy, "f", 4 * output_max);
+    EXPECT_EQ(all.node.core(0).held_publishers(), 1u);
+    full.cut();
+    all.node.run();
+    EXPECT_EQ(all.node.core(0).held_publishers(), 0u);
+}
+
+TEST(Pressure, AHeldPublisherKeepsItsConnectionThoughItsKeepAliveIsNotHeard) {
+    for (const std::size_t shard : {0u, 1u}) {
+        node_options how = small_outputs(2);
+        how.core.pressure.progress_window = how.core.pressure.hold_max = 10s;
+        crowd all(how);
+        wire_client& full = all.subscribe("full", "f", {.shard = 1});
+        wire_client& busy = all.enter("busy", {.keep_alive = 1, .shard = shard});
+        stop_reading(full);
+        publish_many(all.node, busy, "f", 4 * output_max);
+        all.node.advance(5s);
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 1u);
+        read_all(full);
+        all.node.advance(1s);
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 0u);
+        EXPECT_EQ(busy.peer().front().state(), session::front::phase::connected);
+        all.node.advance(1s);
+        EXPECT_EQ(busy.peer().front().state(), session::front::phase::closing);
+    }
+}
+
 } // namespace
 } // namespace gv::shard
