@@ -163,6 +163,9 @@ void core::set_free_elsewhere(waiting_publishers& waiters) {
 // message by message.
 void core::resume_held() {
     for (std::size_t i = 0; i < reopened_.size(); ++i) {
+        if (reopened_[i] == nullptr) {
+            continue; // ended
+        }
         client& taker = *reopened_[i];
         while (taker.congestion_ && !taker.congestion_->waiters.here.empty()
                && taker.front_.load != pressure::full) {
@@ -199,10 +202,11 @@ void core::resume(client* held) {
     held->resume_input();
 }
 
-// An ended client neither waits nor is waited for.
+// An ended client neither waits nor is waited for. Lists that resume_held() goes through keep their
+// length: it may be one of those it resumed that ends.
 void core::forget_pressure(client& ended) {
     std::erase(full_, &ended);
-    std::erase(reopened_, &ended);
+    std::ranges::replace(reopened_, &ended, nullptr);
     std::ranges::replace(relieved_, &ended, nullptr);
     if (ended.congestion_) {
         if (takers_.one_full == &ended.congestion_->waiters) {

@@ -159,5 +159,31 @@ TEST(Pressure, AHeldPublisherKeepsItsConnectionThoughItsKeepAliveIsNotHeard) {
     }
 }
 
+TEST(Pressure, WhoeverWaitsGoesOnThoughAnotherThatWasFullEndsJustThen) {
+    node_options how = small_outputs();
+    how.core.pressure.progress_window = how.core.pressure.hold_max = 10s;
+    crowd all(how);
+    wire_client& leaver = all.subscribe("leaver", "a");
+    wire_client& full = all.subscribe("full", "b");
+    wire_client& first = all.enter("first");
+    wire_client& second = all.enter("second");
+    stop_reading(leaver);
+    stop_reading(full);
+    while (first.peer().unread_input() == 0) {
+        publish_many(all.node, first, "a", 1'000);
+    }
+    while (second.peer().unread_input() == 0) {
+        publish_many(all.node, second, "b", 1'000);
+    }
+    leaver.send_publish({.topic = "a", .payload = "mine"}); // it waits for itself
+    leaver.send_disconnect();
+    read_all(leaver);
+    read_all(full);
+    all.node.run();
+    EXPECT_EQ(first.peer().unread_input(), 0u);
+    EXPECT_EQ(second.peer().unread_input(), 0u);
+    EXPECT_EQ(all.node.core(0).held_publishers(), 0u);
+}
+
 } // namespace
 } // namespace gv::shard
