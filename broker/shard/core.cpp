@@ -415,9 +415,7 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,
                              .subscription_ids = how.subscription_ids});
-    if (client_ != nullptr) {
-        core_->note_taker(*client_);
-    }
+    core_->note_taker(*this);
 }
 
 bool home_entry::may_receive(std::string_view topic) const {

@@ -366,6 +366,10 @@ class core final : private session::front_effects, private session::home_effects
     void reopen_if_drained(client& full);
     void resume_held();
     void note_taker(client& to) noexcept;
+    void note_taker(home_entry& to) noexcept;
+    void tell_home(const client& who, bool is_full);
+    void on_front_load(shard_id from, const front_load& word);
+    void open_home(home_entry& home);
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
@@ -530,6 +534,7 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;
     takers takers_;
+    std::uint64_t onward_ = 0;         ///< shards to which a message given out here went on
     std::uint64_t publisher_ = 0;      ///< number of the client whose message is given out; 0: none
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;

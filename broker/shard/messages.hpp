@@ -120,6 +120,12 @@ struct inbound_change {
 struct room {
     std::uint64_t home = 0;
 };
+/// The client became full, or is so no longer.
+struct front_load {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    bool is_full = false;
+};
 struct subscribe {
     std::uint64_t home = 0;
     std::uint64_t connection = 0;
@@ -180,7 +186,7 @@ struct page_answer {
 /// What is said seldom travels in a box, so that the frequent messages stay small.
 using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
                           subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                          page_request, page_answer, publisher_hold>;
+                          page_request, page_answer, publisher_hold, front_load>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -25,12 +25,54 @@ void core::became_full(session::front& who) {
         wheel_.schedule(housekeeping_, turn_.now + options_.pressure.progress_window);
     }
     full_.push_back(&full);
+    tell_home(full, true);
+}
+
+// The home counts it among those who take its messages.
+void core::tell_home(const client& who, bool is_full) {
+    if (who.front_.is_held_by_home() && !is_mine(home_shard_of(who.front_))) {
+        post_rare(home_shard_of(who.front_),
+                  front_load{.home = who.home_, .connection = who.number_, .is_full = is_full});
+    }
+}
+
+void core::on_front_load(shard_id from, const front_load& word) {
+    home_entry* home = find_home(word.home);
+    if (home == nullptr
+        || home->home_.front()
+               != session::front_address{.shard = from, .connection = word.connection}) {
+        return;
+    }
+    if (!word.is_full) {
+        open_home(*home);
+    } else if (!home->waiters_) {
+        home->waiters_ = std::make_unique<waiting_publishers>();
+    }
+}
+
+void core::open_home(home_entry& home) {
+    if (home.waiters_) {
+        if (takers_.one_full == home.waiters_.get()) {
+            takers_.one_full = nullptr;
+        }
+        set_free(*home.waiters_);
+        home.waiters_.reset();
+    }
 }
 
 void core::note_taker(client& to) noexcept {
     if (to.front_.load == pressure::full && !to.is_ended_) {
         ++takers_.full;
         takers_.one_full = &to.congestion_->waiters;
+    }
+}
+
+void core::note_taker(home_entry& to) noexcept {
+    if (to.client_ != nullptr) {
+        note_taker(*to.client_);
+    } else if (to.waiters_) {
+        ++takers_.full;
+        takers_.one_full = to.waiters_.get();
     }
 }
 
@@ -117,6 +159,7 @@ void core::check_pressure() {
             full_[i] = full_.back();
             full_.pop_back();
             set_free(full.congestion_->waiters);
+            tell_home(full, false);
         } else {
             ++i;
         }
@@ -129,6 +172,7 @@ void core::reopen_if_drained(client& full) {
     }
     slow_clients_ -= full.front_.load == pressure::slow ? 1U : 0U;
     full.front_.load = pressure::open;
+    tell_home(full, false);
     std::erase(full_, &full);
     set_free_elsewhere(full.congestion_->waiters);
     if (full.congestion_->waiters.here.empty()) {

@@ -14,6 +14,7 @@ void core::route(session::front& who, const publication& what, session::route_to
                  packet_id inbound) {
     client& from = owner_of(who);
     takers_ = {};
+    onward_ = 0;
     publisher_ = from.number_;
     const bool is_held = inbound.value != 0 && who.is_held_by_home();
     giving_out given{.who = {.connection = from.number_,
@@ -31,7 +32,7 @@ void core::route(session::front& who, const publication& what, session::route_to
         distribute_there(what, where);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(from.number_, where.shards);
+    hold_if_takers_are_full(from.number_, where.shards | onward_);
 }
 
 // While a message is given out, whatever must happen before it counts as taken adds to what is
@@ -168,6 +169,7 @@ void core::on_routed(shard_id from, const routed& message) {
     const publication what = message::view_of(message.what);
     credit_owed_[from.value] += message.what->weight();
     takers_ = {.all = message.open_takers};
+    onward_ = 0;
     publisher_ = message.publisher;
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
@@ -179,7 +181,7 @@ void core::on_routed(shard_id from, const routed& message) {
         where.is_over_limit = !retain(what);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(message.publisher, 0);
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::deliver_to_group(router::group& group, const publication& what) {
@@ -196,6 +198,7 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
+        onward_ |= std::uint64_t{1} << member->id.shard.value;
         post(member->id.shard, group_delivery{.what = shared,
                                               .publisher = publisher_,
                                               .open_takers = open_takers(),
@@ -230,6 +233,7 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
     takers_ = {.all = message.open_takers};
+    onward_ = 0;
     publisher_ = message.publisher;
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
@@ -241,7 +245,7 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
          .retain_as_published = message.retain,
          .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
     end_giving_out({.is_matched = true});
-    hold_if_takers_are_full(message.publisher, 0);
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::on_taken(const taken& answer) {

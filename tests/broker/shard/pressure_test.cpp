@@ -185,5 +185,79 @@ TEST(Pressure, WhoeverWaitsGoesOnThoughAnotherThatWasFullEndsJustThen) {
     EXPECT_EQ(all.node.core(0).held_publishers(), 0u);
 }
 
+/// A client identifier whose home is on this shard.
+[[nodiscard]] std::string id_with_home(const pure_node& node, std::size_t shard) {
+    std::string id = "p";
+    while (node.home_of(id) != shard) {
+        id += 'x';
+    }
+    return id;
+}
+
+// Wherever it is: on the home's shard, on the connection's, or on a third.
+TEST(Pressure, AFullClientWhoseHomeIsElsewhereHoldsItsPublisher) {
+    for (const std::size_t shard : {0u, 1u, 2u}) {
+        crowd all(small_outputs(3));
+        wire_client& full =
+            all.subscribe(id_with_home(all.node, 0), "t", {.session_expiry = 3'600, .shard = 1});
+        wire_client& busy = all.enter("busy", {.shard = shard});
+        stop_reading(full);
+        publish_many(all.node, busy, "t", 10 * output_max);
+        EXPECT_LE(full.peer().front().output().size(), 3 * output_max) << shard;
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 1u) << shard;
+        read_all(full);
+        all.node.run();
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 0u) << shard;
+        EXPECT_EQ(busy.peer().unread_input(), 0u) << shard;
+        EXPECT_EQ(all.node.dropped(session::drop_reason::slow_reader), 0u) << shard;
+        stop_reading(full);
+        publish_many(all.node, busy, "t", 10 * output_max);
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 1u) << shard;
+        full.cut();
+        all.node.run();
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 0u) << shard;
+    }
+}
+
+TEST(Pressure, WhatIsOnItsWayFromAHomeToItsClientIsBounded) {
+    for (const std::size_t shard : {0u, 2u}) {
+        crowd all(small_outputs(3));
+        all.subscribe(id_with_home(all.node, 0), "t", {.session_expiry = 3'600, .shard = 1});
+        wire_client& busy = all.enter("busy", {.shard = shard});
+        all.node.block_mail(0, 1, true);
+        publish_many(all.node, busy, "t", 10 * output_max);
+        EXPECT_LE(all.node.core(0).debts().credit_used, 3 * output_max) << shard;
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 1u) << shard;
+        all.node.block_mail(0, 1, false);
+        all.node.run();
+        EXPECT_EQ(busy.peer().unread_input(), 0u) << shard;
+        EXPECT_EQ(all.node.core(shard).held_publishers(), 0u) << shard;
+        EXPECT_EQ(all.node.core(0).debts().credit_used, 0u) << shard;
+    }
+}
+
+// Whichever shard owns the group.
+TEST(Pressure, WhatIsOnItsWayToAMemberOfAGroupIsBounded) {
+    for (const std::string group : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+        for (const std::size_t shard : {0u, 2u}) {
+            crowd all(small_outputs(3));
+            wire_client& member = all.subscribe("member", "$share/" + group + "/t", {.shard = 1});
+            wire_client& busy = all.enter("busy", {.shard = shard});
+            all.node.block_mail(0, 1, true);
+            all.node.block_mail(2, 1, true);
+            publish_many(all.node, busy, "t", 10 * output_max);
+            EXPECT_EQ(all.node.core(shard).held_publishers(), 1u) << group << shard;
+            all.node.block_mail(0, 1, false);
+            all.node.block_mail(2, 1, false);
+            all.node.run();
+            EXPECT_EQ(busy.peer().unread_input(), 0u) << group << shard;
+            stop_reading(member);
+            publish_many(all.node, busy, "t", 10 * output_max);
+            EXPECT_LE(member.peer().front().output().size(), 3 * output_max) << group << shard;
+            EXPECT_EQ(all.node.core(shard).held_publishers(), 1u) << group << shard;
+        }
+    }
+}
+
 } // namespace
 } // namespace gv::shard
