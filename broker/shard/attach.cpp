@@ -68,6 +68,7 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
+    open_home(home);
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.has_ended_session_ = false;
     home.home_.on_attach(from, std::move(request));
@@ -189,6 +190,7 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
         return;
     }
     home->client_ = nullptr;
+    open_home(*home);
     home->home_.on_detach(epoch, notice);
     log_session(*home);
     if (const session::session_state* state = home->home_.session()) {
@@ -273,6 +275,11 @@ void core::push(session::home& from, session::front_address to, const publicatio
     home.bytes_pushed_ += message.what->weight();
     const std::size_t half = std::min(replay_output_bytes, options_.limits.output_bytes_max) / 2;
     message.wants_room = before < half && home.bytes_pushed_ >= half;
+    // The others are bounded by what may be pushed without room; these go on while they come.
+    if (how.quality == qos::at_most_once) {
+        credit_used_[to.shard.value] += message.what->weight();
+        onward_ |= std::uint64_t{1} << to.shard.value;
+    }
     post(to.shard, std::move(message));
 }
 
@@ -397,6 +404,7 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
     home.has_ended_session_ = true;
+    open_home(home);
     forget_session(home, state);
     withdraw_all(home, home.number(), state);
     // What is still on its way to this session from other shards must not reach the next one.

@@ -9,6 +9,8 @@
 #include "broker/router/subscriber.hpp"
 #include "broker/session/front.hpp"
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -50,6 +52,12 @@ class replay_holder {
 
   protected:
     ~replay_holder() = default;
+};
+
+/// Publishers that wait for the same thing: those of this shard, and those of others by number.
+struct waiting_publishers {
+    ring<class client*> here;
+    boost::unordered_flat_set<std::uint64_t> elsewhere;
 };
 
 class client : public router::subscriber, public session::front_owner, public replay_holder {
@@ -99,13 +107,14 @@ class client : public router::subscriber, public session::front_owner, public re
     std::unique_ptr<auth::authentication_exchange> exchange_;
     /// Only while this client is full or somebody waits for it.
     struct congestion {
-        ring<client*> waiters; ///< publishers held because this client is full
+        waiting_publishers waiters; ///< held because this client is full
         time_point full_since;
         time_point progress_at;
     };
     std::unique_ptr<congestion> congestion_;
     ring<client*>* held_in_ = nullptr; ///< where this client itself is held
     time_point opened_at_;
+    std::uint32_t holds_elsewhere_ = 0; ///< how much on other shards waits for something
     bool is_dirty_ = false;
     bool is_choked_ = false; ///< its input waits for its own output to drain
     bool is_ended_ = false;

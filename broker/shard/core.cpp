@@ -11,9 +11,6 @@ namespace gv::shard {
 
 namespace {
 
-/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
-constexpr unsigned shard_bits = 48;
-
 [[nodiscard]] std::size_t under_way_max(const core_options& options) noexcept {
     return options.pressure.credit_bytes_max * (options.shards - 1);
 }
@@ -280,6 +277,9 @@ void core::on_timer(timer& fired) {
         wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
     } else if (due.owner != nullptr) {
         client& whose = *due.owner;
+        if (whose.held_in_ != nullptr) {
+            whose.front_.note_alive(); // it is not heard
+        }
         whose.front_.on_deadline();
         touch(whose);
         if (!whose.is_ended_) {
@@ -299,7 +299,7 @@ void core::on_timer(timer& fired) {
 void core::settle_turn() {
     journal_.end_turn();
     for (std::size_t shard = 0; shard < outboxes_.size(); ++shard) {
-        if (credit_owed_[shard] > 0 && full_.empty()) {
+        if (credit_owed_[shard] > 0) {
             post(shard_id{static_cast<std::uint16_t>(shard)}, credit{credit_owed_[shard]});
             credit_owed_[shard] = 0;
         }
@@ -417,9 +417,7 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,
                              .subscription_ids = how.subscription_ids});
-    if (client_ != nullptr) {
-        core_->note_taker(*client_);
-    }
+    core_->note_taker(*this);
 }
 
 bool home_entry::may_receive(std::string_view topic) const {

@@ -124,6 +124,9 @@ struct core_debts {
     }
 };
 
+/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
+inline constexpr unsigned shard_bits = 48;
+
 class core final : private session::front_effects, private session::home_effects {
   public:
     core(core_options options, core_driver& driver, time_point now, wall_time wall);
@@ -271,7 +274,7 @@ class core final : private session::front_effects, private session::home_effects
     struct takers {
         std::size_t all = 0;
         std::size_t full = 0;
-        client* one_full = nullptr;
+        waiting_publishers* one_full = nullptr; ///< who waits for one of them
     };
 
     // core.cpp
@@ -349,16 +352,27 @@ class core final : private session::front_effects, private session::home_effects
     }
     // pressure.cpp
     void became_full(session::front& who) override;
-    void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
-    void hold(client& publisher, ring<client*>& waiters);
+    void hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards);
+    void hold(std::uint64_t publisher, waiting_publishers& waiters);
+    [[nodiscard]] bool begin_hold(client& publisher, ring<client*>& waiters);
+    void on_publisher_hold(const publisher_hold& word);
     void resume(client* held);
-    void set_free(ring<client*>& waiters);
+    void set_free(waiting_publishers& waiters);
+    void set_free_elsewhere(waiting_publishers& waiters);
+    [[nodiscard]] bool most_takers_are_full() const noexcept;
+    [[nodiscard]] std::uint32_t open_takers() const noexcept {
+        return static_cast<std::uint32_t>(takers_.all - takers_.full);
+    }
     void forget_pressure(client& ended);
     void count_held_time() noexcept;
     void check_pressure();
     void reopen_if_drained(client& full);
     void resume_held();
     void note_taker(client& to) noexcept;
+    void note_taker(home_entry& to) noexcept;
+    void tell_home(const client& who, bool is_full);
+    void on_front_load(shard_id from, const front_load& word);
+    void open_home(home_entry& home);
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
@@ -512,10 +526,11 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
-    std::vector<client*> reopened_;             ///< were full; their waiters may go on
-    std::vector<client*> relieved_;             ///< their own output was in the way of their input
-    ring<client*> freed_;                       ///< publishers that wait for nobody any more
-    std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
+    std::vector<client*> reopened_; ///< were full; their waiters may go on
+    std::vector<client*> relieved_; ///< their own output was in the way of their input
+    ring<client*> freed_;           ///< publishers that wait for nobody any more
+    ring<client*> held_elsewhere_;  ///< empty: where those are that others hold
+    std::vector<waiting_publishers> credit_waiters_; ///< they wait for credit of a shard
     std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
@@ -530,6 +545,8 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;
     takers takers_;
+    std::uint64_t onward_ = 0;         ///< shards to which a message given out here went on
+    std::uint64_t publisher_ = 0;      ///< number of the client whose message is given out; 0: none
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;

@@ -107,11 +107,16 @@ void core::on_rare(shard_id from, rare& message) {
             [&](group_change& m) { on_group_change(from, std::move(m)); },
             [&](const page_request& m) { on_page_request(from, m); },
             [&](const page_answer& m) { on_page(m.subscriber, m.page); },
+            [&](const publisher_hold& m) { on_publisher_hold(m); },
+            [&](const front_load& m) { on_front_load(from, m); },
         },
         message);
 }
 
 void core::on_push(shard_id home, const shard::push& message) {
+    if (message.quality == qos::at_most_once) {
+        credit_owed_[home.value] += message.what->weight();
+    }
     client* front = find_client(message.connection);
     if (front == nullptr) {
         return;

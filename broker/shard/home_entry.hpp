@@ -79,6 +79,8 @@ class home_entry final : public router::subscriber,
     std::uint64_t number_;
     std::unique_ptr<std::vector<successor>> successors_; ///< null: none
     client* client_ = nullptr;                           ///< the connection, if it is on this shard
+    /// Who waits for the connection on another shard while that is full. Null: it is not.
+    std::unique_ptr<waiting_publishers> waiters_;
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed

@@ -23,7 +23,9 @@ using take_token = strong_id<struct take_token_tag, std::uint32_t>;
 
 /// A message for the receiver's own subscribers, for its retained table, or both.
 struct routed {
-    message_ref what; ///< shared
+    message_ref what;              ///< shared
+    std::uint64_t publisher = 0;   ///< number of the client to be held for it; 0: nobody
+    std::uint32_t open_takers = 0; ///< on the sender
     take_token take;
     storage::branch branch{}; ///< of the transaction that what is written down for it is a part of
     bool is_for_subscribers = false;
@@ -33,6 +35,8 @@ struct routed {
 /// A message for one member of a shared group.
 struct group_delivery {
     message_ref what;
+    std::uint64_t publisher = 0; ///< as in routed
+    std::uint32_t open_takers = 0;
     take_token take;
     storage::branch branch{};
     std::uint64_t subscriber = 0;
@@ -50,6 +54,13 @@ struct taken {
 /// Bytes of routed messages that the receiver has worked off.
 struct credit {
     std::size_t bytes = 0;
+};
+
+/// To the shard of a publisher: somebody here is full of its messages, or is no more. For each of
+/// them that it is to wait for, it is told once, and once that it need not any longer.
+struct publisher_hold {
+    std::uint64_t publisher = 0;
+    bool is_held = false;
 };
 
 /// Home to front.
@@ -117,6 +128,12 @@ struct confirm {
 struct room {
     std::uint64_t home = 0;
 };
+/// The client became full, or is so no longer.
+struct front_load {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    bool is_full = false;
+};
 struct subscribe {
     std::uint64_t home = 0;
     std::uint64_t connection = 0;
@@ -177,7 +194,7 @@ struct page_answer {
 /// What is said seldom travels in a box, so that the frequent messages stay small.
 using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
                           confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
-                          group_change, page_request, page_answer>;
+                          group_change, page_request, page_answer, publisher_hold, front_load>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -14,6 +14,8 @@ void core::route(session::front& who, const publication& what, session::route_to
                  packet_id inbound) {
     client& from = owner_of(who);
     takers_ = {};
+    onward_ = 0;
+    publisher_ = from.number_;
     const bool is_held = inbound.value != 0 && who.is_held_by_home();
     giving_out given{.who = {.connection = from.number_,
                              .token = token,
@@ -30,7 +32,7 @@ void core::route(session::front& who, const publication& what, session::route_to
         distribute_there(what, where);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(from, where.shards);
+    hold_if_takers_are_full(from.number_, where.shards | onward_);
 }
 
 // While a message is given out, whatever must happen before it counts as taken adds to what is
@@ -154,6 +156,8 @@ void core::distribute_there(const publication& what, const reach& where) {
         const auto shard = static_cast<std::uint16_t>(std::countr_zero(left));
         credit_used_[shard] += shared->weight();
         post(shard_id{shard}, routed{.what = shared,
+                                     .publisher = publisher_,
+                                     .open_takers = open_takers(),
                                      .take = await_one(),
                                      .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
@@ -165,6 +169,9 @@ void core::distribute_there(const publication& what, const reach& where) {
 void core::on_routed(shard_id from, const routed& message) {
     const publication what = message::view_of(message.what);
     credit_owed_[from.value] += message.what->weight();
+    takers_ = {.all = message.open_takers};
+    onward_ = 0;
+    publisher_ = message.publisher;
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
     begin_giving_out(given, message.branch);
@@ -175,6 +182,7 @@ void core::on_routed(shard_id from, const routed& message) {
         where.is_over_limit = !retain(what);
     }
     end_giving_out(where);
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::deliver_to_group(router::group& group, const publication& what) {
@@ -191,7 +199,10 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
+        onward_ |= std::uint64_t{1} << member->id.shard.value;
         post(member->id.shard, group_delivery{.what = shared,
+                                              .publisher = publisher_,
+                                              .open_takers = open_takers(),
                                               .take = await_one(),
                                               .branch = journal_.fork(),
                                               .subscriber = member->id.subscriber,
@@ -222,6 +233,9 @@ void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
 void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
+    takers_ = {.all = message.open_takers};
+    onward_ = 0;
+    publisher_ = message.publisher;
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
     begin_giving_out(given, message.branch);
@@ -232,6 +246,7 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
          .retain_as_published = message.retain,
          .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
     end_giving_out({.is_matched = true});
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::on_taken(const taken& answer) {
@@ -272,6 +287,7 @@ void core::publish(publication what) {
     const session::commit_mark outer_mark = journal_.last_mark();
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
+    const std::uint64_t outer_publisher = std::exchange(publisher_, 0);
     giving_out given;
     begin_giving_out(given, {});
     const reach where = distribute_here(what, what.header.retain);
@@ -279,6 +295,7 @@ void core::publish(publication what) {
         distribute_there(what, where);
     }
     given_out_ = outer;
+    publisher_ = outer_publisher;
     if (outer != nullptr) {
         journal_.set_mark(journal_.last_mark().value != 0 ? journal_.last_mark() : outer_mark);
     }
