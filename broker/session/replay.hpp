@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace gv::session {
 
@@ -48,7 +49,18 @@ class replay_list {
     }
 
     /// Whether a page was asked for and has not come yet.
-    bool is_waiting = false;
+    [[nodiscard]] bool is_waiting() const noexcept { return is_waiting_; }
+    /// A page is asked for; its answer carries the number returned.
+    [[nodiscard]] std::uint32_t ask() noexcept {
+        is_waiting_ = true;
+        return ++request_;
+    }
+    /// Whether an answer is the one that is waited for; then the waiting is over.
+    [[nodiscard]] bool accept(std::uint32_t request) noexcept {
+        return request == request_ && std::exchange(is_waiting_, false);
+    }
+    /// The page asked for is not wanted any more, and will be asked for again.
+    void give_up_page() noexcept { is_waiting_ = false; }
 
     void note_live(const publication& what) {
         if ((!open_.empty() || announced_ > 0) && what.header.retain) {
@@ -63,6 +75,8 @@ class replay_list {
   private:
     ring<replay> open_;
     std::size_t announced_ = 0;
+    std::uint32_t request_ = 0; ///< the latest
+    bool is_waiting_ = false;
     boost::unordered_flat_map<std::uint64_t, hybrid_time> seen_;
 };
 

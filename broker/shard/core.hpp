@@ -460,7 +460,7 @@ class core final : private session::front_effects, private session::home_effects
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
     void on_page_request(shard_id from, const page_request& request);
-    void on_page(std::uint64_t subscriber, const router::retained_page& page);
+    void on_page(const page_answer& answer);
     void deliver_page(replay_holder& holder, const router::retained_page& page);
     void advance_replay(session::session_state& state);
     [[nodiscard]] replay_holder* find_holder(std::uint64_t subscriber) noexcept;

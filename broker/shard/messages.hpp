@@ -154,15 +154,17 @@ struct group_ack {
     std::uint64_t subscriber = 0;
 };
 
-/// A page of a replay, asked for and given.
+/// A page of a replay, asked for and given. `request` is the subscriber's own number of it.
 struct page_request {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     std::string filter;
     std::string after;
     router::page_limits limits;
 };
 struct page_answer {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     router::retained_page page; ///< of shared messages
 };
 

@@ -17,7 +17,7 @@ replay_holder* core::find_holder(std::uint64_t subscriber) noexcept {
 void core::pump_replay(std::uint64_t subscriber) {
     replay_holder* holder = find_holder(subscriber);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
-    while (state != nullptr && !state->replays.empty() && !state->replays.is_waiting) {
+    while (state != nullptr && !state->replays.empty() && !state->replays.is_waiting()) {
         const std::size_t rows = std::min(holder->replay_rows(), replay_rows_max);
         if (rows == 0) {
             return;
@@ -28,7 +28,7 @@ void core::pump_replay(std::uint64_t subscriber) {
                              .after = current.after,
                              .limits = {.rows_max = rows}};
         if (!is_mine(shard_id{current.shard})) {
-            state->replays.is_waiting = true;
+            request.request = state->replays.ask();
             post_rare(shard_id{current.shard}, std::move(request));
             return;
         }
@@ -45,18 +45,19 @@ void core::on_page_request(shard_id from, const page_request& request) {
             row = message::copy_of(row->view(), message::reach::shared);
         }
     }
-    post_rare(from, page_answer{.subscriber = request.subscriber, .page = std::move(page)});
+    post_rare(from, page_answer{.subscriber = request.subscriber,
+                                .request = request.request,
+                                .page = std::move(page)});
 }
 
-void core::on_page(std::uint64_t subscriber, const router::retained_page& page) {
-    replay_holder* holder = find_holder(subscriber);
+void core::on_page(const page_answer& answer) {
+    replay_holder* holder = find_holder(answer.subscriber);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
-    if (state == nullptr || !state->replays.is_waiting) {
-        return; // it has gone, or was attached anew and begins the page again
+    if (state == nullptr || !state->replays.accept(answer.request)) {
+        return; // it has gone, or was attached anew and has asked again
     }
-    state->replays.is_waiting = false;
-    deliver_page(*holder, page);
-    pump_replay(subscriber);
+    deliver_page(*holder, answer.page);
+    pump_replay(answer.subscriber);
 }
 
 void core::deliver_page(replay_holder& holder, const router::retained_page& page) {
