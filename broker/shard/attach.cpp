@@ -70,6 +70,9 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.bytes_pushed_ = 0;
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.home_.on_attach(from, std::move(request));
+    if (home.home_.front() != from) {
+        return; // it died before, and has been detached again
+    }
     log_session(home);
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -316,10 +319,9 @@ void core::release_inbound(session::front& who, packet_id id) {
 void core::change_inbound(client& from, packet_id id, bool is_held) {
     const shard_id shard = home_shard_of(from.front_);
     if (!is_mine(shard)) {
-        post_rare(shard, inbound_change{.home = from.home_,
-                                        .branch = journal_.fork(),
-                                        .id = id,
-                                        .is_held = is_held});
+        post_rare(shard,
+                  inbound_change{
+                      .home = from.home_, .branch = journal_.fork(), .id = id, .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {
         on_inbound_change(*home, id, is_held);
     }
