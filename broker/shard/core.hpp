@@ -248,8 +248,8 @@ class core final : private session::front_effects, private session::home_effects
         asker who;
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
-        bool is_part = false;    ///< of a transaction, which ends with it
-        bool is_refused = false; ///< by somebody who cannot keep it
+        bool is_part = false;            ///< of a transaction, which ends with it
+        bool is_refused = false;         ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -259,7 +259,7 @@ class core final : private session::front_effects, private session::home_effects
         packet_id id;
         std::uint64_t holder = 0;
         std::vector<mqtt::reason_code> reasons;
-        std::vector<session::replay> replays;
+        session::announcements replays{};
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -461,7 +461,11 @@ class core final : private session::front_effects, private session::home_effects
     void pump_replay(std::uint64_t subscriber);
     void on_page_request(shard_id from, const page_request& request);
     void on_page(const page_answer& answer);
-    void deliver_page(replay_holder& holder, const router::retained_page& page);
+    void deliver_page(replay_holder& holder, const page_answer& answer);
+    void ask_for_page(std::uint64_t subscriber, session::replay_list& replays, std::size_t rows);
+    void request_page(std::uint64_t subscriber, const session::replay& current,
+                      std::uint32_t request, std::size_t rows);
+    void on_replay_errand(const replay_errand& errand);
     void advance_replay(session::session_state& state);
     [[nodiscard]] replay_holder* find_holder(std::uint64_t subscriber) noexcept;
 

@@ -100,6 +100,7 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const applied& m) { on_applied(m.operation); },
             [&](group_change& m) { on_group_change(from, std::move(m)); },
             [&](const page_request& m) { on_page_request(from, m); },
+            [&](const replay_errand& m) { on_replay_errand(m); },
             [&](const page_answer& m) { on_page(m); },
         },
         message);

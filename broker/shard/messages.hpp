@@ -167,11 +167,18 @@ struct page_answer {
     std::uint32_t request = 0;
     router::retained_page page; ///< of shared messages
 };
+/// Goes to a third shard, from there to the store that a page is to be read from, and home again.
+struct replay_errand {
+    std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
+    shard_id home;
+    shard_id store;
+};
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
 using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
                           subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                          page_request, page_answer>;
+                          page_request, page_answer, replay_errand>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 
