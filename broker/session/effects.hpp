@@ -10,6 +10,7 @@
 #include "broker/mqtt/packet.hpp"
 #include "broker/mqtt/reason_code.hpp"
 #include "broker/session/ack_ring.hpp"
+#include "broker/session/outbound_log.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -153,6 +154,9 @@ class front_effects {
     virtual void acknowledge(front& who, const delivery_ack& ack) = 0;
     virtual void hold_inbound(front& who, packet_id id) = 0;
     virtual void release_inbound(front& who, packet_id id) = 0;
+
+    /// A message of a group is in flight to a volatile client no more.
+    virtual void group_settled(front& who, group_origin group) = 0;
 
     /// The output has passed its limit; the shard decides who is held back and who is slow.
     virtual void became_full(front& who) = 0;

@@ -2,6 +2,7 @@
 #include "broker/session/outbound.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gv::session {
 
@@ -31,7 +32,7 @@ void outbound::attach(std::uint16_t receive_maximum) {
 void outbound::detach() {
     is_attached_ = false;
     has_resends_ = false;
-    spill();
+    static_cast<void>(spill()); // not reported: nothing is in flight to a member that is offline
 }
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
@@ -40,15 +41,15 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room();
     if (is_idle && what.header.expires <= now) {
         to.dropped(drop_reason::expired);
+        settle(how.group, to);
         return true;
     }
     const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
     bool is_dropped = false;
-    if (!is_sent_at_once && !make_room(what.weight(), limit, is_dropped, to)) {
-        return false;
-    }
-    if (is_dropped) {
-        return true;
+    const bool is_kept = is_sent_at_once || make_room(what.weight(), limit, is_dropped, to);
+    if (!is_kept || is_dropped) {
+        settle(how.group, to);
+        return is_kept;
     }
     const std::uint64_t sequence = next_sequence();
     const written_row where =
@@ -62,7 +63,8 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
                  .sequence = sequence,
                  .where = where,
                  .quality = how.quality,
-                 .retain = how.retain});
+                 .retain = how.retain,
+                 .group = how.group});
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
     } else if (log_ != nullptr) {
@@ -80,18 +82,22 @@ void outbound::wake_to_spill() {
     }
 }
 
-void outbound::spill() {
+std::vector<group_origin> outbound::spill() {
+    std::vector<group_origin> settled;
     if (log_ == nullptr || queue_.empty()) {
-        return;
+        return settled;
     }
     if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
-        queue_.spill(*log_, is_attached_);
+        queue_.spill(*log_, is_attached_, settled);
         wake_to_spill();
     }
+    return settled;
 }
 
 void outbound::on_durable(time_point now, outbound_sink& to) {
-    spill();
+    for (const group_origin group : spill()) {
+        settle(group, to);
+    }
     pump(now, to);
 }
 
@@ -99,7 +105,8 @@ void outbound::on_page(std::vector<queued_row> rows, std::uint64_t read_until, t
                        outbound_sink& to) {
     queue_.add_page(std::move(rows), read_until);
     if (!is_attached_) {
-        queue_.spill(*log_, false);
+        std::vector<group_origin> settled; // rows that were read again are of no group
+        queue_.spill(*log_, false, settled);
     }
     pump(now, to);
 }
@@ -143,6 +150,7 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
         } else {
             row_done(dropped->sequence, dropped->where);
             to.dropped(drop_reason::queue_full);
+            settle(dropped->group, to);
         }
     }
     return true;
@@ -172,6 +180,7 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
     taken.quality = how.quality;
     taken.sequence = sequence;
     taken.where = where;
+    taken.group = how.group;
     how.id = packet_id{id};
     if (keeps_ == keeps::messages) {
         taken.content = what.hold();
@@ -215,6 +224,7 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
         if (next.content->header().expires <= now) {
             row_done(next.sequence, next.where);
             to.dropped(drop_reason::expired);
+            settle(next.group, to);
             continue;
         }
         send(message::view_of(next.content),
@@ -222,7 +232,8 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
               .retain = next.retain,
               .dup = next.sequence < doubt_until_,
               .id = packet_id{next.id},
-              .subscription_ids = next.subscription_ids},
+              .subscription_ids = next.subscription_ids,
+              .group = next.group},
              next.sequence, next.where, to);
     }
 }
@@ -298,7 +309,7 @@ outbound::ack outbound::on_puback(packet_id id, outbound_sink& to, time_point no
         return ack::out_of_state;
     }
     row_done(done->sequence, done->where);
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -320,7 +331,7 @@ outbound::ack outbound::on_pubrec(packet_id id, bool is_error, outbound_sink& to
         } else if (log_ != nullptr) {
             log_->release_done(taken->sequence);
         }
-        free_slot(*taken);
+        free_slot(*taken, to);
         give_back_quota();
         pump(now, to);
         return ack::done;
@@ -368,7 +379,7 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     if (log_ != nullptr) {
         log_->release_done(done->sequence);
     }
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -376,10 +387,10 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     return ack::done;
 }
 
-void outbound::forget(packet_id id) {
+void outbound::forget(packet_id id, outbound_sink& to) {
     if (slot* unsent = find(id.value)) {
         row_done(unsent->sequence, unsent->where);
-        free_slot(*unsent);
+        free_slot(*unsent, to);
         give_back_quota();
     }
 }
@@ -474,7 +485,7 @@ void outbound::widen() {
     slot_count_ = wider;
 }
 
-void outbound::free_slot(slot& done) noexcept {
+void outbound::free_slot(slot& done, outbound_sink& to) {
     done.now = state::free;
     done.is_resend_due = false;
     done.where = {};
@@ -482,6 +493,13 @@ void outbound::free_slot(slot& done) noexcept {
     done.subscription_ids.clear();
     --in_flight_;
     --total_->in_flight;
+    settle(std::exchange(done.group, {}), to);
+}
+
+void outbound::settle(group_origin group, outbound_sink& to) {
+    if (group.value != 0) {
+        to.group_settled(group);
+    }
 }
 
 } // namespace gv::session

@@ -289,11 +289,6 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    if (const session::session_state* state = home.home_.session();
-        state != nullptr && state->shared_subscriptions > 0
-        && ack.type != mqtt::packet_type::pubrec) {
-        note_member_ack(home.number(), *state);
-    }
     if (outcome != session::outbound::ack::done) {
         if (!is_mine(from.shard)) {
             post_rare(from.shard,

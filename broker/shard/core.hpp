@@ -442,7 +442,13 @@ class core final : private session::front_effects, private session::home_effects
     void on_group_change(shard_id from, group_change change);
     void set_member_online(std::uint64_t number, const session::session_state& state,
                            bool is_online);
-    void note_member_ack(std::uint64_t number, const session::session_state& state);
+    void group_settled(session::front& who, session::group_origin group) override {
+        settle_in_group(owner_of(who).number_, group);
+    }
+    void group_settled(session::home& from, session::group_origin group) override {
+        settle_in_group(entry_of(from).number(), group);
+    }
+    void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     void on_applied(std::uint64_t number);

@@ -212,25 +212,16 @@ void core::set_member_online(std::uint64_t number, const session::session_state&
     }
 }
 
-// Which group a message came from is not kept: the owners of all groups of the member are told.
-void core::note_member_ack(std::uint64_t number, const session::session_state& state) {
-    std::uint64_t told = 0;
-    for (const auto& [filter, each] : state.subscriptions) {
-        const auto parts = is_shared_filter(filter) ? split_shared_filter(filter) : std::nullopt;
-        if (!parts) {
-            continue;
-        }
-        const shard_id owner = group_owner(parts->group, parts->filter);
-        const std::uint64_t bit = std::uint64_t{1} << owner.value;
-        if ((told & bit) != 0) {
-            continue;
-        }
-        told |= bit;
-        if (is_mine(owner)) {
-            router_.acknowledged({.shard = options_.me, .subscriber = number});
-        } else {
-            post(owner, group_ack{.subscriber = number});
-        }
+// A message that the group's owner counted as in flight to this member is so no more.
+void core::settle_in_group(std::uint64_t member, session::group_origin group) {
+    if (group.value == 0) {
+        return;
+    }
+    const shard_id owner{static_cast<std::uint16_t>(group.value - 1)};
+    if (is_mine(owner)) {
+        router_.acknowledged({.shard = options_.me, .subscriber = member});
+    } else {
+        post(owner, group_ack{.subscriber = member});
     }
 }
 
