@@ -113,7 +113,7 @@ void front::complete_unsendable(const delivery& how) {
                                                   : mqtt::packet_type::pubrec,
                                       .is_error = true});
     } else if (own_) {
-        own_->out.forget(how.id);
+        own_->out.forget(how.id, *this);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "broker/mqtt/packet.hpp"
 #include "broker/mqtt/reason_code.hpp"
 #include "broker/session/ack_ring.hpp"
+#include "broker/session/outbound_log.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -163,6 +164,9 @@ class front_effects {
     /// Answered by front::on_confirmed, once all that the home knows of identifiers is on disk: an
     /// identifier that is forgotten must not come back, nor one that is held be lost.
     virtual void confirm(front& who, const inbound_ack& what) = 0;
+
+    /// A message of a group is in flight to a volatile client no more.
+    virtual void group_settled(front& who, group_origin group) = 0;
 
     /// The output has passed its limit; the shard decides who is held back and who is slow.
     virtual void became_full(front& who) = 0;

@@ -240,6 +240,7 @@ class front final : private outbound_sink {
     void dropped(drop_reason reason) override {
         ++context_->counters->dropped[static_cast<std::size_t>(reason)];
     }
+    void group_settled(group_origin group) override { effects().group_settled(*this, group); }
     /// Both return false if the packet is larger than the client takes.
     [[nodiscard]] bool write_publish(const publication& what, const mqtt::publish_parts& parts);
     [[nodiscard]] bool write_publish_v5(const publication& what, mqtt::publish_parts& parts,

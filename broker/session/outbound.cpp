@@ -34,7 +34,7 @@ void outbound::attach(std::uint16_t receive_maximum) {
 void outbound::detach() {
     is_attached_ = false;
     has_resends_ = false;
-    spill();
+    static_cast<void>(spill()); // not reported: nothing is in flight to a member that is offline
 }
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
@@ -43,15 +43,15 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room();
     if (is_idle && what.header.expires <= now) {
         to.dropped(drop_reason::expired);
+        settle(how.group, to);
         return true;
     }
     const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
     bool is_dropped = false;
-    if (!is_sent_at_once && !make_room(what.weight(), limit, is_dropped, to)) {
-        return false;
-    }
-    if (is_dropped) {
-        return true;
+    const bool is_kept = is_sent_at_once || make_room(what.weight(), limit, is_dropped, to);
+    if (!is_kept || is_dropped) {
+        settle(how.group, to);
+        return is_kept;
     }
     const std::uint64_t sequence = next_sequence();
     const written_row where =
@@ -65,30 +65,33 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
                  .sequence = sequence,
                  .where = where,
                  .quality = how.quality,
-                 .retain = how.retain});
+                 .retain = how.retain,
+                 .group = how.group});
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
     } else if (log_ != nullptr) {
-        spill();
+        settle_all(spill(), to);
     }
     return true;
 }
 
 // Of what need not be in memory, what is on disk leaves it; the rest does when it is.
-void outbound::spill() {
+std::vector<group_origin> outbound::spill() {
+    std::vector<group_origin> settled;
     if (log_ == nullptr || queue_.empty()) {
-        return;
+        return settled;
     }
     if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
-        queue_.spill(*log_, is_attached_);
+        queue_.spill(*log_, is_attached_, settled);
         if (const commit_mark oldest = queue_.oldest_mark(); oldest.value != 0) {
             log_->wake_when(oldest);
         }
     }
+    return settled;
 }
 
 void outbound::on_durable(time_point now, outbound_sink& to) {
-    spill();
+    settle_all(spill(), to);
     pump(now, to);
 }
 
@@ -96,7 +99,8 @@ void outbound::on_page(std::vector<queued_row> rows, std::uint64_t read_until, t
                        outbound_sink& to) {
     queue_.add_page(std::move(rows), read_until);
     if (!is_attached_) {
-        queue_.spill(*log_, false);
+        std::vector<group_origin> settled; // rows that were read again are of no group
+        queue_.spill(*log_, false, settled);
     }
     pump(now, to);
 }
@@ -140,6 +144,7 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
         } else {
             row_done(dropped->sequence, dropped->where);
             to.dropped(drop_reason::queue_full);
+            settle(dropped->group, to);
         }
     }
     return true;
@@ -174,6 +179,7 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
     taken.quality = how.quality;
     taken.sequence = sequence;
     taken.where = where;
+    taken.group = how.group;
     how.id = packet_id{id};
     if (keeps_ == keeps::messages) {
         taken.content = what.hold();
@@ -224,6 +230,7 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
             if (!is_in_doubt || next.quality != qos::exactly_once) {
                 row_done(next.sequence, next.where);
                 to.dropped(drop_reason::expired);
+                settle(next.group, to);
                 continue;
             }
             what.header.expires = now + std::chrono::seconds(1); // as in resend()
@@ -233,7 +240,8 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
               .retain = next.retain,
               .dup = is_in_doubt,
               .id = packet_id{next.id},
-              .subscription_ids = next.subscription_ids},
+              .subscription_ids = next.subscription_ids,
+              .group = next.group},
              next.sequence, next.where, to);
     }
 }
@@ -314,7 +322,7 @@ outbound::ack outbound::on_puback(packet_id id, outbound_sink& to, time_point no
         return ack::out_of_state;
     }
     row_done(done->sequence, done->where);
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -336,7 +344,7 @@ outbound::ack outbound::on_pubrec(packet_id id, bool is_error, outbound_sink& to
         } else if (log_ != nullptr) {
             log_->release_done(taken->sequence);
         }
-        free_slot(*taken);
+        free_slot(*taken, to);
         give_back_quota();
         pump(now, to);
         return ack::done;
@@ -384,7 +392,7 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     if (log_ != nullptr) {
         log_->release_done(done->sequence);
     }
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -392,10 +400,10 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     return ack::done;
 }
 
-void outbound::forget(packet_id id) {
+void outbound::forget(packet_id id, outbound_sink& to) {
     if (slot* unsent = find(id.value)) {
         row_done(unsent->sequence, unsent->where);
-        free_slot(*unsent);
+        free_slot(*unsent, to);
         give_back_quota();
     }
 }
@@ -494,7 +502,8 @@ void outbound::widen() {
 }
 
 // Whatever stood behind it and would rather have its place moves up, so that no search ends early.
-void outbound::free_slot(slot& done) noexcept {
+void outbound::free_slot(slot& done, outbound_sink& to) {
+    const group_origin group = done.group;
     --in_flight_;
     --total_->in_flight;
     auto hole = static_cast<std::uint32_t>(&done - slots_.get());
@@ -506,6 +515,19 @@ void outbound::free_slot(slot& done) noexcept {
         }
     }
     slots_[hole] = {};
+    settle(group, to);
+}
+
+void outbound::settle(group_origin group, outbound_sink& to) {
+    if (group.value != 0) {
+        to.group_settled(group);
+    }
+}
+
+void outbound::settle_all(std::span<const group_origin> groups, outbound_sink& to) {
+    for (const group_origin group : groups) {
+        settle(group, to);
+    }
 }
 
 } // namespace gv::session

@@ -45,6 +45,8 @@ class outbound_sink {
     /// Whether the client's output takes more now.
     [[nodiscard]] virtual bool has_room() const = 0;
     virtual void dropped(drop_reason reason) = 0;
+    /// A message of a group is in flight no more: acknowledged, dropped, or on disk alone.
+    virtual void group_settled(group_origin group) = 0;
 
   protected:
     ~outbound_sink() = default;
@@ -115,7 +117,7 @@ class outbound {
     [[nodiscard]] std::uint64_t reserved_until() const noexcept { return reserved_until_; }
 
     /// Frees the place of a message that was handed to the sink and could not be sent.
-    void forget(packet_id id);
+    void forget(packet_id id, outbound_sink& to);
 
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.rows(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
@@ -135,6 +137,7 @@ class outbound {
         qos quality = qos::at_least_once;
         bool retain = false;
         bool is_resend_due = false;
+        group_origin group{};
     };
     /// A PUBREL that waits until its release is durable.
     struct pending_release {
@@ -171,13 +174,16 @@ class outbound {
     [[nodiscard]] std::uint32_t next_place(std::uint32_t at) const noexcept {
         return (at + 1) & (slot_count_ - 1);
     }
-    void free_slot(slot& done) noexcept;
+    void free_slot(slot& done, outbound_sink& to);
+    static void settle(group_origin group, outbound_sink& to);
+    static void settle_all(std::span<const group_origin> groups, outbound_sink& to);
     void give_back_quota() noexcept;
 
     [[nodiscard]] bool drop_oldest(std::size_t weight, outbound_sink& to);
     void pump_queue(time_point now, outbound_sink& to);
     void read_ahead();
-    void spill();
+    /// Returns the groups of the messages that are on disk alone now.
+    [[nodiscard]] std::vector<group_origin> spill();
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {

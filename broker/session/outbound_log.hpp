@@ -11,6 +11,9 @@
 
 namespace gv::session {
 
+/// The shard of the shared group that a message came through, plus 1; 0: none.
+using group_origin = strong_id<struct group_origin_tag, std::uint8_t>;
+
 /// How one message goes to one client.
 struct delivery {
     qos quality = qos::at_most_once;
@@ -18,6 +21,7 @@ struct delivery {
     bool dup = false;
     packet_id id{}; ///< 0 at QoS 0
     std::span<const std::uint32_t> subscription_ids{};
+    group_origin group{}; ///< at QoS 1 and 2
 };
 
 /// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
@@ -39,6 +43,7 @@ struct queued_row {
     qos quality = qos::at_least_once;
     bool retain = false;
     std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
+    group_origin group{}; ///< not written down
 };
 
 /// Rows that are on disk alone: neighbours by sequence, whose messages are in one bucket.

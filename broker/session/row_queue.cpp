@@ -55,9 +55,10 @@ void row_queue::forget_run() {
     count_out(gone.rows, gone.bytes);
 }
 
-void row_queue::spill(const outbound_log& log, bool keeps_page) {
+void row_queue::spill(const outbound_log& log, bool keeps_page,
+                      std::vector<group_origin>& settled) {
     if (!keeps_page) {
-        return_page();
+        return_page(settled);
     }
     while (!recent_.empty() && log.is_durable(recent_.front().where.mark)) {
         queued_row row = take(recent_, recent_bytes_);
@@ -67,12 +68,15 @@ void row_queue::spill(const outbound_log& log, bool keeps_page) {
             page_.push_back(std::move(row));
         } else {
             store(row.sequence, weight, row.where.body);
+            if (row.group.value != 0) {
+                settled.push_back(row.group);
+            }
         }
     }
     shrink();
 }
 
-void row_queue::return_page() {
+void row_queue::return_page(std::vector<group_origin>& settled) {
     if (page_.empty()) {
         return;
     }
@@ -81,6 +85,9 @@ void row_queue::return_page() {
     while (!page_.empty()) {
         const queued_row row = take(page_, page_bytes_);
         store(row.sequence, row.content->weight(), row.where.body);
+        if (row.group.value != 0) {
+            settled.push_back(row.group);
+        }
     }
     while (!behind.empty()) {
         stored_.push_back(behind.pop_front());

@@ -56,8 +56,9 @@ class row_queue {
     }
 
     /// Lets go of the messages of recent rows that are on disk. The oldest rows stay if
-    /// `keeps_page` says that they will be sent soon. Requires: a log.
-    void spill(const outbound_log& log, bool keeps_page);
+    /// `keeps_page` says that they will be sent soon. Adds the groups of those that went through
+    /// one to `settled`. Requires: a log.
+    void spill(const outbound_log& log, bool keeps_page, std::vector<group_origin>& settled);
 
     /// What to read next, if it is time; add_page() follows.
     [[nodiscard]] std::optional<row_range> begin_read();
@@ -93,7 +94,7 @@ class row_queue {
     static constexpr std::size_t page_bytes_max = std::size_t{256} << 10;
 
     void store(std::uint64_t sequence, std::size_t weight, std::uint32_t body);
-    void return_page();
+    void return_page(std::vector<group_origin>& settled);
     [[nodiscard]] queued_row take(ring<queued_row>& from, std::size_t& bytes);
     void take_from_runs(const queued_row& row);
     void forget_run();

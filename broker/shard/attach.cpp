@@ -72,6 +72,9 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.has_ended_session_ = false;
     home.home_.on_attach(from, std::move(request));
+    if (home.home_.front() != from) {
+        return; // it died before, and has been detached again
+    }
     log_session(home);
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -319,11 +322,6 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    if (const session::session_state* state = home.home_.session();
-        state != nullptr && state->shared_subscriptions > 0
-        && ack.type != mqtt::packet_type::pubrec) {
-        note_member_ack(home.number(), *state);
-    }
     if (outcome != session::outbound::ack::done) {
         if (!is_mine(from.shard)) {
             post_rare(from.shard,

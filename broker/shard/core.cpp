@@ -376,7 +376,8 @@ client::~client() { core_->unregister_client(*this); }
 void client::deliver(const publication& what, const router::grant& how) {
     front_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                               .retain = how.retain_as_published && what.header.retain,
-                              .subscription_ids = how.subscription_ids});
+                              .subscription_ids = how.subscription_ids,
+                              .group = session::group_origin{how.group}});
     core_->note_taker(*this);
     core_->touch(*this);
 }
@@ -412,11 +413,13 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     }
     if (core_->journal_.is_lost() && lower(what.header.quality, how.quality) != qos::at_most_once) {
         core_->given_out_->is_refused = true;
+        core_->settle_in_group(number_, session::group_origin{how.group});
         return;
     }
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,
-                             .subscription_ids = how.subscription_ids});
+                             .subscription_ids = how.subscription_ids,
+                             .group = session::group_origin{how.group}});
     core_->note_taker(*this);
 }
 

@@ -263,7 +263,7 @@ class core final : private session::front_effects, private session::home_effects
         packet_id id;
         std::uint64_t holder = 0;
         std::vector<mqtt::reason_code> reasons;
-        std::vector<session::replay> replays;
+        session::announcements replays{};
         std::optional<session::inbound_ack> confirms;
         std::optional<session::attached> attaches; ///< holder is the home
         std::optional<shard_id> joiner;
@@ -468,7 +468,13 @@ class core final : private session::front_effects, private session::home_effects
     void on_group_change(shard_id from, group_change change);
     void set_member_online(std::uint64_t number, const session::session_state& state,
                            bool is_online);
-    void note_member_ack(std::uint64_t number, const session::session_state& state);
+    void group_settled(session::front& who, session::group_origin group) override {
+        settle_in_group(owner_of(who).number_, group);
+    }
+    void group_settled(session::home& from, session::group_origin group) override {
+        settle_in_group(entry_of(from).number(), group);
+    }
+    void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     void on_applied(std::uint64_t number);
@@ -486,8 +492,12 @@ class core final : private session::front_effects, private session::home_effects
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
     void on_page_request(shard_id from, const page_request& request);
-    void on_page(std::uint64_t subscriber, const router::retained_page& page);
-    void deliver_page(replay_holder& holder, const router::retained_page& page);
+    void on_page(const page_answer& answer);
+    void deliver_page(replay_holder& holder, const page_answer& answer);
+    void ask_for_page(std::uint64_t subscriber, session::replay_list& replays, std::size_t rows);
+    void request_page(std::uint64_t subscriber, const session::replay& current,
+                      std::uint32_t request, std::size_t rows);
+    void on_replay_errand(const replay_errand& errand);
     void advance_replay(session::session_state& state);
     [[nodiscard]] replay_holder* find_holder(std::uint64_t subscriber) noexcept;
 

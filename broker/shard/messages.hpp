@@ -179,22 +179,32 @@ struct group_ack {
     std::uint64_t subscriber = 0;
 };
 
-/// A page of a replay, asked for and given.
+/// A page of a replay, asked for and given. `request` is the subscriber's own number of it.
 struct page_request {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     std::string filter;
     std::string after;
     router::page_limits limits;
 };
 struct page_answer {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     router::retained_page page; ///< of shared messages
+};
+/// Goes to a third shard, from there to the store that a page is to be read from, and home again.
+struct replay_errand {
+    std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
+    shard_id home;
+    shard_id store;
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
 using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
                           confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
-                          group_change, page_request, page_answer, publisher_hold, front_load>;
+                          group_change, page_request, page_answer, replay_errand, publisher_hold,
+                          front_load>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -8,6 +8,16 @@ namespace gv::shard {
 
 using mqtt::reason_code;
 
+namespace {
+
+/// For least_in_flight; what wants no acknowledgement is not counted.
+[[nodiscard]] std::uint8_t origin_of(shard_id group, qos quality) {
+    return quality == qos::at_most_once ? std::uint8_t{0}
+                                        : static_cast<std::uint8_t>(group.value + 1);
+}
+
+} // namespace
+
 // The hot path: one lookup, then each taker's output. Nothing here allocates unless the message
 // must wait or leave the shard.
 void core::route(session::front& who, const publication& what, session::route_token token,
@@ -215,18 +225,23 @@ void core::deliver_to_group(router::group& group, const publication& what) {
     deliver_to_member(member->id.subscriber, what,
                       {.quality = member->options.quality,
                        .retain_as_published = member->options.retain_as_published,
-                       .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+                       .subscription_ids = {&id, id == 0 ? 0U : 1U},
+                       .group = origin_of(options_.me, quality)});
 }
 
 void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
                              const router::grant& how) {
     ++takers_.all;
-    if (client* volatile_member = find_client(subscriber)) {
-        if (volatile_member->may_receive(what.topic)) {
-            volatile_member->deliver(what, how);
-        }
-    } else if (home_entry* home = find_home(subscriber); home && home->may_receive(what.topic)) {
-        home->deliver(what, how);
+    client* volatile_member = find_client(subscriber);
+    home_entry* home = volatile_member == nullptr ? find_home(subscriber) : nullptr;
+    router::subscriber* member = volatile_member;
+    if (home != nullptr) {
+        member = home;
+    }
+    if (member != nullptr && member->may_receive(what.topic)) {
+        member->deliver(what, how);
+    } else {
+        settle_in_group(subscriber, session::group_origin{how.group});
     }
 }
 
@@ -244,7 +259,8 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
         message.subscriber, what,
         {.quality = message.quality,
          .retain_as_published = message.retain,
-         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
+         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U},
+         .group = origin_of(from, lower(what.header.quality, message.quality))});
     end_giving_out({.is_matched = true});
     hold_if_takers_are_full(message.publisher, onward_);
 }

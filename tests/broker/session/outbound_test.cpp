@@ -25,10 +25,12 @@ struct recording_sink : outbound_sink {
     }
     [[nodiscard]] bool has_room() const override { return room > sent.size(); }
     void dropped(drop_reason reason) override { drops.push_back(reason); }
+    void group_settled(group_origin) override { ++settled; }
 
     std::vector<std::string> sent;
     std::vector<std::uint16_t> ids;
     std::vector<drop_reason> drops;
+    std::size_t settled = 0;
     std::size_t room = 1'000'000;
 };
 
@@ -299,7 +301,7 @@ TEST_F(OutboundTest, SendsNothingWithoutRoomAndGoesOnWithIt) {
 TEST_F(OutboundTest, AForgottenMessageFreesItsPlace) {
     out.attach(1);
     give("a");
-    out.forget(packet_id{sink.ids[0]});
+    out.forget(packet_id{sink.ids[0]}, sink);
     EXPECT_EQ(out.in_flight(), 0U);
     give("b");
     EXPECT_THAT(sink.sent, ElementsAre("a", "b"));

@@ -87,6 +87,7 @@ struct RowQueueTest : testing::Test {
     row_queue queue{total};
     disk log;
     std::set<std::uint64_t> missing;
+    std::vector<group_origin> settled;
 };
 
 TEST_F(RowQueueTest, IsAPlainQueueWithoutALog) {
@@ -99,7 +100,7 @@ TEST_F(RowQueueTest, IsAPlainQueueWithoutALog) {
 TEST_F(RowQueueTest, LetsGoOfWhatIsOnDiskAndReadsItAgainInOrder) {
     push(1, 8);
     log.durable_until = 5;
-    queue.spill(log, false);
+    queue.spill(log, false, settled);
     EXPECT_EQ(queue.rows(), 7U);
     EXPECT_EQ(queue.resident_bytes(), 2 * row_of(6).content->weight());
     EXPECT_EQ(queue.front(), nullptr);
@@ -114,19 +115,19 @@ TEST_F(RowQueueTest, LetsGoOfWhatIsOnDiskAndReadsItAgainInOrder) {
 TEST_F(RowQueueTest, KeepsThePageThatIsSentNext) {
     push(1, 3);
     log.durable_until = 2;
-    queue.spill(log, true);
+    queue.spill(log, true, settled);
     EXPECT_THAT(pop_all(), ElementsAre(1, 2));
 }
 
 TEST_F(RowQueueTest, AClientThatLeavesWhileAPageIsReadLosesNothing) {
     push(1, 9);
     log.durable_until = 8;
-    queue.spill(log, false);
+    queue.spill(log, false, settled);
     read_page();
     EXPECT_EQ(queue.pop().sequence, 1U);
     const auto range = queue.begin_read();
     ASSERT_TRUE(range);
-    queue.spill(log, false); // 2 and 3 are stored again, before what is being read
+    queue.spill(log, false, settled); // 2 and 3 are stored again, before what is being read
     std::uint64_t until = 0;
     auto late = read(*range, until);
     queue.add_page(std::move(late), until);
@@ -144,7 +145,7 @@ TEST_F(RowQueueTest, AClientThatLeavesWhileAPageIsReadLosesNothing) {
 TEST_F(RowQueueTest, RowsThatAreNotThereAreNotWaitedFor) {
     push(1, 6);
     log.durable_until = 5;
-    queue.spill(log, false);
+    queue.spill(log, false, settled);
     missing = {2, 3, 4, 5};
     read_page();
     EXPECT_THAT(pop_all(), ElementsAre(1));
