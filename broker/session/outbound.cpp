@@ -464,14 +464,22 @@ outbound::slot& outbound::occupy(std::uint16_t id) {
     if (in_flight_ * 2 >= slot_count_) {
         widen();
     }
-    std::uint32_t at = place_of(id);
-    while (slots_[at].now != state::free) {
-        at = next_place(at);
-    }
-    slots_[at].id = id;
+    slot& taken = slots_[free_place(id)];
+    taken.id = id;
     ++in_flight_;
     ++total_->in_flight;
-    return slots_[at];
+    return taken;
+}
+
+std::uint32_t outbound::free_place(std::uint16_t id) noexcept {
+    std::uint32_t at = place_of(id);
+    if (slots_[at].now != state::free) {
+        ++displaced_;
+        while (slots_[at].now != state::free) {
+            at = next_place(at);
+        }
+    }
+    return at;
 }
 
 outbound::slot* outbound::find(std::uint16_t id) noexcept {
@@ -490,13 +498,10 @@ void outbound::widen() {
     const std::uint32_t before = std::exchange(slot_count_, std::max(8U, slot_count_ * 2));
     const std::unique_ptr<slot[]> old =
         std::exchange(slots_, std::make_unique<slot[]>(slot_count_));
+    displaced_ = 0;
     for (std::uint32_t i = 0; i < before; ++i) {
         if (old[i].now != state::free) {
-            std::uint32_t at = place_of(old[i].id);
-            while (slots_[at].now != state::free) {
-                at = next_place(at);
-            }
-            slots_[at] = std::move(old[i]);
+            slots_[free_place(old[i].id)] = std::move(old[i]);
         }
     }
 }
@@ -507,10 +512,13 @@ void outbound::free_slot(slot& done, outbound_sink& to) {
     --in_flight_;
     --total_->in_flight;
     auto hole = static_cast<std::uint32_t>(&done - slots_.get());
-    for (std::uint32_t at = next_place(hole); slots_[at].now != state::free; at = next_place(at)) {
-        const std::uint32_t distance = (at - place_of(slots_[at].id)) & (slot_count_ - 1);
-        if (distance >= ((at - hole) & (slot_count_ - 1))) {
+    displaced_ -= hole == place_of(done.id) ? 0 : 1;
+    for (std::uint32_t at = next_place(hole); displaced_ > 0 && slots_[at].now != state::free;
+         at = next_place(at)) {
+        const std::uint32_t place = place_of(slots_[at].id);
+        if (((at - place) & (slot_count_ - 1)) >= ((at - hole) & (slot_count_ - 1))) {
             slots_[hole] = std::move(slots_[at]);
+            displaced_ -= hole == place ? 1 : 0;
             hole = at;
         }
     }

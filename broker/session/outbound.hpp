@@ -167,6 +167,7 @@ class outbound {
     [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence) noexcept;
     void choose_id(queued_row& next);
     slot& occupy(std::uint16_t id);
+    [[nodiscard]] std::uint32_t free_place(std::uint16_t id) noexcept;
     void widen();
     [[nodiscard]] std::uint32_t place_of(std::uint16_t id) const noexcept {
         return id & (slot_count_ - 1);
@@ -202,6 +203,7 @@ class outbound {
     std::unique_ptr<slot[]> slots_; ///< by packet identifier, each at or behind its place
     std::uint32_t slot_count_ = 0;
     std::uint32_t in_flight_ = 0;
+    std::uint32_t displaced_ = 0; ///< messages behind their places
     std::uint64_t sequence_ = 0;
     std::uint16_t quota_ = 0;
     std::uint16_t receive_maximum_ = 0;
