@@ -138,8 +138,27 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.retained.rows_max = share_of(*all.limits.retained_messages_max, shards);
     logic.retained.bytes_max = share_of((*all.limits.retained_bytes_max).value, shards);
     logic.pressure = pressure_of(all);
+    logic.level = static_cast<durability>(*all.storage.durability);
+    for (const topic_options& rule : all.topics.items) {
+        logic.durabilities.push_back(
+            {.filter = *rule.filter, .level = static_cast<durability>(*rule.level)});
+    }
     made.read_bytes_per_turn = (*all.flow.read_bytes_per_turn).value;
     return made;
+}
+
+durability durability_of(const options& all, const listener_options& listener) {
+    switch (*listener.durability) {
+    case durability_choice::inherit:
+        return static_cast<durability>(*all.storage.durability);
+    case durability_choice::fsync:
+        return durability::fsync;
+    case durability_choice::interval:
+        return durability::interval;
+    case durability_choice::memory:
+        return durability::memory;
+    }
+    return durability::fsync;
 }
 
 bool uses_tls(const listener_options& listener) { return !listener.tls_certificate->empty(); }
