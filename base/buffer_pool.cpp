@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/buffer_pool.hpp"
 
+#include "base/assert.hpp"
+
 #include <algorithm>
+#include <limits>
 #include <new>
 
 namespace gv {
@@ -17,6 +20,7 @@ buffer_pool::~buffer_pool() {
 }
 
 pooled_buffer buffer_pool::take(std::size_t size) {
+    BROKER_ASSERT(size <= std::numeric_limits<std::uint32_t>::max(), "a buffer beyond 4 GiB");
     const auto fit = std::lower_bound(sizes.begin(), sizes.end(), size);
     const std::uint32_t capacity = fit == sizes.end() ? static_cast<std::uint32_t>(size) : *fit;
     in_use_ += capacity;

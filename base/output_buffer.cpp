@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/output_buffer.hpp"
 
+#include "base/assert.hpp"
 #include "base/bytes.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace gv {
+
+namespace {
+
+/// Positions are 32 bits wide, so that an idle connection is small.
+constexpr std::size_t size_max = std::numeric_limits<std::uint32_t>::max();
+
+// By a factor at every size, so that each byte is moved a few times at most, however large it gets.
+[[nodiscard]] std::size_t larger_than(std::size_t held, std::size_t count) {
+    BROKER_ASSERT(count <= size_max - held, "an output beyond 4 GiB");
+    const std::size_t more = held < (std::size_t{4} << 20) ? held : held / 2;
+    return std::min(held + std::max(count, more), size_max);
+}
+
+} // namespace
 
 void output_buffer::grow(std::size_t count) {
     const std::size_t held = end_ - begin_;
@@ -13,8 +29,7 @@ void output_buffer::grow(std::size_t count) {
     if (capacity_ - held >= count && begin_ >= held) {
         std::memcpy(data_, data_ + begin_, held);
     } else {
-        const pooled_buffer larger = pool_->take(
-            std::max(held + count, std::min<std::size_t>(held * 2, std::size_t{4} << 20)));
+        const pooled_buffer larger = pool_->take(larger_than(held, count));
         if (held > 0) {
             std::memcpy(larger.data, data_ + begin_, held);
         }

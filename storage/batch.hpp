@@ -21,10 +21,9 @@ enum class table : std::uint8_t {
     queue,
     small, ///< releases, inbound identifiers and the like, told apart by the first byte of the key
     bodies,
-    retained_index,
     retained
 };
-inline constexpr std::size_t table_count = 9;
+inline constexpr std::size_t table_count = 8;
 
 class batch {
   public:

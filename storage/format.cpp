@@ -27,8 +27,10 @@ constexpr std::uint8_t will_bit = 0x08;
 constexpr std::uint8_t no_local_bit = 0x04;
 constexpr std::uint8_t as_published_bit = 0x08;
 constexpr unsigned handling_shift = 4;
-/// Milliseconds; what is later is no date, and more than a clock can count.
-constexpr std::uint64_t stored_time_max = std::uint64_t{1} << 42;
+
+/// Farther than any client can ask for, and half of what a clock holds.
+constexpr auto left_max = std::chrono::milliseconds(std::chrono::hours(24 * 365 * 146));
+constexpr auto deadline_max = 2 * left_max;
 
 [[nodiscard]] std::uint8_t flag(bool is_set, std::uint8_t bit) noexcept {
     return is_set ? bit : std::uint8_t{0};
@@ -78,12 +80,11 @@ time_point moment::from_stored(std::uint64_t milliseconds) const noexcept {
     if (milliseconds == 0) {
         return never;
     }
-    if (milliseconds > stored_time_max) {
-        return never;
-    }
-    const std::int64_t left =
-        static_cast<std::int64_t>(milliseconds) - static_cast<std::int64_t>(milliseconds_of(wall));
-    return now + std::chrono::milliseconds(left);
+    // Whatever a damaged row says, or a clock that was lost: the sum does not wrap round.
+    const auto stored = static_cast<std::int64_t>(
+        std::min(milliseconds, static_cast<std::uint64_t>(deadline_max.count())));
+    const std::int64_t left = stored - static_cast<std::int64_t>(milliseconds_of(wall));
+    return now + std::min(std::chrono::milliseconds(left), left_max);
 }
 
 session_key key_of(partition_id partition, session_id session) noexcept {
@@ -225,6 +226,9 @@ bool decode(std::string_view value, queue_row_view& row) {
     row.row.subscription_ids = row.subscription_ids;
     row.body.reset();
     row.message = {};
+    if ((flags & quality_bits) == quality_bits) {
+        return false;
+    }
     if ((flags & body_bit) != 0) {
         body_id& where = row.body.emplace();
         where.in.slot = in.u32();
@@ -324,23 +328,6 @@ bool decode(std::string_view value, packet_id& id) noexcept {
     read_cursor in(value);
     id.value = in.u16();
     return ends_well(in) && id.value != 0;
-}
-
-void encode(const retained_record& record, std::string& out) {
-    byte_writer to(out);
-    to.u64(record.stamp.value);
-    to.u64(record.origin.value);
-    to.u64(record.expires);
-    to.u32(record.size);
-}
-
-bool decode(std::string_view value, retained_record& record) noexcept {
-    read_cursor in(value);
-    record.stamp.value = in.u64();
-    record.origin.value = in.u64();
-    record.expires = in.u64();
-    record.size = in.u32();
-    return ends_well(in);
 }
 
 } // namespace gv::storage

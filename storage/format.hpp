@@ -171,14 +171,4 @@ void encode(const subscription_record& record, std::string& out);
 void encode(packet_id id, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, packet_id& id) noexcept;
 
-/// Of a retained message, without its payload.
-struct retained_record {
-    hybrid_time stamp{};
-    node_id origin{};
-    std::uint64_t expires = 0;
-    std::uint32_t size = 0; ///< of the value in the table `retained`
-};
-void encode(const retained_record& record, std::string& out);
-[[nodiscard]] bool decode(std::string_view value, retained_record& record) noexcept;
-
 } // namespace gv::storage

@@ -29,7 +29,7 @@ class read_only_store final : public offline_store {
         }
         rocksdb::DB* opened = nullptr;
         const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
-            options, folder + database_folder, tables, &handles_, &opened);
+            options, database_folder(folder), tables, &handles_, &opened);
         db_.reset(opened);
         return status;
     }
@@ -104,7 +104,7 @@ class read_only_store final : public offline_store {
 
 bool has_store(const std::string& folder) {
     std::error_code failed;
-    const std::filesystem::path database(folder + database_folder);
+    const std::filesystem::path database(database_folder(folder));
     return std::filesystem::is_directory(database, failed)
            && !std::filesystem::is_empty(database, failed);
 }

@@ -14,6 +14,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -41,6 +42,8 @@ namespace {
     made.bytes_per_sync = 1 << 20;
     set_required_options(made);
     made.avoid_flush_during_shutdown = false;
+    made.allow_concurrent_memtable_write = false; // there is one writer
+    made.enable_write_thread_adaptive_yield = false;
     made.stats_dump_period_sec = 0;
     made.stats_persist_period_sec = 0;
     made.keep_log_file_num = 1;
@@ -61,6 +64,11 @@ table_options(table which, const rocksdb_options& wanted,
     made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
     made.level_compaction_dynamic_level_bytes = true;
     made.compression = rocksdb::kLZ4Compression;
+    if (which == table::queue) {
+        // Rows of a session follow each other: the next goes where the last went.
+        made.memtable_insert_with_hint_prefix_extractor.reset(
+            rocksdb::NewFixedPrefixTransform(sizeof(session_key)));
+    }
     if (which == table::queue || which == table::small) {
         // What is taken from the head of a queue leaves tombstones that the next read walks over.
         made.table_properties_collector_factories.push_back(
@@ -81,7 +89,7 @@ table_options(table which, const rocksdb_options& wanted,
 class rocksdb_store final : public store, private commit_target, private table_source {
   public:
     explicit rocksdb_store(const rocksdb_options& options)
-        : folder_(options.folder),
+        : folder_(options.folder), sync_interval_(options.sync_interval),
           files_(std::make_shared<freezing_file_system>(
               options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
               observer(),
@@ -102,6 +110,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     }
     void commit(shard_id from, hand_over what) override { commits_->add(from, std::move(what)); }
     void read(shard_id from, read_request what) override { reads_->add(from, what); }
+    [[nodiscard]] store_counts counts() const override;
     void close() override;
 
   private:
@@ -113,6 +122,8 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
+    [[nodiscard]] problem newer(std::uint32_t found) const;
+    [[nodiscard]] problem other_tables(const rocksdb::Status& status) const;
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
         return handles_[static_cast<std::size_t>(which)];
     }
@@ -124,6 +135,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
     std::string folder_;
+    std::chrono::milliseconds sync_interval_;
     std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
     std::unique_ptr<rocksdb::DB> db_;
@@ -166,7 +178,9 @@ problem rocksdb_store::damaged(const std::string& what) const {
 
 problem rocksdb_store::unusable(const rocksdb::Status& status) const {
     const std::string text = status.ToString();
-    if (status.IsIOError() && text.find("lock") != std::string::npos) {
+    if (status.IsIOError()
+        && (text.find("lock hold by") != std::string::npos
+            || text.find("While lock file") != std::string::npos)) {
         return {.place = folder_,
                 .what = "another process uses this store",
                 .remedy = "stop the other broker, or give this one a folder of its own "
@@ -175,9 +189,40 @@ problem rocksdb_store::unusable(const rocksdb::Status& status) const {
     return damaged(text);
 }
 
+problem rocksdb_store::newer(std::uint32_t found) const {
+    return {.place = folder_,
+            .what = "the store was written by a newer version (schema " + std::to_string(found)
+                    + ", this one knows " + std::to_string(schema) + ")",
+            .remedy = "run that version, or export the store with it"};
+}
+
+// A newer version may have tables that this one does not know. It says so in one that both have.
+problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    rocksdb::DBOptions reading;
+    reading.env = env_.get();
+    reading.info_log = std::make_shared<rocksdb_log>();
+    if (!rocksdb::DB::OpenForReadOnly(
+             reading, database_folder(folder_),
+             {{table_names[static_cast<std::size_t>(table::meta)], rocksdb::ColumnFamilyOptions()}},
+             &handles, &opened)
+             .ok()) {
+        return unusable(status);
+    }
+    const std::unique_ptr<rocksdb::DB> database(opened);
+    std::string value;
+    node_record node;
+    const bool is_newer =
+        database->Get(rocksdb::ReadOptions(), handles.front(), slice(node_key), &value).ok()
+        && decode(value, node) && node.schema > schema;
+    database->DestroyColumnFamilyHandle(handles.front());
+    return is_newer ? newer(node.schema) : unusable(status);
+}
+
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     std::error_code failed;
-    std::filesystem::create_directories(folder_, failed);
+    std::filesystem::create_directories(database_folder(folder_), failed);
     if (failed) {
         return failure(problem{.place = folder_,
                                .what = "the folder cannot be made: " + failed.message(),
@@ -190,10 +235,10 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     }
     rocksdb::DB* opened = nullptr;
     const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_.get()), folder_ + database_folder, tables,
+        rocksdb::DB::Open(database_options(options, env_.get()), database_folder(folder_), tables,
                           &handles_, &opened);
     if (!status.ok()) {
-        return failure(unusable(status));
+        return failure(status.IsInvalidArgument() ? other_tables(status) : unusable(status));
     }
     db_.reset(opened);
     if (const auto frozen = files_->failure()) {
@@ -219,11 +264,7 @@ result<void, problem> rocksdb_store::begin_life() {
             return failure(damaged("the node's own record is cut short"));
         }
         if (node_.schema > schema) {
-            return failure(problem{.place = folder_,
-                                   .what = "the store was written by a newer version (schema "
-                                           + std::to_string(node_.schema) + ", this one knows "
-                                           + std::to_string(schema) + ")",
-                                   .remedy = "run that version, or export the store with it"});
+            return failure(newer(node_.schema));
         }
     } else if (found.IsNotFound()) {
         node_.node.value = random_node();
@@ -246,16 +287,25 @@ result<void, problem> rocksdb_store::begin_life() {
         return failure(unusable(written));
     }
     reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
-    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
+    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this), 2u << 20,
+                                              sync_interval_);
     return {};
+}
+
+store_counts rocksdb_store::counts() const {
+    store_counts all = commits_->counts();
+    all.rows_read = reads_->rows_read();
+    return all;
 }
 
 void rocksdb_store::close() {
     if (!db_) {
         return;
     }
-    commits_->close();
-    reads_->close();
+    if (commits_) { // else it was refused
+        commits_->close();
+        reads_->close();
+    }
     for (rocksdb::ColumnFamilyHandle* each : handles_) {
         db_->DestroyColumnFamilyHandle(each);
     }

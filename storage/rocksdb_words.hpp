@@ -10,17 +10,19 @@
 
 #include <array>
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 namespace gv::storage {
 
 /// Where the database is in the folder of a store.
-inline constexpr const char* database_folder = "/db";
+[[nodiscard]] inline std::string database_folder(const std::string& store_folder) {
+    return store_folder + "/db";
+}
 
 /// Column families, by table.
 inline constexpr std::array<const char*, table_count> table_names{
-    "default", "sessions", "queue_meta",     "subscriptions", "queue",
-    "small",   "bodies",   "retained_index", "retained"};
+    "default", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
 
 [[nodiscard]] inline rocksdb::Slice slice(std::string_view bytes) {
     return {bytes.data(), bytes.size()};

@@ -4,6 +4,7 @@
 
 #include "storage/loading.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -30,6 +31,8 @@ class row_reader {
         line_.emplace_back(from, what);
         has_requests_.notify_one();
     }
+    /// Thread-safe.
+    [[nodiscard]] std::uint64_t rows_read() const noexcept { return rows_read_; }
     /// What was not read yet is not answered.
     void close() {
         {
@@ -54,7 +57,9 @@ class row_reader {
             line_.pop_front();
             const auto& to = listeners_.at(shard);
             lock.unlock();
-            to(read_rows(from_, what));
+            read_answer answer = read_rows(from_, what);
+            rows_read_ += answer.rows.size();
+            to(std::move(answer));
             lock.lock();
         }
     }
@@ -64,6 +69,7 @@ class row_reader {
     std::condition_variable has_requests_;
     std::deque<std::pair<shard_id, read_request>> line_;
     std::map<shard_id, std::function<void(read_answer)>> listeners_;
+    std::atomic<std::uint64_t> rows_read_{0};
     bool is_closing_ = false;
     std::thread thread_;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/message.hpp"
 #include "base/result.hpp"
 #include "storage/batch.hpp"
 #include "storage/format.hpp"
@@ -21,12 +22,20 @@ namespace gv::storage {
 /// process.
 using transaction_id = strong_id<struct transaction_id_tag, std::uint64_t>;
 
-/// What one shard adds to a transaction. It is written when as many parts have come as the parts
-/// together expect; the first part of a transaction counts itself.
+/// A way on which a transaction reaches another part. Whoever makes a part may open further
+/// branches; each ends in one part, on whatever shard.
+struct branch {
+    transaction_id transaction; ///< 0: none
+    std::uint64_t name = 0;     ///< unlike that of any other; 0: where the transaction begins
+};
+
+/// What one shard adds to a transaction. Each branch is named twice, by the part that opened it and
+/// by the one in which it ends, so the exclusive or of all names is 0 when no part is missing.
 struct part {
     transaction_id id;
-    std::uint32_t expects = 0; ///< further parts that follow from this one, by whomever
+    std::uint64_t names = 0; ///< exclusive or of the branch that ends here and those opened here
     batch operations;
+    durability wants = durability::fsync; ///< of the strictest operation
 };
 
 /// What a shard hands over in one turn.
@@ -34,13 +43,13 @@ struct hand_over {
     std::uint64_t ticket = 0; ///< grows by one with each of a shard, from 1
     batch operations;
     std::vector<part> parts;
-    bool wants_sync = true; ///< somebody waits until it is on disk
+    durability wants = durability::fsync; ///< of the strictest operation, parts aside
 };
 
 /// Word for one shard.
 struct progress {
-    std::uint64_t durable = 0; ///< all its tickets up to here are on disk, parts aside
-    std::vector<transaction_id> transactions; ///< complete and on disk since the last word
+    std::uint64_t durable = 0; ///< all its tickets up to here are as durable as each wants
+    std::vector<transaction_id> transactions; ///< complete, and so as well, since the last word
     bool is_lost = false; ///< the store writes no more; what was not durable never will be
 };
 
@@ -93,6 +102,16 @@ struct stored_session {
     std::vector<packet_id> inbound;
 };
 
+struct store_counts {
+    bool is_writable = true;
+    std::uint64_t groups = 0; ///< written at once, each of many hand-overs
+    std::uint64_t operations = 0;
+    std::uint64_t bytes = 0; ///< of keys and values in them
+    std::uint64_t syncs = 0;
+    std::uint64_t sync_nanoseconds = 0;
+    std::uint64_t rows_read = 0; ///< of queues, again
+};
+
 /// Takes what a store holds, at start.
 class store_reader {
   public:
@@ -128,6 +147,8 @@ class store {
     virtual void commit(shard_id from, hand_over what) = 0;
     /// Thread-safe. Answered on a thread of the store. What was durable when it was asked is seen.
     virtual void read(shard_id from, read_request what) = 0;
+    /// Thread-safe.
+    [[nodiscard]] virtual store_counts counts() const = 0;
     /// Writes and syncs what was handed over, and ends. Nobody may call commit() any more.
     virtual void close() = 0;
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of transactions until none is missing. Any part may come first, and every part but one was
-// announced by another: when as many have come as were announced, all are there.
+// Parts of transactions until none is missing, in whatever order they come.
 #pragma once
 
 #include "storage/store.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <optional>
 
 namespace gv::storage {
@@ -16,15 +16,17 @@ class transactions {
     struct complete {
         std::vector<batch> operations;
         std::vector<shard_id> shards; ///< who gave parts; some more than once
+        durability wants = durability::memory;
     };
 
     /// The whole transaction if this was its last part.
     [[nodiscard]] std::optional<complete> add(shard_id from, part added) {
         joining& open = open_[added.id.value];
-        open.expected += added.expects;
+        open.names ^= added.names;
         open.so_far.shards.push_back(from);
+        open.so_far.wants = std::min(open.so_far.wants, added.wants);
         open.so_far.operations.push_back(std::move(added.operations));
-        if (open.so_far.shards.size() < open.expected) {
+        if (open.names != 0) {
             return std::nullopt;
         }
         std::optional<complete> done(std::move(open.so_far));
@@ -35,7 +37,7 @@ class transactions {
 
   private:
     struct joining {
-        std::uint32_t expected = 1;
+        std::uint64_t names = 0; ///< of branches that were named once so far
         complete so_far;
     };
     boost::unordered_flat_map<std::uint64_t, joining> open_;

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 MOSQUITTO_CONFIGURATION = """\
 listener {port} 127.0.0.1
 allow_anonymous true
-persistence false
+persistence {persistence}
+persistence_location {folder}/
 max_queued_messages 0
 max_inflight_messages 1000
 set_tcp_nodelay true
@@ -21,7 +22,7 @@ log_type error
 
 @dataclass(frozen=True)
 class Candidate:
-    """A broker to measure. `command` may hold {port} and {configuration}."""
+    """A broker to measure. `command` may hold {port}, {folder} and {configuration}."""
 
     name: str
     command: tuple[str, ...]
@@ -37,8 +38,8 @@ def mosquitto(path, broker_cores, generator_cores, niceness=0):
 
 
 def grapevine(name, path, arguments, broker_cores, generator_cores, niceness=0):
-    return Candidate(name, (path, "-p", "{port}", *arguments), broker_cores, generator_cores,
-                     niceness=niceness)
+    return Candidate(name, (path, "-p", "{port}", "--storage.folder={folder}/store", *arguments),
+                     broker_cores, generator_cores, niceness=niceness)
 
 
 def set_priority(niceness):
@@ -71,12 +72,13 @@ def free_port():
 class RunningBroker:
     """A context: inside it the broker listens on `port`; `pid` is its process."""
 
-    def __init__(self, candidate):
+    def __init__(self, candidate, keeps=False):
         self.candidate = candidate
+        self.persistence = "true" if keeps else "false"
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="grapevine-compare-")
-        os.chmod(self.folder.name, 0o755)  # mosquitto gives up root and still reads it
+        os.chmod(self.folder.name, 0o777)  # mosquitto gives up root, and still reads and writes it
         self.port = free_port()
         started = time.monotonic()
         self.log = open(os.path.join(self.folder.name, "log"), "w+b")
@@ -115,8 +117,9 @@ class RunningBroker:
     def _command(self):
         configuration = os.path.join(self.folder.name, "broker.conf")
         with open(configuration, "w") as file:
-            file.write(self.candidate.configuration.format(port=self.port))
-        return [part.format(port=self.port, configuration=configuration)
+            file.write(self.candidate.configuration.format(
+                port=self.port, folder=self.folder.name, persistence=self.persistence))
+        return [part.format(port=self.port, configuration=configuration, folder=self.folder.name)
                 for part in self.candidate.command]
 
     def _await_listening(self):

@@ -30,6 +30,7 @@ class Scenario:
     saturated: bool = True  # the broker is busy all the time
     lossless: bool = True  # a lost message is a fault
     idle_beside: int = 0  # connections that are held open meanwhile
+    keeps: bool = False  # Mosquitto has its persistence on; Grapevine always has
 
 
 def cpu(aim=None, ratio=None):
@@ -84,6 +85,14 @@ SCENARIOS = (
              ("flood",),
              (cpu(), Figure("lost", "messages"), Figure("resident_max", "bytes")),
              quick=("--seconds", "1"), saturated=False, lossless=False),
+    Scenario("durable", "50 publishers, QoS 1, window 100, into one persistent session that is away; "
+             "then it drains",
+             ("durable", "--qos", "1"),
+             (Figure("store_us_per_message", "µs", None, 2),
+              Figure("store_cpu_us_per_message", "µs"),
+              Figure("drain_us_per_message", "µs", 3.3),
+              Figure("drain_cpu_us_per_message", "µs")),
+             saturated=False, keeps=True),
     Scenario("start", "from empty state: listening, and resident memory then",
              (), (Figure("listening_ms", "ms", 100), Figure("resident_empty", "bytes", 25e6)),
              saturated=False, lossless=False),

@@ -14,6 +14,11 @@ namespace {
 
 constexpr nanoseconds patience = 20 * second_ns;
 
+double microseconds_each(nanoseconds time, std::uint64_t messages) {
+    return static_cast<double>(time) / 1e3
+           / static_cast<double>(std::max<std::uint64_t>(1, messages));
+}
+
 class durable_run {
   public:
     explicit durable_run(const load_options& options)
@@ -98,7 +103,9 @@ void durable_run::store(report& out) {
     const sample start = take_sample(broker_);
     drive_until(start.at + from_seconds(options_.seconds));
     const sample end = take_sample(broker_);
-    add_window(out, "store_", start, end, acknowledged() - before, broker_);
+    const std::uint64_t stored = acknowledged() - before;
+    add_window(out, "store_", start, end, stored, broker_);
+    out.add("store_us_per_message", microseconds_each(end.at - start.at, stored));
     for (publisher& each : publishers_) {
         each.stop();
     }
@@ -130,6 +137,7 @@ void durable_run::drain(report& out) {
     }
     const sample end = take_sample(broker_);
     add_window(out, "drain_", start, end, std::max<std::uint64_t>(1, counts_.delivered), broker_);
+    out.add("drain_us_per_message", microseconds_each(end.at - start.at, counts_.delivered));
     out.add("lost", stored - std::min(stored, counts_.sequences.unique));
     out.add("duplicates", counts_.sequences.duplicates);
     out.add("out_of_order", counts_.sequences.out_of_order);

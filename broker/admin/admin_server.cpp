@@ -50,6 +50,9 @@ response readiness_response(readiness now) {
     case readiness::starting:
         return make_response(http::status::service_unavailable,
                              "starting: the listeners are not open yet\n");
+    case readiness::not_storing:
+        return make_response(http::status::service_unavailable,
+                             "the store cannot be written to: see store_frozen in the log\n");
     case readiness::stopping:
         return make_response(http::status::service_unavailable, "the broker is shutting down\n");
     }

@@ -12,7 +12,12 @@
 namespace gv::admin {
 
 /// Whether clients are served.
-enum class readiness : std::uint8_t { starting, serving, stopping };
+enum class readiness : std::uint8_t {
+    starting,
+    serving,
+    not_storing, ///< serves what needs no disk
+    stopping
+};
 
 /// Called on the admin port's thread.
 class admin_source {

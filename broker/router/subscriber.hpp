@@ -28,6 +28,7 @@ struct grant {
     qos quality = qos::at_most_once;
     bool retain_as_published = false;
     std::span<const std::uint32_t> subscription_ids; ///< of every matching filter that has one
+    std::uint8_t group = 0; ///< shard of the group it comes through, plus 1; 0: none
 };
 
 /// Takes messages. Shard-local. The router holds plain pointers: a subscriber removes all its

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/derive.hpp"
 
+#include "broker/server/persistence.hpp"
 #include "broker/server/validate.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <random>
 #include <thread>
@@ -48,6 +50,24 @@ namespace {
     return total == 0 ? std::numeric_limits<std::size_t>::max() / 2 : total / shards;
 }
 
+// Half of the disk that is free, unless it was said.
+[[nodiscard]] std::uint64_t queue_total_of(const options& all) {
+    if ((*all.limits.queue_bytes_total_max).value != 0) {
+        return (*all.limits.queue_bytes_total_max).value;
+    }
+    constexpr std::uint64_t without_disk = std::uint64_t{1} << 30;
+    if (!*all.storage.enabled) {
+        return without_disk;
+    }
+    std::filesystem::path folder = store_folder(all);
+    std::error_code failed;
+    while (!std::filesystem::exists(folder, failed) && folder.has_relative_path()) {
+        folder = folder.parent_path();
+    }
+    const auto space = std::filesystem::space(folder, failed);
+    return failed ? without_disk : space.available / 2;
+}
+
 [[nodiscard]] bool has_version(const options& all, std::string_view wanted) {
     return std::ranges::find(*all.mqtt.protocol_versions, wanted)
            != all.mqtt.protocol_versions->end();
@@ -59,9 +79,13 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     const mqtt_options& mqtt = all.mqtt;
     session::session_limits limits;
     limits.outbound.queue_bytes_max = (*all.limits.queue_bytes_per_session_max).value;
-    limits.outbound.total_bytes_max = share_of((*all.limits.queue_bytes_total_max).value, shards);
+    limits.outbound.total_bytes_max = share_of(queue_total_of(all), shards);
     limits.outbound.in_flight_max = *mqtt.in_flight_max_v5;
     limits.outbound.policy = policy_of(*all.limits.queue_full);
+    limits.outbound_in_memory = limits.outbound;
+    limits.outbound_in_memory.queue_bytes_max = (*all.limits.queue_bytes_in_memory_max).value;
+    limits.outbound_in_memory.total_bytes_max =
+        share_of((*all.limits.queue_bytes_in_memory_total_max).value, shards);
     limits.output_bytes_max = (*all.flow.output_buffer_max).value;
     limits.packet_size_max = static_cast<std::uint32_t>(
         std::min<std::uint64_t>((*mqtt.packet_size_max).value, 268'435'455));
@@ -114,8 +138,27 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.retained.rows_max = share_of(*all.limits.retained_messages_max, shards);
     logic.retained.bytes_max = share_of((*all.limits.retained_bytes_max).value, shards);
     logic.pressure = pressure_of(all);
+    logic.level = static_cast<durability>(*all.storage.durability);
+    for (const topic_options& rule : all.topics.items) {
+        logic.durabilities.push_back(
+            {.filter = *rule.filter, .level = static_cast<durability>(*rule.level)});
+    }
     made.read_bytes_per_turn = (*all.flow.read_bytes_per_turn).value;
     return made;
+}
+
+durability durability_of(const options& all, const listener_options& listener) {
+    switch (*listener.durability) {
+    case durability_choice::inherit:
+        return static_cast<durability>(*all.storage.durability);
+    case durability_choice::fsync:
+        return durability::fsync;
+    case durability_choice::interval:
+        return durability::interval;
+    case durability_choice::memory:
+        return durability::memory;
+    }
+    return durability::fsync;
 }
 
 bool uses_tls(const listener_options& listener) { return !listener.tls_certificate->empty(); }

@@ -37,10 +37,21 @@ std::vector<const shard_metrics*> metric_board::blocks() const {
     return all;
 }
 
+admin::readiness metric_board::state() const noexcept {
+    const storage::store* store = store_.load();
+    const admin::readiness now = readiness_.load();
+    return now == admin::readiness::serving && store != nullptr && !store->counts().is_writable
+               ? admin::readiness::not_storing
+               : now;
+}
+
 shard_metrics metric_board::total() const { return sum_of(blocks()); }
 
 std::vector<metric_family> metric_board::metrics() {
     read_process_metrics(process_, loops_.size());
+    if (const storage::store* store = store_.load()) {
+        publish_metrics(store->counts(), process_);
+    }
     return collect(blocks(), process_);
 }
 

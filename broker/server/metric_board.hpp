@@ -7,6 +7,7 @@
 #include "broker/server/metric_table.hpp"
 #include "broker/server/metrics.hpp"
 #include "broker/shard/event_loop.hpp"
+#include "storage/store.hpp"
 
 #include <atomic>
 #include <functional>
@@ -23,13 +24,16 @@ class metric_board final : public admin::admin_source {
 
     /// The sums of what was written last.
     [[nodiscard]] shard_metrics total() const;
+    /// What the process keeps its messages in; null: nothing. Before the first refresh(). Lifetime:
+    /// outlives it.
+    void watch(const storage::store* kept_in) noexcept { store_ = kept_in; }
     /// What state() says from now on.
     void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
 
     // admin::admin_source
     void refresh(std::function<void()> done) override;
     [[nodiscard]] std::vector<metric_family> metrics() override;
-    [[nodiscard]] admin::readiness state() const noexcept override { return readiness_.load(); }
+    [[nodiscard]] admin::readiness state() const noexcept override;
 
   private:
     [[nodiscard]] std::vector<const shard_metrics*> blocks() const;
@@ -37,6 +41,7 @@ class metric_board final : public admin::admin_source {
     std::span<const std::unique_ptr<shard::event_loop>> loops_;
     std::vector<std::unique_ptr<shard_metrics>> blocks_;
     process_metrics process_; ///< the scraper's
+    std::atomic<const storage::store*> store_{nullptr};
     std::atomic<admin::readiness> readiness_{admin::readiness::starting};
 };
 

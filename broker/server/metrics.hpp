@@ -12,7 +12,8 @@
 
 namespace gv {
 enum class qos : std::uint8_t;
-}
+enum class durability : std::uint8_t;
+} // namespace gv
 namespace gv::mqtt {
 enum class packet_type : std::uint8_t;
 }
@@ -104,6 +105,12 @@ struct auth_labels {
                                                             "busy"};
 };
 
+struct durability_labels {
+    using key = durability;
+    static constexpr std::string_view name = "durability";
+    static constexpr std::array<std::string_view, 3> values{"fsync", "interval", "memory"};
+};
+
 enum class acl_action : std::uint8_t { publish, subscribe };
 struct acl_labels {
     using key = acl_action;
@@ -174,6 +181,9 @@ struct alignas(64) shard_metrics {
             "Topics whose subscribers were looked up, as they were not remembered.">
         route_lookups;
 
+    labelled_counter<durability_labels, "grapevine_publishes_accepted_total",
+                     "Publishes at QoS 1 and 2 by what their acknowledgement waited for.">
+        publishes_accepted;
     labelled_counter<drop_labels, "grapevine_messages_dropped_total",
                      "Messages that did not reach a subscriber, by reason.">
         messages_dropped;
@@ -275,6 +285,19 @@ struct process_metrics {
     gauge<"process_start_time_seconds", "When the process started, in seconds since 1970.">
         start_time;
     gauge<"grapevine_shards", "Shards, each a thread that serves clients."> shards;
+
+    gauge<"grapevine_store_writable",
+          "Whether acknowledged messages are kept: 0 after the disk failed or was full, and if "
+          "storage is switched off.">
+        store_writable;
+    counter<"grapevine_store_groups_total", "Writes to the store, each of many messages.">
+        store_groups;
+    counter<"grapevine_store_operations_total", "Rows put and erased in them."> store_operations;
+    counter<"grapevine_store_written_bytes_total", "Bytes of keys and values in them."> store_bytes;
+    counter<"grapevine_store_syncs_total", "Times the write-ahead log was synced."> store_syncs;
+    seconds_counter<"grapevine_store_sync_seconds_total", "Time spent in these."> store_sync_time;
+    counter<"grapevine_store_rows_read_total", "Queued messages read back from the store.">
+        store_rows_read;
 };
 
 } // namespace gv::server

@@ -149,6 +149,7 @@ void publish_counts(const shard::core_counts& from, shard_metrics& into) {
     into.shard_messages_sent.set(from.messages_to_shards);
     into.acl_denials.set(acl_action::publish, from.publishes_forbidden);
     into.acl_denials.set(acl_action::subscribe, from.subscriptions_forbidden);
+    copy_each(from.accepted, into.publishes_accepted);
     into.authentications.set(auth_outcome::accepted, from.let_in);
     into.authentications.set(auth_outcome::anonymous, from.let_in_anonymous);
     into.authentications.set(auth_outcome::refused, from.turned_away);
@@ -189,6 +190,16 @@ void publish_metrics(shard::event_loop& shard, shard_metrics& into) {
     publish_closings(core.counts(), into);
     publish_refusals(shard, core.counts(), into);
     publish_state(core, into);
+}
+
+void publish_metrics(const storage::store_counts& from, process_metrics& into) {
+    into.store_writable.set(from.is_writable ? 1 : 0);
+    into.store_groups.set(from.groups);
+    into.store_operations.set(from.operations);
+    into.store_bytes.set(from.bytes);
+    into.store_syncs.set(from.syncs);
+    into.store_sync_time.set(from.sync_nanoseconds);
+    into.store_rows_read.set(from.rows_read);
 }
 
 } // namespace gv::server

@@ -10,5 +10,6 @@ namespace gv::server {
 
 /// Brings `into` up to date. Thread: that of `shard`, the only writer of its block.
 void publish_metrics(shard::event_loop& shard, shard_metrics& into);
+void publish_metrics(const storage::store_counts& from, process_metrics& into);
 
 } // namespace gv::server

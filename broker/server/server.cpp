@@ -108,6 +108,7 @@ std::vector<problem> server::build_store() {
         return {opened.error()};
     }
     store_ = std::move(*opened);
+    board_->watch(store_.get());
     if (!store_) {
         log::warn("nothing_is_kept", {{"remedy", "set storage.enabled = true"}});
         return {};
@@ -157,6 +158,7 @@ server::rules_for(const listener_options& listener) const {
     profile->methods = access_.methods;
     profile->open_total = open_total_;
     profile->uses_identity_as_username = *listener.use_identity_as_username;
+    profile->level = durability_of(options_, listener);
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
     rules->connections_max_total = connections_limit(*options_.limits.connections_max);
@@ -301,6 +303,7 @@ void server::stop() {
         each->join();
     }
     if (store_) {
+        board_->watch(nullptr);
         store_->close();
     }
     if (admin_) {

@@ -3,6 +3,7 @@
 
 #include "broker/server/derive.hpp"
 #include "broker/server/environment.hpp"
+#include "broker/server/line_file.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/mosquitto_import.hpp"
 #include "broker/server/persistence.hpp"
@@ -36,29 +37,16 @@ int report(const problem& wrong) {
 
 void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-/// Before the first import.
-class no_rows final : public storage::table_source {
+/// Of a file of which only is asked whether it can be read.
+class nobody final : public storage::mosquitto_reader {
   public:
-    [[nodiscard]] bool scan(storage::table, const visitor&) const override { return true; }
-    [[nodiscard]] bool scan(storage::table, std::string_view, std::string_view,
-                            const judge&) const override {
-        return true;
-    }
-    [[nodiscard]] bool seek(storage::table, std::string_view, std::string&) const override {
-        return false;
-    }
-    [[nodiscard]] bool get(storage::table, std::string_view, std::string&) const override {
-        return false;
-    }
-};
-
-/// Of what a start reads only how much of it is whole.
-class nobody final : public storage::store_reader {
-  public:
-    void on_sessions(std::vector<storage::stored_session>) override {}
-    void on_retained(std::string_view, std::string_view) override {}
-    void on_bucket(const storage::bucket&) override {}
-    void on_stray(storage::table, std::string_view) override {}
+    void on_header(const storage::mosquitto_header&) override {}
+    void on_message(const storage::mosquitto_message&) override {}
+    void on_client(const storage::mosquitto_client&) override {}
+    void on_delivery(const storage::mosquitto_delivery&) override {}
+    void on_subscription(const storage::mosquitto_subscription&) override {}
+    void on_retained(std::uint64_t) override {}
+    void on_unknown(std::uint32_t) override {}
 };
 
 [[nodiscard]] bool is_empty(const storage::table_source& store) {
@@ -147,10 +135,8 @@ class store_command {
 
     int check(const storage::offline_store& store) {
         const std::string files = store.check_files();
-        const storage::inspection found = inspect(store);
-        nobody reader;
-        const storage::load_report start = load_from(store, reader);
-        say(check_text(found, files, start));
+        const storage::row_check found = check_rows(store);
+        say(check_text(found, files));
         return found.is_sound() && files.empty() ? done : failed;
     }
 
@@ -161,15 +147,18 @@ class store_command {
     }
 
     int export_all(const storage::offline_store& store) {
-        const export_report made = export_lines(store, say);
+        auto to = line_file::open(wanted_.file);
+        if (!to) {
+            return report(to.error());
+        }
+        const export_report made =
+            export_lines(store, [&to](std::string_view line) { to->write(line); });
         for (const auto& [what, count] : made.left_out) {
             std::fprintf(stderr, "grapevine store: left out: %zu %s; see check\n", count,
                          what.c_str());
         }
-        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-            return report({.place = "standard output",
-                           .what = "it could not be written to its end",
-                           .remedy = "make room where it goes"});
+        if (const auto written = to->finish(); !written) {
+            return report(written.error());
         }
         if (!made.is_readable) {
             return report({.place = folder_,
@@ -179,62 +168,60 @@ class store_command {
         return made.left_out.empty() ? done : failed;
     }
 
+    // Opened for writing first, so that nobody else writes to it meanwhile.
     int import_file() {
-        std::unique_ptr<storage::offline_store> before;
-        if (storage::has_store(folder_)) {
-            auto opened = storage::open_offline_store(folder_);
-            if (!opened) {
-                return report(opened.error());
-            }
-            before = *std::move(opened);
-        }
-        if (before && !wanted_.merges && !is_empty(*before)) {
-            return report({.place = folder_,
-                           .what = "the store is not empty",
-                           .remedy = "give --merge to add to it, or another --folder"});
-        }
-        return import_into(before.get());
-    }
-
-    /// A file is read to its end before anything is added.
-    int import_into(const storage::table_source* before) {
-        std::string bytes;
-        if (wanted_.file != from_standard_input) {
-            auto read = read_beginning(wanted_.file);
-            if (!read) {
-                return report(read.error());
-            }
-            bytes = *std::move(read);
-        }
-        const bool is_mosquitto = storage::is_mosquitto_db(bytes);
-        if (!is_mosquitto && wanted_.file != from_standard_input) {
-            if (const auto checked = read_lines(nullptr, boot_id{}); !checked) {
-                return report(checked.error());
-            }
+        if (const auto checked = check_file(); !checked) {
+            return report(checked.error());
         }
         const auto to = open_store(values_);
         if (!to) {
             return report(to.error());
         }
-        const no_rows nothing;
-        store_import adding(**to, before == nullptr ? nothing : *before);
-        const auto read = is_mosquitto ? read_mosquitto((*to)->node(), adding)
-                                       : read_lines(&adding, (*to)->node().boot);
-        const auto added = adding.finish();
+        const auto before = storage::open_offline_store(folder_);
+        const auto added = before ? import_into(**to, **before) : failure(before.error());
         (*to)->close();
-        if (!read || !added) {
-            return report(read ? added.error() : read.error());
+        return added ? say_summary(*added) : report(added.error());
+    }
+
+    /// Reads a file to its end and adds nothing.
+    [[nodiscard]] result<void, problem> check_file() {
+        if (wanted_.file == from_standard_input) {
+            return {};
         }
-        return say_summary(*added);
+        const auto begins = read_beginning(wanted_.file);
+        if (!begins) {
+            return failure(begins.error());
+        }
+        is_mosquitto_ = storage::is_mosquitto_db(*begins);
+        if (!is_mosquitto_) {
+            return read_lines(nullptr, boot_id{});
+        }
+        auto bytes = read_file(wanted_.file);
+        if (!bytes) {
+            return failure(bytes.error());
+        }
+        bytes_ = *std::move(bytes);
+        nobody reader;
+        return read_mosquitto_db(bytes_, wanted_.file, reader);
+    }
+
+    [[nodiscard]] result<import_summary, problem> import_into(storage::store& to,
+                                                              const storage::table_source& before) {
+        if (!wanted_.merges && !is_empty(before)) {
+            return failure(problem{.place = folder_,
+                                   .what = "the store is not empty",
+                                   .remedy = "give --merge to add to it, or another --folder"});
+        }
+        store_import adding(to, before);
+        const auto read =
+            is_mosquitto_ ? read_mosquitto(to.node(), adding) : read_lines(&adding, to.node().boot);
+        auto added = adding.finish();
+        return read ? std::move(added) : failure(read.error());
     }
 
     [[nodiscard]] result<void, problem> read_mosquitto(const storage::node_record& node,
                                                        store_import& to) const {
-        const auto bytes = read_file(wanted_.file);
-        if (!bytes) {
-            return failure(bytes.error());
-        }
-        const auto read = import_mosquitto_db(*bytes,
+        const auto read = import_mosquitto_db(bytes_,
                                               {.name = wanted_.file,
                                                .now = std::chrono::system_clock::now(),
                                                .written = written(),
@@ -284,6 +271,8 @@ class store_command {
     store_options wanted_;
     options values_;
     std::string folder_;
+    bool is_mosquitto_ = false; ///< what is imported
+    std::string bytes_;         ///< of it, then
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 
 #include "base/bytes.hpp"
 #include "broker/server/store_json.hpp"
+#include "broker/server/stored_dates.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -104,7 +105,7 @@ class exporter {
         publication what;
         storage::body_id name;
         if (key.size() != sizeof(storage::body_key) || !decode(key, name.in)
-            || !decode(value, json_clock, what)) {
+            || !decode(value, stored_dates, what)) {
             return false;
         }
         name.number = load_u64(key.data() + sizeof(storage::bucket_key));
@@ -160,7 +161,7 @@ class exporter {
         if (!record.will) {
             return true;
         }
-        if (!decode(record.will->message, json_clock, what)) {
+        if (!decode(record.will->message, stored_dates, what)) {
             return false;
         }
         json::object will;
@@ -190,7 +191,7 @@ class exporter {
     bool add_row(std::string_view rest, std::string_view value) {
         publication what;
         if (rest.size() != 8 || !decode(value, row_)
-            || (!row_.body && !decode(row_.message, json_clock, what))
+            || (!row_.body && !decode(row_.message, stored_dates, what))
             || (row_.body && !from_.get(table::bodies, body_key_of(*row_.body).view(), body_))) {
             return false;
         }
@@ -237,7 +238,7 @@ class exporter {
 
     bool add_retained(std::string_view key, std::string_view value) {
         publication what;
-        if (!decode(value, json_clock, what) || what.topic != key) {
+        if (!decode(value, stored_dates, what) || what.topic != key) {
             return false;
         }
         write({{"type", "retained"}, {"message", message_json(what)}});

@@ -137,9 +137,9 @@ void store_import::add_body(const storage::body_id& name, const publication& wha
 }
 
 store_import::outcome store_import::add_retained(const publication& what) {
-    storage::retained_record there;
-    if (before_.get(table::retained_index, what.topic, scratch_) && decode(scratch_, there)
-        && there.stamp >= what.header.stamp) {
+    publication there;
+    if (before_.get(table::retained, what.topic, scratch_) && decode(scratch_, clock, there)
+        && there.header.stamp >= what.header.stamp) {
         leave_out("retained messages of topics that have a newer one");
         return outcome::kept;
     }
@@ -152,13 +152,6 @@ store_import::outcome store_import::add_retained(const publication& what) {
     scratch_.clear();
     encode(what, clock, scratch_);
     put(table::retained, what.topic, scratch_);
-    const storage::retained_record record{.stamp = what.header.stamp,
-                                          .origin = what.header.origin,
-                                          .expires = clock.to_stored(what.header.expires),
-                                          .size = static_cast<std::uint32_t>(scratch_.size())};
-    scratch_.clear();
-    encode(record, scratch_);
-    put(table::retained_index, what.topic, scratch_);
     summary_.retained += is_first ? 1U : 0U;
     return outcome::added;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "broker/server/stored_dates.hpp"
 #include "storage/loading.hpp"
 #include "storage/store.hpp"
 
@@ -37,8 +38,8 @@ class store_import {
     /// Lifetime: both outlive it. `before` is what `to` held when it was opened.
     store_import(storage::store& to, const storage::table_source& before);
 
-    /// Dates in what is added: milliseconds since 1970 as a time_point, as this reads stored ones.
-    static constexpr storage::moment clock{};
+    /// Dates in what is added are as this reads stored ones.
+    static constexpr storage::moment clock = stored_dates;
 
     outcome add_session(std::string_view client_id, const storage::session_record& record,
                         const storage::queue_record& queue);

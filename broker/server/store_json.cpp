@@ -6,6 +6,7 @@
 #include "broker/auth/crypto.hpp"
 #include "broker/mqtt/property_table.hpp"
 #include "broker/mqtt/utf8.hpp"
+#include "broker/server/stored_dates.hpp"
 
 #include <boost/json/src.hpp>
 
@@ -166,7 +167,7 @@ json::object message_json(const publication& what) {
     put_stamp(made, "stamp", what.header.stamp);
     made["origin"] = hex_json(what.header.origin.value);
     made["publisher"] = hex_json(what.header.publisher);
-    put_date(made, "expires", json_clock.to_stored(what.header.expires));
+    put_date(made, "expires", stored_dates.to_stored(what.header.expires));
     if (!what.properties.empty()) {
         made["properties"] = properties_json(what.properties);
     }
@@ -379,7 +380,7 @@ message_value read_message(json_fields& from, std::string_view name, std::string
     made.header.stamp = fields.stamp("stamp");
     made.header.origin.value = fields.hex("origin");
     made.header.publisher = fields.hex("publisher");
-    made.header.expires = json_clock.from_stored(fields.date("expires"));
+    made.header.expires = stored_dates.from_stored(fields.date("expires"));
     made.properties =
         read_properties(found->if_contains("properties"), fields.place("properties"), problem);
     fields.pass("properties");

@@ -16,9 +16,6 @@
 
 namespace gv::server {
 
-/// Dates are milliseconds since 1970 as a time_point.
-inline constexpr storage::moment json_clock{};
-
 // Writing. A field that says nothing (false, 0, never, empty) is left away.
 
 /// "2026-11-21T07:13:22.123Z"; a number of milliseconds beyond the year 2255.

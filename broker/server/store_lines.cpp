@@ -3,6 +3,7 @@
 
 #include "base/topic.hpp"
 #include "broker/server/store_json.hpp"
+#include "broker/server/stored_dates.hpp"
 
 #include <boost/json/parse.hpp>
 
@@ -165,7 +166,7 @@ class line_importer::reader {
         storage::will_record made;
         made.delay_seconds = static_cast<std::uint32_t>(fields.number("delay_s", u32_max));
         made.expiry_seconds = static_cast<std::uint32_t>(fields.number("expiry_s", u32_max));
-        encode(read_message(fields, "message", problem_).view(), json_clock, made.message);
+        encode(read_message(fields, "message", problem_).view(), stored_dates, made.message);
         fields.finish();
         return made;
     }

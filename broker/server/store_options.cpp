@@ -90,15 +90,26 @@ class option_reader {
                    + "\" is neither check, stats, export nor import; see --help";
         }
         options_.task = found->second;
-        const bool is_import = options_.task == store_task::import_file;
-        if (positions_.size() != (is_import ? 2 : 1)) {
-            return is_import ? "import takes exactly one FILE; see --help"
-                             : std::string(positions_.front()) + " takes no file; see --help";
-        }
-        if (is_import) {
-            options_.file = positions_.back();
-        } else if (options_.merges) {
+        if (options_.merges && options_.task != store_task::import_file) {
             return "--merge is for import";
+        }
+        return take_file();
+    }
+
+    std::string take_file() {
+        const std::size_t files = positions_.size() - 1;
+        if (options_.task == store_task::import_file && files != 1) {
+            return "import takes exactly one FILE; see --help";
+        }
+        if (options_.task == store_task::export_lines && files > 1) {
+            return "export takes one FILE at most; see --help";
+        }
+        if (files == 1) {
+            options_.file = positions_.back();
+        }
+        if (files > 0
+            && (options_.task == store_task::check || options_.task == store_task::stats)) {
+            return std::string(positions_.front()) + " takes no file; see --help";
         }
         return {};
     }
@@ -116,11 +127,10 @@ result<store_options, std::string> parse_store_options(std::span<const std::stri
 }
 
 std::string_view store_usage() noexcept {
-    return "Usage: grapevine store check [options]        read every row and say what is broken\n"
-           "       grapevine store stats [options]        say what the store holds\n"
-           "       grapevine store export [options]       write it as JSON lines to standard "
-           "output\n"
-           "       grapevine store import [options] FILE  add what FILE holds\n"
+    return "Usage: grapevine store check [options]         read every row and say what is broken\n"
+           "       grapevine store stats [options]         say what the store holds\n"
+           "       grapevine store export [options] [FILE] write it as JSON lines to FILE\n"
+           "       grapevine store import [options] FILE   add what FILE holds\n"
            "\n"
            "  --folder DIR   the store (default: that of the configuration)\n"
            "  -c FILE        the configuration of the broker; without it the environment and the\n"
@@ -130,8 +140,9 @@ std::string_view store_usage() noexcept {
            "                 as they are, and of two retained messages the newer stays\n"
            "  -h, --help     print this\n"
            "\n"
-           "FILE is what export wrote (\"-\": standard input), or the mosquitto.db of a Mosquitto "
-           "1.6\nor 2 that was stopped.\n"
+           "FILE to import is what export wrote, or the mosquitto.db of a Mosquitto 1.6 or 2 that "
+           "was\n"
+           "stopped. \"-\", and no FILE to export to, are standard input and output.\n"
            "\n"
            "check, stats and export change nothing and may run beside a broker: they show what "
            "the\n"

@@ -17,7 +17,7 @@ struct store_options {
     store_task task = store_task::help;
     std::string folder;      ///< empty: that of the configuration
     std::string config_file; ///< empty: none
-    std::string file;        ///< to import; "-": standard input
+    std::string file = "-";  ///< to import or export to; "-": standard input or output
     bool merges = false;     ///< import into a store that is not empty
 };
 

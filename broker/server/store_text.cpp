@@ -29,25 +29,25 @@ void add_table(std::string& out, table which, const table_report& each) {
     }
 }
 
-// As storage::store::load() decides.
-void add_start(std::string& out, const storage::inspection& found,
-               const storage::load_report& start) {
-    if (found.node && found.node->schema > storage::schema) {
-        add(out, "A start would refuse it: it was written by a newer version (schema %u).",
-            found.node->schema);
-    } else if (!start.is_readable || start.rows_broken > 0) {
-        add(out, "A start would refuse it: %s.",
-            start.is_readable ? "rows are broken" : "a table cannot be read to its end");
-    } else {
-        add(out,
-            "A start would read it, remove %zu stray rows and %zu unused buckets, and pass over "
-            "%zu "
-            "queued and %zu retained messages that cannot be read.",
-            start.rows_stray, found.buckets_unused,
-            found.of(table::queue).without_body + found.of(table::queue).broken
-                + found.of(table::bodies).broken,
-            found.of(table::retained).broken);
+[[nodiscard]] bool is_sound(const storage::row_check& found, std::string_view files) {
+    return found.is_sound() && files.empty();
+}
+
+void add_outcome(std::string& out, const storage::row_check& found, bool is_sound) {
+    std::size_t stray = 0;
+    for (const table_report& each : found.tables) {
+        stray += each.stray;
     }
+    if (found.node && found.node->schema > storage::schema) {
+        add(out, "A broker refuses it: it was written by a newer version (schema %u).",
+            found.node->schema);
+    } else if (stray > 0 || found.buckets_unused > 0) {
+        add(out, "A start removes %zu stray rows and %zu unused buckets.", stray,
+            found.buckets_unused);
+    }
+    out.append(is_sound
+                   ? "Nothing is broken.\n"
+                   : "Something is broken: copy the folder before a broker is started on it.\n");
 }
 
 void add_node(std::string& out, const std::optional<storage::node_record>& node) {
@@ -67,8 +67,7 @@ void add_session(std::string& out, const storage::session_stats& each) {
 
 } // namespace
 
-std::string check_text(const storage::inspection& found, std::string_view files,
-                       const storage::load_report& start) {
+std::string check_text(const storage::row_check& found, std::string_view files) {
     std::string out;
     add_node(out, found.node);
     out.append("files: ").append(files.empty() ? "checksums agree" : files).append("\n");
@@ -79,9 +78,7 @@ std::string check_text(const storage::inspection& found, std::string_view files,
     }
     add(out, "buckets of bodies: %zu, %zu of them with nothing that is referred to", found.buckets,
         found.buckets_unused);
-    add_start(out, found, start);
-    out.append(found.is_sound() && files.empty() ? "Nothing is broken.\n"
-                                                 : "Something is broken.\n");
+    add_outcome(out, found, is_sound(found, files));
     return out;
 }
 

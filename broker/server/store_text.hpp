@@ -2,7 +2,7 @@
 // What `grapevine store check` and `stats` print.
 #pragma once
 
-#include "storage/inspect.hpp"
+#include "storage/row_check.hpp"
 
 #include <functional>
 #include <string>
@@ -10,10 +10,8 @@
 
 namespace gv::server {
 
-/// `files`: what the check of the files' own checksums found; empty: nothing. `start`: what a start
-/// reads of it.
-[[nodiscard]] std::string check_text(const storage::inspection& found, std::string_view files,
-                                     const storage::load_report& start);
+/// `files`: what the check of the files' own checksums found; empty: nothing.
+[[nodiscard]] std::string check_text(const storage::row_check& found, std::string_view files);
 
 using disk_bytes_of = std::function<std::uint64_t(storage::table)>;
 [[nodiscard]] std::string stats_text(const storage::store_stats& found,

@@ -14,17 +14,24 @@ using route_token = strong_id<struct route_token_tag, std::uint64_t>;
 
 class ack_ring {
   public:
+    /// Whether the session remembers the identifier until PUBREL comes.
+    enum class identifier : std::uint8_t { forgotten, held };
     struct entry {
         packet_id id;
         mqtt::packet_type type = mqtt::packet_type::puback; ///< PUBACK or PUBREC
+        identifier kept = identifier::forgotten;
         mqtt::reason_code reason = mqtt::reason_code::success;
         bool is_taken = false;
     };
 
     [[nodiscard]] std::size_t size() const noexcept { return waiting_.size(); }
 
-    route_token add(packet_id id, mqtt::packet_type type) {
-        waiting_.push_back({.id = id, .type = type});
+    /// How many of them the session does not hold as well.
+    [[nodiscard]] std::size_t not_held() const noexcept { return waiting_.size() - held_; }
+
+    route_token add(packet_id id, mqtt::packet_type type, identifier kept = identifier::forgotten) {
+        waiting_.push_back({.id = id, .type = type, .kept = kept});
+        held_ += kept == identifier::held ? 1U : 0U;
         return route_token{first_ + waiting_.size() - 1};
     }
 
@@ -44,6 +51,7 @@ class ack_ring {
     /// Requires: is_ready().
     entry next() {
         ++first_;
+        held_ -= waiting_.front().kept == identifier::held ? 1U : 0U;
         return waiting_.pop_front();
     }
     /// Whether `id` waits here: a resend of it is then not routed again.
@@ -59,6 +67,7 @@ class ack_ring {
   private:
     ring<entry> waiting_;
     std::uint64_t first_ = 0;
+    std::size_t held_ = 0;
 };
 
 } // namespace gv::session

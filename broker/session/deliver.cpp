@@ -3,6 +3,8 @@
 #include "base/bytes.hpp"
 #include "broker/session/front.hpp"
 
+#include <algorithm>
+
 namespace gv::session {
 
 namespace {
@@ -35,9 +37,16 @@ void front::on_delivery(const publication& what, const delivery& how) {
     }
 }
 
-// QoS 0 to a client that is behind.
+// QoS 0 to a client that is behind. One that still reads gets what was under way when publishers
+// were held for it, and one message of each of a few more. Beyond that nobody is held for it, and
+// however much comes before its time is up is not buffered.
 bool front::drops_now() const noexcept {
-    return load == pressure::slow || limits().drops_qos0_when_full;
+    constexpr std::size_t surplus_factor = 8;
+    constexpr std::size_t output_bytes_most = std::size_t{2} << 30;
+    return load == pressure::slow || limits().drops_qos0_when_full
+           || waiting_bytes() > std::min(limits().output_bytes_max * surplus_factor
+                                             + limits().packet_size_max + context_->under_way_max,
+                                         output_bytes_most);
 }
 
 void front::on_push(const publication& what, const delivery& how) {
@@ -104,7 +113,7 @@ void front::complete_unsendable(const delivery& how) {
                                                   : mqtt::packet_type::pubrec,
                                       .is_error = true});
     } else if (own_) {
-        own_->out.forget(how.id);
+        own_->out.forget(how.id, *this);
     }
 }
 

@@ -8,7 +8,9 @@
 #include "base/ids.hpp"
 #include "base/message.hpp"
 #include "broker/mqtt/packet.hpp"
+#include "broker/mqtt/reason_code.hpp"
 #include "broker/session/ack_ring.hpp"
+#include "broker/session/outbound_log.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -92,6 +94,17 @@ struct delivery_ack {
     bool is_error = false;
 };
 
+/// An acknowledgement of a QoS 2 message of the client.
+struct inbound_ack {
+    packet_id id;
+    mqtt::packet_type type = mqtt::packet_type::pubrec; ///< PUBREC or PUBCOMP
+    mqtt::reason_code reason = mqtt::reason_code::success;
+};
+
+/// What a message is answered with that cannot be stored. v5 clients are told 0x97; v3 clients,
+/// which cannot be told, get no acknowledgement, and nothing more is read from them.
+inline constexpr mqtt::reason_code not_stored = mqtt::reason_code::server_unavailable;
+
 /// Whether something is allowed, and which rule said so.
 struct permission {
     bool is_allowed = true;
@@ -146,8 +159,16 @@ class front_effects {
 
     /// For the home of a persistent session.
     virtual void acknowledge(front& who, const delivery_ack& ack) = 0;
+    /// What the acknowledgement of a message of QoS 1 or 2 to this topic waits for.
+    [[nodiscard]] virtual durability durability_of(front& who, std::string_view topic) = 0;
     virtual void hold_inbound(front& who, packet_id id) = 0;
     virtual void release_inbound(front& who, packet_id id) = 0;
+    /// Answered by front::on_confirmed, once all that the home knows of identifiers is on disk: an
+    /// identifier that is forgotten must not come back, nor one that is held be lost.
+    virtual void confirm(front& who, const inbound_ack& what) = 0;
+
+    /// A message of a group is in flight to a volatile client no more.
+    virtual void group_settled(front& who, group_origin group) = 0;
 
     /// The output has passed its limit; the shard decides who is held back and who is slow.
     virtual void became_full(front& who) = 0;

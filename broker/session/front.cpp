@@ -14,7 +14,7 @@ front::front(const front_context& context, buffer_pool& pool, front_owner& owner
 
 session_state& front::make_own_session() {
     if (!own_) {
-        own_ = std::make_unique<session_state>(limits().outbound, *context_->queued,
+        own_ = std::make_unique<session_state>(limits().outbound_in_memory, *context_->queued,
                                                outbound::keeps::nothing);
         own_->out.attach(is_v5() ? v5_->receive_maximum : limits().in_flight_max_v3);
     }

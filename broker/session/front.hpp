@@ -12,7 +12,7 @@
 //                   on_authenticated: no   CONNACK error, close           closing
 //   attaching       on_attached            CONNACK                        connected
 //   connected       PUBLISH                route … on_taken: PUBACK/PUBREC
-//                   PUBREL                 release_inbound, PUBCOMP
+//                   PUBREL                 release_inbound, confirm, PUBCOMP
 //                   PUBACK, PUBREC, PUBCOMP window moves (own or home's)
 //                   SUBSCRIBE              subscribe … on_subscribed: SUBACK
 //                   PINGREQ                PINGRESP
@@ -40,6 +40,8 @@ struct front_context {
     traffic* counters;
     queue_account* queued;
     front_effects* effects;
+    /// Bytes that may still be on their way to a client when those who sent them are held.
+    std::size_t under_way_max;
 };
 
 /// How much more a front can take.
@@ -73,6 +75,7 @@ class front final : private outbound_sink {
     void on_push_pubrel(packet_id id);
     /// The home's judgement of an acknowledgement that was passed on to it.
     void on_settled(const delivery_ack& ack, outbound::ack outcome);
+    void on_confirmed(const inbound_ack& what);
     /// A row of a retained replay.
     void on_replay_row(const publication& what, const delivery& how);
     /// The output has room again.
@@ -95,7 +98,7 @@ class front final : private outbound_sink {
     /// Whether the next frame may come: not while an answer of the shard is awaited, so that what a
     /// client sends behind a SUBSCRIBE is handled behind its SUBACK.
     [[nodiscard]] bool takes_frames() const noexcept {
-        return (phase_ == phase::connected && !pending_subscribes_)
+        return (phase_ == phase::connected && !pending_subscribes_ && !withholds_)
                || phase_ == phase::awaiting_connect
                || (phase_ == phase::authenticating && is_exchange_open_);
     }
@@ -108,6 +111,13 @@ class front final : private outbound_sink {
     [[nodiscard]] bool is_full() const noexcept {
         return waiting_bytes() > context_->limits->output_bytes_max;
     }
+    /// Whether the client does not read what its own input brings about: no more of that input is
+    /// wanted. Beyond what makes it full, so that one who only gets too much is still heard.
+    [[nodiscard]] bool is_choked() const noexcept {
+        return output_.size() / 2 > context_->limits->output_bytes_max;
+    }
+    /// The client is there, though it may not say so now: its keep alive counts from here.
+    void note_alive() noexcept { last_receipt_ = now(); }
     pressure load = pressure::open;
 
     [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }
@@ -208,6 +218,8 @@ class front final : private outbound_sink {
     // on_acks.cpp
     void on_ack(std::uint8_t first_byte, std::string_view body);
     void on_pubrel(const mqtt::ack_view& packet);
+    /// At once, or when the home says that it may be said.
+    void confirm(const inbound_ack& what);
     void send_ack(mqtt::packet_type type, packet_id id, mqtt::reason_code reason);
     // on_subscribe.cpp
     void on_subscribe(const mqtt::subscribe_view& packet);
@@ -228,6 +240,7 @@ class front final : private outbound_sink {
     void dropped(drop_reason reason) override {
         ++context_->counters->dropped[static_cast<std::size_t>(reason)];
     }
+    void group_settled(group_origin group) override { effects().group_settled(*this, group); }
     /// Both return false if the packet is larger than the client takes.
     [[nodiscard]] bool write_publish(const publication& what, const mqtt::publish_parts& parts);
     [[nodiscard]] bool write_publish_v5(const publication& what, mqtt::publish_parts& parts,
@@ -262,6 +275,7 @@ class front final : private outbound_sink {
     bool is_held_by_home_ = false;
     bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
+    bool withholds_ = false;       ///< an acknowledgement, since the message could not be stored
     bool answers_connect_ = false; ///< a CONNECT came that can be answered with CONNACK
 };
 

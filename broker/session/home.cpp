@@ -51,7 +51,7 @@ void home::on_attach(front_address from, attach_request request) {
             answer.inbound.push_back(packet_id{id});
         }
         session_->out.attach(request.receive_maximum);
-        session_->replays.is_waiting = false;
+        session_->replays.give_up_page();
     }
     context_->effects->answer_attach(*this, from, std::move(answer));
     if (session_) {

@@ -55,6 +55,8 @@ class home_effects {
     /// The stored state has ended: its subscriptions are to be withdrawn before this returns.
     virtual void session_ended(home& from, session_state& state) = 0;
     virtual void dropped(drop_reason reason) = 0;
+    /// See outbound_sink.
+    virtual void group_settled(home& from, group_origin group) = 0;
 
   protected:
     ~home_effects() = default;
@@ -141,6 +143,9 @@ class home : private outbound_sink {
     void transmit_pubrel(packet_id id) override;
     [[nodiscard]] bool has_room() const override;
     void dropped(drop_reason reason) override { context_->effects->dropped(reason); }
+    void group_settled(group_origin group) override {
+        context_->effects->group_settled(*this, group);
+    }
 
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
 

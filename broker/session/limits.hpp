@@ -15,7 +15,8 @@ namespace gv::session {
 
 /// Immutable; replaced as a whole by a reload.
 struct session_limits {
-    outbound_limits outbound;
+    outbound_limits outbound;           ///< of sessions that outlive their connection
+    outbound_limits outbound_in_memory; ///< of the others
     std::size_t output_bytes_max = std::size_t{1} << 20; ///< buffered per connection: full beyond
     std::uint32_t packet_size_max = std::uint32_t{16} << 20;
     std::uint32_t session_expiry_max = 365 * 86'400; ///< seconds

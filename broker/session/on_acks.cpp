@@ -56,8 +56,23 @@ void front::on_pubrel(const mqtt::ack_view& packet) {
         return;
     }
     const bool is_known = forget_inbound(packet.id);
-    send_ack(packet_type::pubcomp, packet.id,
-             is_known ? reason_code::success : reason_code::packet_identifier_not_found);
+    confirm({.id = packet.id,
+             .type = packet_type::pubcomp,
+             .reason = is_known ? reason_code::success : reason_code::packet_identifier_not_found});
+}
+
+void front::confirm(const inbound_ack& what) {
+    if (is_held_by_home_) {
+        effects().confirm(*this, what);
+    } else {
+        send_ack(what.type, what.id, what.reason);
+    }
+}
+
+void front::on_confirmed(const inbound_ack& what) {
+    if (phase_ == phase::connected) {
+        send_ack(what.type, what.id, what.reason);
+    }
 }
 
 void front::send_ack(packet_type type, packet_id id, reason_code reason) {

@@ -28,6 +28,9 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
         return;
     }
     what.header.stamp = effects().next_stamp();
+    if (packet.quality != qos::at_most_once) {
+        what.header.level = effects().durability_of(*this, what.topic);
+    }
     switch (packet.quality) {
     case qos::at_most_once:
         effects().route(*this, what, route_token{}, packet_id{});
@@ -107,7 +110,7 @@ bool front::accept_identifier(const mqtt::publish_view& packet) {
     const bool is_known = inbound_ && inbound_->contains(packet.id.value);
     if (packet.quality == qos::exactly_once && is_known) {
         if (!acks_.holds(packet.id)) {
-            send_ack(mqtt::packet_type::pubrec, packet.id, reason_code::success);
+            confirm({.id = packet.id, .type = mqtt::packet_type::pubrec});
         }
         return false;
     }
@@ -118,7 +121,7 @@ bool front::accept_identifier(const mqtt::publish_view& packet) {
         }
         return false;
     }
-    const std::size_t owed = acks_.size() + (inbound_ ? inbound_->size() : 0);
+    const std::size_t owed = acks_.not_held() + (inbound_ ? inbound_->size() : 0);
     if (is_v5() && owed >= v5_->receive_maximum_announced) {
         violate(reason_code::receive_maximum_exceeded, "more in flight than the Receive Maximum");
         return false;
@@ -143,7 +146,7 @@ void front::reject_publish(const mqtt::publish_view& packet, reason_code reason,
 }
 
 void front::on_qos2_publish(const publication& what, packet_id id) {
-    const route_token token = acks_.add(id, mqtt::packet_type::pubrec);
+    const route_token token = acks_.add(id, mqtt::packet_type::pubrec, ack_ring::identifier::held);
     inbound_ids().insert(id.value);
     effects().route(*this, what, token, id);
 }
@@ -163,6 +166,13 @@ boost::unordered_flat_set<std::uint16_t>& front::inbound_ids() {
 }
 
 void front::on_taken(route_token token, reason_code reason) {
+    if (reason == not_stored) {
+        if (!is_v5()) {
+            withholds_ = true;
+            return;
+        }
+        reason = reason_code::quota_exceeded;
+    }
     acks_.take(token, reason);
     if (phase_ == phase::connected) {
         send_ready_acks();

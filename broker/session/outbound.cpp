@@ -2,6 +2,8 @@
 #include "broker/session/outbound.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace gv::session {
 
@@ -21,6 +23,7 @@ void outbound::attach(std::uint16_t receive_maximum) {
     receive_maximum_ = std::min(receive_maximum, limits_->in_flight_max);
     quota_ = receive_maximum_;
     is_attached_ = true;
+    sending_since_ = log_ == nullptr ? commit_mark{} : log_->sending_begins(reserved_until_);
     has_resends_ = in_flight_ > 0;
     releases_.clear();
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
@@ -31,7 +34,7 @@ void outbound::attach(std::uint16_t receive_maximum) {
 void outbound::detach() {
     is_attached_ = false;
     has_resends_ = false;
-    spill();
+    static_cast<void>(spill()); // not reported: nothing is in flight to a member that is offline
 }
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,
@@ -40,15 +43,15 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         is_attached_ && quota_ > 0 && queue_.empty() && !has_resends_ && to.has_room();
     if (is_idle && what.header.expires <= now) {
         to.dropped(drop_reason::expired);
+        settle(how.group, to);
         return true;
     }
     const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
     bool is_dropped = false;
-    if (!is_sent_at_once && !make_room(what.weight(), limit, is_dropped, to)) {
-        return false;
-    }
-    if (is_dropped) {
-        return true;
+    const bool is_kept = is_sent_at_once || make_room(what.weight(), limit, is_dropped, to);
+    if (!is_kept || is_dropped) {
+        settle(how.group, to);
+        return is_kept;
     }
     const std::uint64_t sequence = next_sequence();
     const written_row where =
@@ -62,36 +65,33 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
                  .sequence = sequence,
                  .where = where,
                  .quality = how.quality,
-                 .retain = how.retain});
+                 .retain = how.retain,
+                 .group = how.group});
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
     } else if (log_ != nullptr) {
-        wake_to_spill();
+        settle_all(spill(), to);
     }
     return true;
 }
 
-// Asks to be woken when what is in memory is on disk, if it is more than need be there.
-void outbound::wake_to_spill() {
+// Of what need not be in memory, what is on disk leaves it; the rest does when it is.
+std::vector<group_origin> outbound::spill() {
+    std::vector<group_origin> settled;
+    if (log_ == nullptr || queue_.empty()) {
+        return settled;
+    }
     if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
-        if (const commit_mark newest = queue_.newest_mark(); newest.value != 0) {
-            log_->wake_when(newest);
+        queue_.spill(*log_, is_attached_, settled);
+        if (const commit_mark oldest = queue_.oldest_mark(); oldest.value != 0) {
+            log_->wake_when(oldest);
         }
     }
-}
-
-void outbound::spill() {
-    if (log_ == nullptr || queue_.empty()) {
-        return;
-    }
-    if (!is_attached_ || queue_.resident_bytes() > resident_bytes_max) {
-        queue_.spill(*log_, is_attached_);
-        wake_to_spill();
-    }
+    return settled;
 }
 
 void outbound::on_durable(time_point now, outbound_sink& to) {
-    spill();
+    settle_all(spill(), to);
     pump(now, to);
 }
 
@@ -99,7 +99,8 @@ void outbound::on_page(std::vector<queued_row> rows, std::uint64_t read_until, t
                        outbound_sink& to) {
     queue_.add_page(std::move(rows), read_until);
     if (!is_attached_) {
-        queue_.spill(*log_, false);
+        std::vector<group_origin> settled; // rows that were read again are of no group
+        queue_.spill(*log_, false, settled);
     }
     pump(now, to);
 }
@@ -137,12 +138,15 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
         std::optional<queued_row> dropped;
         if (const auto run = queue_.drop_oldest(dropped)) {
             log_->run_done(*run);
+            doubt_rows_ -= std::min(doubt_rows_, run->rows);
             for (std::uint32_t i = 0; i < run->rows; ++i) {
                 to.dropped(drop_reason::queue_full);
             }
         } else {
             row_done(dropped->sequence, dropped->where);
+            static_cast<void>(leaves_doubt(dropped->sequence));
             to.dropped(drop_reason::queue_full);
+            settle(dropped->group, to);
         }
     }
     return true;
@@ -151,17 +155,22 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
 std::uint64_t outbound::next_sequence() {
     if (log_ != nullptr && sequence_ >= reserved_until_) {
         reserved_until_ = sequence_ + reservation;
-        log_->reserve(reserved_until_);
+        log_->reserve(reserved_until_, sent_until());
     }
     return sequence_++;
 }
 
 bool outbound::may_send(qos quality, const written_row& where) {
-    if (log_ == nullptr || quality != qos::exactly_once || log_->is_durable(where.mark)) {
+    if (log_ == nullptr || quality != qos::exactly_once) {
         return true;
     }
-    log_->wake_when(where.mark);
-    return false;
+    for (const commit_mark needed : {sending_since_, where.mark}) {
+        if (!log_->is_durable(needed)) {
+            log_->wake_when(needed);
+            return false;
+        }
+    }
+    return true;
 }
 
 void outbound::send(const publication& what, delivery how, std::uint64_t sequence,
@@ -172,6 +181,7 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
     taken.quality = how.quality;
     taken.sequence = sequence;
     taken.where = where;
+    taken.group = how.group;
     how.id = packet_id{id};
     if (keeps_ == keeps::messages) {
         taken.content = what.hold();
@@ -186,16 +196,27 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
 }
 
 void outbound::pump(time_point now, outbound_sink& to) {
-    if (!is_attached_) {
+    // A queue of messages that the client does not take must not become a stack of calls.
+    if (!is_attached_ || is_pumping_) {
         return;
     }
+    is_pumping_ = true;
     send_releases(to);
     if (has_resends_) {
         resend(now, to);
     }
     pump_queue(now, to);
+    is_pumping_ = false;
     read_ahead();
     queue_.shrink();
+}
+
+bool outbound::leaves_doubt(std::uint64_t sequence) noexcept {
+    if (doubt_rows_ > 0) {
+        --doubt_rows_;
+        return true;
+    }
+    return sequence < doubt_until_;
 }
 
 void outbound::pump_queue(time_point now, outbound_sink& to) {
@@ -204,38 +225,47 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
         if (oldest == nullptr) {
             return;
         }
+        // Once its row is there, so that the row with its identifier comes after it.
+        if (!may_send(oldest->quality, oldest->where)) {
+            return;
+        }
         choose_id(*oldest);
         if (!may_send(oldest->quality, oldest->where)) {
             return;
         }
         const queued_row next = queue_.pop();
-        if (next.content->header().expires <= now) {
-            row_done(next.sequence, next.where);
-            to.dropped(drop_reason::expired);
-            continue;
+        const bool is_in_doubt = leaves_doubt(next.sequence);
+        publication what = message::view_of(next.content);
+        if (what.header.expires <= now) {
+            if (!is_in_doubt || next.quality != qos::exactly_once) {
+                row_done(next.sequence, next.where);
+                to.dropped(drop_reason::expired);
+                settle(next.group, to);
+                continue;
+            }
+            what.header.expires = now + std::chrono::seconds(1); // as in resend()
         }
-        send(message::view_of(next.content),
+        send(what,
              {.quality = next.quality,
               .retain = next.retain,
-              .dup = next.sequence < doubt_until_,
+              .dup = is_in_doubt,
               .id = packet_id{next.id},
-              .subscription_ids = next.subscription_ids},
+              .subscription_ids = next.subscription_ids,
+              .group = next.group},
              next.sequence, next.where, to);
     }
 }
 
+// What the client may have seen goes under the same identifier. One that is not what the sequence
+// says is in the row before a message of QoS 2 is sent under it.
 void outbound::choose_id(queued_row& next) {
-    if (log_ == nullptr || next.quality != qos::exactly_once) {
-        return;
-    }
-    const std::uint16_t id = free_id(next.sequence);
     const std::uint16_t known = next.id == 0 ? id_of(next.sequence) : next.id;
-    next.id = id;
-    if (id != known) {
+    next.id = find(known) == nullptr ? known : free_id(next.sequence);
+    if (log_ != nullptr && next.id != known && next.quality == qos::exactly_once) {
         next.where = log_->row_changed(next.sequence, next.where, message::view_of(next.content),
                                        {.quality = next.quality,
                                         .retain = next.retain,
-                                        .id = packet_id{id},
+                                        .id = packet_id{next.id},
                                         .subscription_ids = next.subscription_ids});
     }
 }
@@ -254,21 +284,29 @@ void outbound::send_releases(outbound_sink& to) {
 // PUBRELs do not count against the client's Receive Maximum (MQTT 5, 4.9) and go first; messages
 // follow in the order of their first sending [MQTT-4.6.0-1], as far as the window allows.
 void outbound::resend(time_point now, outbound_sink& to) {
-    std::vector<slot*> due;
+    struct due_slot {
+        bool is_message;
+        std::uint64_t sequence;
+        std::uint16_t id;
+        auto operator<=>(const due_slot&) const = default;
+    };
+    std::vector<due_slot> due;
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
         if (slots_[i].is_resend_due) {
-            due.push_back(&slots_[i]);
+            due.push_back({slots_[i].now == state::sent, slots_[i].sequence, slots_[i].id});
         }
     }
-    std::ranges::sort(due, {}, [](const slot* a) {
-        return std::pair(a->now == state::released ? 0 : 1, a->sequence);
-    });
-    for (slot* again : due) {
-        if (again->now == state::sent && (quota_ == 0 || !to.has_room())) {
+    std::ranges::sort(due);
+    for (const due_slot& each : due) {
+        if (each.is_message && (quota_ == 0 || !to.has_room())) {
             return;
         }
+        slot* again = find(each.id);
+        if (again == nullptr) {
+            continue; // the client cannot take it, as was found out meanwhile
+        }
         again->is_resend_due = false;
-        if (again->now == state::released) {
+        if (!each.is_message) {
             send_release(*again, to);
             continue;
         }
@@ -294,7 +332,7 @@ outbound::ack outbound::on_puback(packet_id id, outbound_sink& to, time_point no
         return ack::out_of_state;
     }
     row_done(done->sequence, done->where);
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -316,7 +354,7 @@ outbound::ack outbound::on_pubrec(packet_id id, bool is_error, outbound_sink& to
         } else if (log_ != nullptr) {
             log_->release_done(taken->sequence);
         }
-        free_slot(*taken);
+        free_slot(*taken, to);
         give_back_quota();
         pump(now, to);
         return ack::done;
@@ -364,7 +402,7 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     if (log_ != nullptr) {
         log_->release_done(done->sequence);
     }
-    free_slot(*done);
+    free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
         pump(now, to);
@@ -372,10 +410,10 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
     return ack::done;
 }
 
-void outbound::forget(packet_id id) {
+void outbound::forget(packet_id id, outbound_sink& to) {
     if (slot* unsent = find(id.value)) {
         row_done(unsent->sequence, unsent->where);
-        free_slot(*unsent);
+        free_slot(*unsent, to);
         give_back_quota();
     }
 }
@@ -423,61 +461,91 @@ void outbound::give_back_quota() noexcept {
     }
 }
 
-// One whose place is taken (it is still in flight, or hashes to one that is) is passed over, so
-// that a client that never acknowledges one message cannot make the table grow.
-std::uint16_t outbound::free_id(std::uint64_t sequence) {
-    if (in_flight_ * 2 >= slot_count_) {
-        widen();
+// One that is still in flight is passed over.
+std::uint16_t outbound::free_id(std::uint64_t sequence) noexcept {
+    while (find(id_of(sequence)) != nullptr) {
+        ++sequence;
     }
-    for (;;) {
-        const std::uint16_t id = id_of(sequence++);
-        if (slots_[id & (slot_count_ - 1)].now == state::free) {
-            return id;
-        }
-    }
+    return id_of(sequence);
 }
 
 // Requires: the identifier is not in flight.
 outbound::slot& outbound::occupy(std::uint16_t id) {
-    while (slot_count_ == 0 || slots_[id & (slot_count_ - 1)].now != state::free) {
+    if (in_flight_ * 2 >= slot_count_) {
         widen();
     }
-    slot& place = slots_[id & (slot_count_ - 1)];
-    place.id = id;
+    slot& taken = slots_[free_place(id)];
+    taken.id = id;
     ++in_flight_;
     ++total_->in_flight;
-    return place;
+    return taken;
+}
+
+std::uint32_t outbound::free_place(std::uint16_t id) noexcept {
+    std::uint32_t at = place_of(id);
+    if (slots_[at].now != state::free) {
+        ++displaced_;
+        while (slots_[at].now != state::free) {
+            at = next_place(at);
+        }
+    }
+    return at;
 }
 
 outbound::slot* outbound::find(std::uint16_t id) noexcept {
     if (slot_count_ == 0) {
         return nullptr;
     }
-    slot& there = slots_[id & (slot_count_ - 1)];
-    return there.now != state::free && there.id == id ? &there : nullptr;
-}
-
-// Two identifiers in different places stay apart when the table doubles.
-void outbound::widen() {
-    const std::uint32_t wider = slot_count_ == 0 ? 8 : slot_count_ * 2;
-    auto moved = std::make_unique<slot[]>(wider);
-    for (std::uint32_t i = 0; i < slot_count_; ++i) {
-        if (slots_[i].now != state::free) {
-            moved[slots_[i].id & (wider - 1)] = std::move(slots_[i]);
+    for (std::uint32_t at = place_of(id); slots_[at].now != state::free; at = next_place(at)) {
+        if (slots_[at].id == id) {
+            return &slots_[at];
         }
     }
-    slots_ = std::move(moved);
-    slot_count_ = wider;
+    return nullptr;
 }
 
-void outbound::free_slot(slot& done) noexcept {
-    done.now = state::free;
-    done.is_resend_due = false;
-    done.where = {};
-    done.content = {};
-    done.subscription_ids.clear();
+void outbound::widen() {
+    const std::uint32_t before = std::exchange(slot_count_, std::max(8U, slot_count_ * 2));
+    const std::unique_ptr<slot[]> old =
+        std::exchange(slots_, std::make_unique<slot[]>(slot_count_));
+    displaced_ = 0;
+    for (std::uint32_t i = 0; i < before; ++i) {
+        if (old[i].now != state::free) {
+            slots_[free_place(old[i].id)] = std::move(old[i]);
+        }
+    }
+}
+
+// Whatever stood behind it and would rather have its place moves up, so that no search ends early.
+void outbound::free_slot(slot& done, outbound_sink& to) {
+    const group_origin group = done.group;
     --in_flight_;
     --total_->in_flight;
+    auto hole = static_cast<std::uint32_t>(&done - slots_.get());
+    displaced_ -= hole == place_of(done.id) ? 0 : 1;
+    for (std::uint32_t at = next_place(hole); displaced_ > 0 && slots_[at].now != state::free;
+         at = next_place(at)) {
+        const std::uint32_t place = place_of(slots_[at].id);
+        if (((at - place) & (slot_count_ - 1)) >= ((at - hole) & (slot_count_ - 1))) {
+            slots_[hole] = std::move(slots_[at]);
+            displaced_ -= hole == place ? 1 : 0;
+            hole = at;
+        }
+    }
+    slots_[hole] = {};
+    settle(group, to);
+}
+
+void outbound::settle(group_origin group, outbound_sink& to) {
+    if (group.value != 0) {
+        to.group_settled(group);
+    }
+}
+
+void outbound::settle_all(std::span<const group_origin> groups, outbound_sink& to) {
+    for (const group_origin group : groups) {
+        settle(group, to);
+    }
 }
 
 } // namespace gv::session

@@ -45,6 +45,8 @@ class outbound_sink {
     /// Whether the client's output takes more now.
     [[nodiscard]] virtual bool has_room() const = 0;
     virtual void dropped(drop_reason reason) = 0;
+    /// A message of a group is in flight no more: acknowledged, dropped, or on disk alone.
+    virtual void group_settled(group_origin group) = 0;
 
   protected:
     ~outbound_sink() = default;
@@ -83,7 +85,8 @@ class outbound {
     /// queue limit may cut. Returns false if the policy is to disconnect the client.
     bool deliver(const publication& what, const delivery& how, queueing limit, time_point now,
                  outbound_sink& to);
-    /// Sends what the window and the room allow.
+    /// Sends what the window and the room allow. Acknowledgements that come out of the sink while
+    /// it does (of what cannot be sent) are worked off by the same call, not by one within it.
     void pump(time_point now, outbound_sink& to);
 
     ack on_puback(packet_id id, outbound_sink& to, time_point now);
@@ -101,20 +104,27 @@ class outbound {
 
     void restore_release(std::uint64_t release, packet_id id);
     void restore_run(const stored_run& run) { queue_.restore(run); }
-    /// Rows before this sequence may have been sent: they are sent with DUP.
-    void restore_doubt(std::uint64_t until) noexcept { doubt_until_ = until; }
+    /// Rows before `until`, and the oldest `rows` besides, may have been sent: they are sent with
+    /// DUP.
+    void restore_doubt(std::uint64_t until, std::uint32_t rows) noexcept {
+        doubt_until_ = until;
+        doubt_rows_ = rows;
+    }
     void restore_reservation(std::uint64_t until) noexcept { sequence_ = reserved_until_ = until; }
     /// Writes down that nothing of it is left; the session ends.
     void erase_all();
-    /// Rows before this sequence have been sent; of those after it none has.
+    /// Rows before this sequence have been sent; of those after it none has. Or in_doubt.
     [[nodiscard]] std::uint64_t sent_until() noexcept {
-        return queue_.empty() ? sequence_ : queue_.first_sequence();
+        if (is_attached_ || doubt_rows_ > 0) {
+            return in_doubt;
+        }
+        return std::max(doubt_until_, queue_.empty() ? sequence_ : queue_.first_sequence());
     }
     [[nodiscard]] std::uint16_t receive_maximum() const noexcept { return receive_maximum_; }
     [[nodiscard]] std::uint64_t reserved_until() const noexcept { return reserved_until_; }
 
     /// Frees the place of a message that was handed to the sink and could not be sent.
-    void forget(packet_id id);
+    void forget(packet_id id, outbound_sink& to);
 
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.rows(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
@@ -134,6 +144,7 @@ class outbound {
         qos quality = qos::at_least_once;
         bool retain = false;
         bool is_resend_due = false;
+        group_origin group{};
     };
     /// A PUBREL that waits until its release is durable.
     struct pending_release {
@@ -160,19 +171,29 @@ class outbound {
     }
     [[nodiscard]] slot* find(std::uint16_t id) noexcept;
     /// The identifier that a message of this sequence is sent under if it is sent now.
-    [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence);
-    /// Before a message of QoS 2 is sent: its identifier is what its row says.
+    [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence) noexcept;
     void choose_id(queued_row& next);
+    /// Whether a row that leaves the queue may have been sent before.
+    [[nodiscard]] bool leaves_doubt(std::uint64_t sequence) noexcept;
     slot& occupy(std::uint16_t id);
+    [[nodiscard]] std::uint32_t free_place(std::uint16_t id) noexcept;
     void widen();
-    void free_slot(slot& done) noexcept;
+    [[nodiscard]] std::uint32_t place_of(std::uint16_t id) const noexcept {
+        return id & (slot_count_ - 1);
+    }
+    [[nodiscard]] std::uint32_t next_place(std::uint32_t at) const noexcept {
+        return (at + 1) & (slot_count_ - 1);
+    }
+    void free_slot(slot& done, outbound_sink& to);
+    static void settle(group_origin group, outbound_sink& to);
+    static void settle_all(std::span<const group_origin> groups, outbound_sink& to);
     void give_back_quota() noexcept;
 
     [[nodiscard]] bool drop_oldest(std::size_t weight, outbound_sink& to);
     void pump_queue(time_point now, outbound_sink& to);
     void read_ahead();
-    void spill();
-    void wake_to_spill();
+    /// Returns the groups of the messages that are on disk alone now.
+    [[nodiscard]] std::vector<group_origin> spill();
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
@@ -187,15 +208,19 @@ class outbound {
     ring<pending_release> releases_;
     std::uint64_t reserved_until_ = 0;
     std::uint64_t doubt_until_ = 0;
-    std::unique_ptr<slot[]> slots_; ///< hashed by packet identifier, no two in one place
+    std::uint32_t doubt_rows_ = 0;  ///< of the oldest, may have been sent by an earlier process
+    commit_mark sending_since_;     ///< the record that rows may have been sent
+    std::unique_ptr<slot[]> slots_; ///< by packet identifier, each at or behind its place
     std::uint32_t slot_count_ = 0;
     std::uint32_t in_flight_ = 0;
+    std::uint32_t displaced_ = 0; ///< messages behind their places
     std::uint64_t sequence_ = 0;
     std::uint16_t quota_ = 0;
     std::uint16_t receive_maximum_ = 0;
     keeps keeps_;
     bool is_attached_ = false;
     bool has_resends_ = false;
+    bool is_pumping_ = false;
 };
 
 } // namespace gv::session

@@ -11,6 +11,9 @@
 
 namespace gv::session {
 
+/// The shard of the shared group that a message came through, plus 1; 0: none.
+using group_origin = strong_id<struct group_origin_tag, std::uint8_t>;
+
 /// How one message goes to one client.
 struct delivery {
     qos quality = qos::at_most_once;
@@ -18,6 +21,7 @@ struct delivery {
     bool dup = false;
     packet_id id{}; ///< 0 at QoS 0
     std::span<const std::uint32_t> subscription_ids{};
+    group_origin group{}; ///< at QoS 1 and 2
 };
 
 /// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
@@ -39,6 +43,7 @@ struct queued_row {
     qos quality = qos::at_least_once;
     bool retain = false;
     std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
+    group_origin group{}; ///< not written down
 };
 
 /// Rows that are on disk alone: neighbours by sequence, whose messages are in one bucket.
@@ -58,6 +63,9 @@ struct row_range {
     std::uint32_t rows_max = 0;
     std::uint32_t bytes_max = 0;
 };
+
+/// As `sent_until`: as many rows as the client could have in flight may have been sent.
+inline constexpr std::uint64_t in_doubt = ~std::uint64_t{0};
 
 /// What a persistent session writes down of what it sends. Rows have the session's sequence
 /// numbers; releases, of which PUBREC has come, have numbers of the same kind.
@@ -80,8 +88,12 @@ class outbound_log {
     virtual commit_mark released(std::uint64_t sequence, const written_row& where,
                                  std::uint64_t release, packet_id id) = 0;
     virtual void release_done(std::uint64_t release) = 0;
-    /// Numbers below `until` may be used from now on; after a crash those from there are.
-    virtual void reserve(std::uint64_t until) = 0;
+    /// Numbers below `until` may be used from now on; after a crash those from there are. Rows
+    /// before `sent_until` were sent.
+    virtual void reserve(std::uint64_t until, std::uint64_t sent_until) = 0;
+    /// A client is connected: from now on the oldest rows are in doubt. Sent at QoS 2 before that
+    /// is durable, a row could come again after a crash as one that was never sent.
+    virtual commit_mark sending_begins(std::uint64_t reserved_until) = 0;
     [[nodiscard]] virtual bool is_durable(commit_mark mark) const = 0;
     /// outbound::pump() is to be called when that is durable.
     virtual void wake_when(commit_mark mark) = 0;

@@ -55,9 +55,10 @@ void row_queue::forget_run() {
     count_out(gone.rows, gone.bytes);
 }
 
-void row_queue::spill(const outbound_log& log, bool keeps_page) {
+void row_queue::spill(const outbound_log& log, bool keeps_page,
+                      std::vector<group_origin>& settled) {
     if (!keeps_page) {
-        return_page();
+        return_page(settled);
     }
     while (!recent_.empty() && log.is_durable(recent_.front().where.mark)) {
         queued_row row = take(recent_, recent_bytes_);
@@ -67,19 +68,26 @@ void row_queue::spill(const outbound_log& log, bool keeps_page) {
             page_.push_back(std::move(row));
         } else {
             store(row.sequence, weight, row.where.body);
+            if (row.group.value != 0) {
+                settled.push_back(row.group);
+            }
         }
     }
     shrink();
 }
 
-void row_queue::return_page() {
+void row_queue::return_page(std::vector<group_origin>& settled) {
     if (page_.empty()) {
         return;
     }
+    is_read_stale_ = is_reading_;
     ring<stored_run> behind = std::exchange(stored_, {});
     while (!page_.empty()) {
         const queued_row row = take(page_, page_bytes_);
         store(row.sequence, row.content->weight(), row.where.body);
+        if (row.group.value != 0) {
+            settled.push_back(row.group);
+        }
     }
     while (!behind.empty()) {
         stored_.push_back(behind.pop_front());
@@ -124,6 +132,9 @@ std::optional<row_range> row_queue::begin_read() {
 // Runs that were dropped while they were being read are passed over.
 void row_queue::add_page(std::vector<queued_row> rows, std::uint64_t read_until) {
     is_reading_ = false;
+    if (std::exchange(is_read_stale_, false)) {
+        return;
+    }
     for (queued_row& row : rows) {
         if (stored_.empty() || row.sequence < stored_.front().first) {
             continue;

@@ -50,20 +50,20 @@ class row_queue {
     queued_row pop();
     /// Takes the oldest row without reading it, or the oldest run of rows. Requires: not empty.
     [[nodiscard]] std::optional<stored_run> drop_oldest(std::optional<queued_row>& single);
-    /// Mark of the newest row that is not on disk alone; 0 if there is none.
-    [[nodiscard]] commit_mark newest_mark() noexcept {
-        return recent_.empty() ? commit_mark{} : recent_[recent_.size() - 1].where.mark;
+    /// Mark of the oldest row that spill() left; 0 if there is none.
+    [[nodiscard]] commit_mark oldest_mark() noexcept {
+        return recent_.empty() ? commit_mark{} : recent_.front().where.mark;
     }
 
     /// Lets go of the messages of recent rows that are on disk. The oldest rows stay if
-    /// `keeps_page` says that they will be sent soon. Requires: a log.
-    void spill(const outbound_log& log, bool keeps_page);
+    /// `keeps_page` says that they will be sent soon. Adds the groups of those that went through
+    /// one to `settled`. Requires: a log.
+    void spill(const outbound_log& log, bool keeps_page, std::vector<group_origin>& settled);
 
-    /// What to read next, if it is time; read() or abandon_read() follows.
+    /// What to read next, if it is time; add_page() follows.
     [[nodiscard]] std::optional<row_range> begin_read();
     /// Rows of the range asked for, in order; all there are before `read_until`.
     void add_page(std::vector<queued_row> rows, std::uint64_t read_until);
-    void abandon_read() noexcept { is_reading_ = false; }
 
     /// Rows as they were stored. Runs come in order.
     void restore(const stored_run& run);
@@ -94,7 +94,7 @@ class row_queue {
     static constexpr std::size_t page_bytes_max = std::size_t{256} << 10;
 
     void store(std::uint64_t sequence, std::size_t weight, std::uint32_t body);
-    void return_page();
+    void return_page(std::vector<group_origin>& settled);
     [[nodiscard]] queued_row take(ring<queued_row>& from, std::size_t& bytes);
     void take_from_runs(const queued_row& row);
     void forget_run();
@@ -118,6 +118,7 @@ class row_queue {
     std::size_t page_bytes_ = 0;
     std::size_t recent_bytes_ = 0;
     bool is_reading_ = false;
+    bool is_read_stale_ = false; ///< rows before those asked for are stored again
 };
 
 } // namespace gv::session

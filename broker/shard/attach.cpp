@@ -68,8 +68,13 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
+    open_home(home);
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
+    home.has_ended_session_ = false;
     home.home_.on_attach(from, std::move(request));
+    if (home.home_.front() != from) {
+        return; // it died before, and has been detached again
+    }
     log_session(home);
     if (const session::session_state* state = home.home_.session()) {
         set_member_online(home.number(), *state, true);
@@ -78,8 +83,33 @@ void core::attach_now(home_entry& home, session::front_address from,
     settle_home(home);
 }
 
+// Whoever is told that an older session is gone never sees anything of it again: its end is on
+// disk by then.
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
-    const std::uint64_t number = entry_of(from).number();
+    home_entry& home = entry_of(from);
+    if (!home.has_ended_session_ || !journal_.is_on() || journal_.is_lost()) {
+        send_attach_answer(to, home.number(), std::move(answer));
+        return;
+    }
+    home.client_ = nullptr; // it may go meanwhile without a word to its home
+    const std::uint64_t number = ++next_operation_;
+    journal_.wait(journal_.open_mark(), {.what = waiter::kind::operation, .number = number});
+    operations_.emplace(number, operation{.remaining = 1,
+                                          .front = to,
+                                          .holder = home.number(),
+                                          .attaches = std::move(answer)});
+}
+
+void core::complete_attach(operation done) {
+    home_entry* home = find_home(done.holder);
+    if (home != nullptr && home->home_.front() == done.front && is_mine(done.front.shard)) {
+        home->client_ = find_client(done.front.connection);
+    }
+    send_attach_answer(done.front, done.holder, *std::move(done.attaches));
+}
+
+void core::send_attach_answer(session::front_address to, std::uint64_t number,
+                              session::attached answer) {
     if (is_mine(to.shard)) {
         on_attached(to.connection, options_.me, number, std::move(answer));
     } else {
@@ -163,6 +193,7 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
         return;
     }
     home->client_ = nullptr;
+    open_home(*home);
     home->home_.on_detach(epoch, notice);
     log_session(*home);
     if (const session::session_state* state = home->home_.session()) {
@@ -245,8 +276,13 @@ void core::push(session::home& from, session::front_address to, const publicatio
     // One question for room on the way is enough; it is asked when half of what may be pushed is.
     const std::size_t before = home.bytes_pushed_;
     home.bytes_pushed_ += message.what->weight();
-    const std::size_t half = replay_output_bytes / 2;
+    const std::size_t half = std::min(replay_output_bytes, options_.limits.output_bytes_max) / 2;
     message.wants_room = before < half && home.bytes_pushed_ >= half;
+    // The others are bounded by what may be pushed without room; these go on while they come.
+    if (how.quality == qos::at_most_once) {
+        credit_used_[to.shard.value] += message.what->weight();
+        onward_ |= std::uint64_t{1} << to.shard.value;
+    }
     post(to.shard, std::move(message));
 }
 
@@ -286,11 +322,6 @@ void core::on_home_ack(home_entry& home, session::front_address from,
         return;
     }
     const session::outbound::ack outcome = home.home_.on_ack(ack);
-    if (const session::session_state* state = home.home_.session();
-        state != nullptr && state->shared_subscriptions > 0
-        && ack.type != mqtt::packet_type::pubrec) {
-        note_member_ack(home.number(), *state);
-    }
     if (outcome != session::outbound::ack::done) {
         if (!is_mine(from.shard)) {
             post_rare(from.shard,
@@ -306,44 +337,86 @@ void core::on_home_ack(home_entry& home, session::front_address from,
 }
 
 void core::hold_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, true, {});
+    change_inbound(owner_of(who), id, true);
 }
 
 void core::release_inbound(session::front& who, packet_id id) {
-    change_inbound(owner_of(who), id, false, {});
+    change_inbound(owner_of(who), id, false);
 }
 
-void core::change_inbound(client& from, packet_id id, bool is_held,
-                          storage::transaction_id transaction) {
-    const shard_id shard = home_shard_of(from.front_);
-    if (!is_mine(shard)) {
-        if (transaction.value != 0) {
-            ++given_out_->parts;
-        }
-        post_rare(shard, inbound_change{.home = from.home_,
-                                        .transaction = transaction,
-                                        .id = id,
-                                        .is_held = is_held});
-    } else if (home_entry* home = find_home(from.home_)) {
-        on_inbound_change(*home, id, is_held);
+void core::confirm(session::front& who, const session::inbound_ack& what) {
+    const session::front_address address{.shard = options_.me, .connection = owner_of(who).number_};
+    const shard_id home = home_shard_of(who);
+    const durability level = owner_of(who).profile_->level;
+    if (!journal_.is_on() || is_mine(home)) {
+        on_confirm(address, what, level);
+    } else {
+        post_rare(home,
+                  shard::confirm{.connection = address.connection, .what = what, .level = level});
     }
 }
 
-void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
+void core::on_confirm(session::front_address from, const session::inbound_ack& what,
+                      durability level) {
+    if (journal_.is_lost()) {
+        return; // what cannot be stored is not confirmed
+    }
+    operation begun{.front = from, .confirms = what};
+    const std::uint64_t number = ++next_operation_;
+    begun.remaining =
+        journal_.wait_for_all({.what = waiter::kind::operation, .number = number}, level);
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(number, std::move(begun));
+    }
+}
+
+void core::answer_confirm(session::front_address to, const session::inbound_ack& what) {
+    if (!is_mine(to.shard)) {
+        post_rare(to.shard, confirmed{.connection = to.connection, .what = what});
+    } else if (client* front = find_client(to.connection)) {
+        front->front_.on_confirmed(what);
+        touch(*front);
+    }
+}
+
+void core::change_inbound(client& from, packet_id id, bool is_held) {
+    const shard_id shard = home_shard_of(from.front_);
+    const durability level = given_out_ != nullptr ? given_out_->level : from.profile_->level;
+    if (!is_mine(shard)) {
+        post_rare(shard, inbound_change{.home = from.home_,
+                                        .branch = journal_.fork(),
+                                        .id = id,
+                                        .level = level,
+                                        .is_held = is_held});
+    } else if (home_entry* home = find_home(from.home_)) {
+        on_inbound_change(*home, id, is_held, level);
+    }
+}
+
+void core::on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level) {
     if (is_held) {
         home.home_.hold_inbound(id);
     } else {
         home.home_.release_inbound(id);
     }
     if (home.home_.session() != nullptr) {
-        log_inbound(home, id, is_held);
+        log_inbound(home, id, is_held, level);
     }
 }
 
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
+    home.has_ended_session_ = true;
+    open_home(home);
     forget_session(home, state);
     withdraw_all(home, home.number(), state);
+    // What is still on its way to this session from other shards must not reach the next one.
+    homes_by_number_.erase(home.number_);
+    home.number_ = ++next_number_;
+    home.is_waking_ = false; // what woke the old one finds nobody
+    homes_by_number_.emplace(home.number_, &home);
     ++counts_.sessions_ended;
 }
 

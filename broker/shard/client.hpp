@@ -9,6 +9,8 @@
 #include "broker/router/subscriber.hpp"
 #include "broker/session/front.hpp"
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -23,6 +25,7 @@ struct listener_profile {
     std::shared_ptr<const auth::authenticator> authenticator; ///< null: everybody may come in
     std::shared_ptr<const auth::authentication_methods> methods;
     bool uses_identity_as_username = false; ///< that of the client's certificate
+    durability level = durability::fsync;   ///< of what comes through it
     /// Open connections through this listener, and through all; counted up by who accepts.
     std::shared_ptr<std::atomic<std::uint32_t>> open =
         std::make_shared<std::atomic<std::uint32_t>>();
@@ -44,9 +47,18 @@ class replay_holder {
     /// Rows that may be given now at the QoS of the current replay.
     [[nodiscard]] virtual std::size_t replay_rows() = 0;
     virtual void replay_row(const publication& what, const session::delivery& how) = 0;
+    /// Whether access rules let it have messages of this topic.
+    [[nodiscard]] virtual bool may_receive(std::string_view topic) const = 0;
+    [[nodiscard]] virtual std::uint64_t client_hash() const = 0;
 
   protected:
     ~replay_holder() = default;
+};
+
+/// Publishers that wait for the same thing: those of this shard, and those of others by number.
+struct waiting_publishers {
+    ring<class client*> here;
+    boost::unordered_flat_set<std::uint64_t> elsewhere;
 };
 
 class client : public router::subscriber, public session::front_owner, public replay_holder {
@@ -96,14 +108,16 @@ class client : public router::subscriber, public session::front_owner, public re
     std::unique_ptr<auth::authentication_exchange> exchange_;
     /// Only while this client is full or somebody waits for it.
     struct congestion {
-        ring<client*> waiters; ///< publishers held because this client is full
+        waiting_publishers waiters; ///< held because this client is full
         time_point full_since;
         time_point progress_at;
     };
     std::unique_ptr<congestion> congestion_;
     ring<client*>* held_in_ = nullptr; ///< where this client itself is held
     time_point opened_at_;
+    std::uint32_t holds_elsewhere_ = 0; ///< how much on other shards waits for something
     bool is_dirty_ = false;
+    bool is_choked_ = false; ///< its input waits for its own output to drain
     bool is_ended_ = false;
     bool is_attached_ = false;
     bool wants_room_ = false;

@@ -11,8 +11,9 @@ namespace gv::shard {
 
 namespace {
 
-/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
-constexpr unsigned shard_bits = 48;
+[[nodiscard]] std::size_t under_way_max(const core_options& options) noexcept {
+    return options.pressure.credit_bytes_max * (options.shards - 1);
+}
 
 [[nodiscard]] std::string_view name_of(session::close_cause cause) {
     using enum session::close_cause;
@@ -50,8 +51,9 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       front_context_{.now = &turn_,
                      .limits = &options_.limits,
                      .counters = &traffic_,
-                     .queued = &queued_,
-                     .effects = this},
+                     .queued = &queued_in_memory_,
+                     .effects = this,
+                     .under_way_max = under_way_max(options_)},
       home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
       router_(options_.routing), retained_(retained_options_of(options_)),
@@ -134,8 +136,12 @@ void core::resume_unless_in_input(client& waiting) {
     }
 }
 
-bool core::takes_input(const client& from) noexcept {
-    return !from.is_ended_ && from.held_in_ == nullptr && from.front_.takes_frames();
+bool core::takes_input(client& from) noexcept {
+    if (from.is_ended_ || from.held_in_ != nullptr || !from.front_.takes_frames()) {
+        return false;
+    }
+    from.is_choked_ = from.front_.is_choked();
+    return !from.is_choked_;
 }
 
 void core::touch(client& changed) {
@@ -154,6 +160,9 @@ void core::on_sent(client& to, std::size_t bytes) {
     if (to.is_ended_) {
         return;
     }
+    if (to.is_choked_) {
+        relieve(to, bytes);
+    }
     if (to.front_.load != session::pressure::open) {
         reopen_if_drained(to);
     }
@@ -168,6 +177,17 @@ void core::on_sent(client& to, std::size_t bytes) {
         give_home_room(to);
     }
     touch(to);
+}
+
+// One that is not read shows that it is there by reading.
+void core::relieve(client& choked, std::size_t bytes) {
+    if (bytes > 0) {
+        choked.front_.note_alive();
+    }
+    if (!choked.front_.is_choked()) {
+        choked.is_choked_ = false;
+        relieved_.push_back(&choked);
+    }
 }
 
 // The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it
@@ -257,6 +277,9 @@ void core::on_timer(timer& fired) {
         wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
     } else if (due.owner != nullptr) {
         client& whose = *due.owner;
+        if (whose.held_in_ != nullptr) {
+            whose.front_.note_alive(); // it is not heard
+        }
         whose.front_.on_deadline();
         touch(whose);
         if (!whose.is_ended_) {
@@ -271,9 +294,12 @@ void core::on_timer(timer& fired) {
     }
 }
 
+// What is written down is handed over before the others hear of it: a part of a transaction comes
+// to the store before those that it announces.
 void core::settle_turn() {
+    journal_.end_turn();
     for (std::size_t shard = 0; shard < outboxes_.size(); ++shard) {
-        if (credit_owed_[shard] > 0 && full_.empty()) {
+        if (credit_owed_[shard] > 0) {
             post(shard_id{static_cast<std::uint16_t>(shard)}, credit{credit_owed_[shard]});
             credit_owed_[shard] = 0;
         }
@@ -284,9 +310,21 @@ void core::settle_turn() {
                           std::exchange(outboxes_[shard], {}));
         }
     }
-    journal_.end_turn();
     gone_homes_.clear();
     router_.end_turn();
+}
+
+core_debts core::debts() const noexcept {
+    core_debts all{.takes = takes_.size() - free_takes_.size(),
+                   .operations = operations_.size(),
+                   .full_clients = full_.size(),
+                   .held_publishers = held_now_,
+                   .homes_to_bury = gone_homes_.size()};
+    for (std::size_t shard = 0; shard < options_.shards; ++shard) {
+        all.credit_used += credit_used_[shard];
+        all.credit_owed += credit_owed_[shard];
+    }
+    return all;
 }
 
 void core::shut_down(mqtt::reason_code reason) {
@@ -322,6 +360,11 @@ void core::reload(session::session_limits limits,
     router_.forget_verdicts();
 }
 
+void core::reload(const pressure_options& pressure) {
+    options_.pressure = pressure;
+    front_context_.under_way_max = under_way_max(options_);
+}
+
 client::client(core& owner, std::shared_ptr<const listener_profile> profile)
     : core_(&owner), front_(owner.front_context_, owner.pool_, *this),
       number_(++owner.next_number_), profile_(std::move(profile)), opened_at_(owner.now()) {
@@ -333,7 +376,8 @@ client::~client() { core_->unregister_client(*this); }
 void client::deliver(const publication& what, const router::grant& how) {
     front_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                               .retain = how.retain_as_published && what.header.retain,
-                              .subscription_ids = how.subscription_ids});
+                              .subscription_ids = how.subscription_ids,
+                              .group = session::group_origin{how.group}});
     core_->note_taker(*this);
     core_->touch(*this);
 }
@@ -367,12 +411,16 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     if (home_.session() == nullptr) {
         return; // ended in this turn
     }
+    if (core_->journal_.is_lost() && lower(what.header.quality, how.quality) != qos::at_most_once) {
+        core_->given_out_->is_refused = true;
+        core_->settle_in_group(number_, session::group_origin{how.group});
+        return;
+    }
     home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
                              .retain = how.retain_as_published && what.header.retain,
-                             .subscription_ids = how.subscription_ids});
-    if (client_ != nullptr) {
-        core_->note_taker(*client_);
-    }
+                             .subscription_ids = how.subscription_ids,
+                             .group = session::group_origin{how.group}});
+    core_->note_taker(*this);
 }
 
 bool home_entry::may_receive(std::string_view topic) const {

@@ -41,6 +41,12 @@ struct pressure_options {
     std::size_t credit_bytes_max = std::size_t{8} << 20;
 };
 
+/// How messages to topics that match a filter are kept, whoever publishes them.
+struct durability_rule {
+    std::string filter; ///< valid
+    durability level = durability::fsync;
+};
+
 struct core_options {
     shard_id me;
     std::size_t shards = 1;
@@ -52,6 +58,8 @@ struct core_options {
     pressure_options pressure;
     std::shared_ptr<const auth::authoriser> authoriser; ///< null: everything is allowed
     storage::store* store = nullptr;                    ///< null: nothing outlives the process
+    durability level = durability::fsync;               ///< of what the broker itself publishes
+    std::vector<durability_rule> durabilities;          ///< before those of listeners; first match
     boot_id boot;
 };
 
@@ -103,9 +111,30 @@ struct core_counts {
     std::array<std::uint64_t, 16> closed{};        ///< by close_cause: clients that were in
     std::array<std::uint64_t, 16> never_in{};      ///< by close_cause: the others
     std::array<std::uint64_t, 256> refused{};      ///< of these, by the reason code of CONNACK
+    std::array<std::uint64_t, 3> accepted{};       ///< publishes at QoS 1 and 2, by durability
     std::array<std::uint64_t, 12> connect_times{}; ///< by connect_time_bounds, then what is above
     duration connect_time{};                       ///< summed
 };
+
+/// What a core still waits for or owes; all zero once everybody has gone and all is quiet.
+struct core_debts {
+    std::size_t takes = 0;       ///< messages of which another shard has not said that it took them
+    std::size_t operations = 0;  ///< that other shards have not applied
+    std::size_t credit_used = 0; ///< bytes on their way to other shards
+    std::size_t credit_owed = 0; ///< bytes of other shards not given back
+    std::size_t full_clients = 0;
+    std::size_t held_publishers = 0;
+    std::size_t homes_to_bury = 0; ///< ended, kept to the end of the turn
+
+    [[nodiscard]] bool none() const noexcept {
+        return takes + operations + credit_used + credit_owed + full_clients + held_publishers
+                   + homes_to_bury
+               == 0;
+    }
+};
+
+/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
+inline constexpr unsigned shard_bits = 48;
 
 class core final : private session::front_effects, private session::home_effects {
   public:
@@ -122,8 +151,8 @@ class core final : private session::front_effects, private session::home_effects
     /// Takes whole frames from the front of `bytes`. Returns how many bytes were used up: the rest
     /// is a part of a frame, or must wait for client::resume_input().
     [[nodiscard]] std::size_t on_input(client& from, std::string_view bytes);
-    /// Whether input of this client is wanted now.
-    [[nodiscard]] static bool takes_input(const client& from) noexcept;
+    /// Whether input of this client is wanted now. If not, resume_input() is called when it is.
+    [[nodiscard]] static bool takes_input(client& from) noexcept;
     /// The transport took `bytes` of the output.
     void on_sent(client& to, std::size_t bytes);
     /// The transport is gone. No effect if the core ended the client itself.
@@ -168,7 +197,7 @@ class core final : private session::front_effects, private session::home_effects
         settle_turn();
     }
     [[nodiscard]] bool has_work() const noexcept {
-        return !reopened_.empty() || !freed_.empty() || !dirty_.empty();
+        return !reopened_.empty() || !freed_.empty() || !relieved_.empty() || !dirty_.empty();
     }
 
     // The broker itself.
@@ -180,7 +209,7 @@ class core final : private session::front_effects, private session::home_effects
     /// New limits and rules: limits hold for new connections, access rules at once.
     void reload(session::session_limits limits, std::shared_ptr<const auth::authoriser> authoriser);
     /// New rules for who waits for whom, from now on.
-    void reload(const pressure_options& pressure) { options_.pressure = pressure; }
+    void reload(const pressure_options& pressure);
 
     [[nodiscard]] const session::traffic& traffic() const noexcept { return traffic_; }
     [[nodiscard]] const core_counts& counts() const noexcept { return counts_; }
@@ -194,6 +223,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] std::size_t shared_subscriptions() const noexcept {
         return shared_subscriptions_;
     }
+    [[nodiscard]] core_debts debts() const noexcept;
     /// Time publishers were held back since the start, summed, those held now included.
     [[nodiscard]] duration held_time() noexcept {
         count_held_time();
@@ -201,7 +231,11 @@ class core final : private session::front_effects, private session::home_effects
     }
     [[nodiscard]] buffer_pool& pool() noexcept { return pool_; }
     /// What waits for clients and what is in flight to them.
-    [[nodiscard]] const session::queue_account& queues() const noexcept { return queued_; }
+    [[nodiscard]] session::queue_account queues() const noexcept {
+        return {.bytes = queued_.bytes + queued_in_memory_.bytes,
+                .messages = queued_.messages + queued_in_memory_.messages,
+                .in_flight = queued_.in_flight + queued_in_memory_.in_flight};
+    }
 
   private:
     friend class client;
@@ -226,18 +260,22 @@ class core final : private session::front_effects, private session::home_effects
         asker who;
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
-        std::uint32_t parts = 0;         ///< of the transaction, that others will add
-        storage::transaction_id transaction{};
+        durability level = durability::fsync;
+        bool is_part = false;    ///< of a transaction, which ends with it
+        bool is_refused = false; ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
         std::size_t remaining = 0;
-        // The answer: to a SUBSCRIBE, or to the shard whose member joined a group here.
+        // The answer: to a SUBSCRIBE, to the shard whose member joined a group here, to a QoS 2
+        // message of the client, or to a CONNECT.
         session::front_address front;
         packet_id id;
         std::uint64_t holder = 0;
         std::vector<mqtt::reason_code> reasons;
-        std::vector<session::replay> replays;
+        session::announcements replays{};
+        std::optional<session::inbound_ack> confirms;
+        std::optional<session::attached> attaches; ///< holder is the home
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -246,7 +284,7 @@ class core final : private session::front_effects, private session::home_effects
     struct takers {
         std::size_t all = 0;
         std::size_t full = 0;
-        client* one_full = nullptr;
+        waiting_publishers* one_full = nullptr; ///< who waits for one of them
     };
 
     // core.cpp
@@ -261,6 +299,7 @@ class core final : private session::front_effects, private session::home_effects
     void arm(client& whose);
     void after_input(client& from);
     void give_home_room(client& to);
+    void relieve(client& choked, std::size_t bytes);
     /// An answer came that the client's input waited for.
     void resume_unless_in_input(client& waiting);
     void settle_turn();
@@ -312,31 +351,49 @@ class core final : private session::front_effects, private session::home_effects
     void on_taken(const taken& answer);
     /// One more to wait for before the message now given out counts as taken.
     [[nodiscard]] take_token await_one();
-    void begin_giving_out(giving_out& given, storage::transaction_id transaction);
+    void begin_giving_out(giving_out& given, const storage::branch& part_of);
     void end_giving_out(const reach& where);
     void finish_take(std::uint32_t index);
+    void refuse_take(std::uint32_t index);
+    void refuse_operation(std::uint64_t number);
     void answer(const asker& who, mqtt::reason_code reason);
     [[nodiscard]] shard_id retained_owner(std::string_view topic) const noexcept {
         return retained_owner(topic, options_.shards);
     }
     // pressure.cpp
     void became_full(session::front& who) override;
-    void hold_if_takers_are_full(client& publisher, std::uint64_t shards);
-    void hold(client& publisher, ring<client*>& waiters);
+    void hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards);
+    void hold(std::uint64_t publisher, waiting_publishers& waiters);
+    [[nodiscard]] bool begin_hold(client& publisher, ring<client*>& waiters);
+    void on_publisher_hold(const publisher_hold& word);
     void resume(client* held);
-    void set_free(ring<client*>& waiters);
+    void set_free(waiting_publishers& waiters);
+    void set_free_elsewhere(waiting_publishers& waiters);
+    [[nodiscard]] bool most_takers_are_full() const noexcept;
+    [[nodiscard]] std::uint32_t open_takers() const noexcept {
+        return static_cast<std::uint32_t>(takers_.all - takers_.full);
+    }
     void forget_pressure(client& ended);
     void count_held_time() noexcept;
     void check_pressure();
     void reopen_if_drained(client& full);
     void resume_held();
     void note_taker(client& to) noexcept;
+    void note_taker(home_entry& to) noexcept;
+    void tell_home(const client& who, bool is_full);
+    void on_front_load(shard_id from, const front_load& word);
+    void open_home(home_entry& home);
 
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
     void acknowledge(session::front& who, const session::delivery_ack& ack) override;
+    [[nodiscard]] durability durability_of(session::front& who, std::string_view topic) override;
     void hold_inbound(session::front& who, packet_id id) override;
     void release_inbound(session::front& who, packet_id id) override;
+    void confirm(session::front& who, const session::inbound_ack& what) override;
+    void on_confirm(session::front_address from, const session::inbound_ack& what,
+                    durability level);
+    void answer_confirm(session::front_address to, const session::inbound_ack& what);
     void close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
                std::string_view detail) override;
     void detach_home(client& from, session::close_cause cause);
@@ -351,14 +408,16 @@ class core final : private session::front_effects, private session::home_effects
     static void log_connected(const client& born, bool is_clean, bool is_present);
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
-    void change_inbound(client& from, packet_id id, bool is_held,
-                        storage::transaction_id transaction);
-    void on_inbound_change(home_entry& home, packet_id id, bool is_held);
+    void change_inbound(client& from, packet_id id, bool is_held);
+    void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
                        session::attached answer) override;
+    void complete_attach(operation done);
+    void send_attach_answer(session::front_address to, std::uint64_t home,
+                            session::attached answer);
     void kick(session::front_address to, attach_epoch epoch, session::close_cause cause,
               mqtt::reason_code reason, std::string_view why) override;
     void push(session::home& from, session::front_address to, const publication& what,
@@ -376,10 +435,12 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] static router::subscription_options
     router_options_of(const session::subscription& wanted);
     void log_session(home_entry& home);
-    void log_inbound(const home_entry& home, packet_id id, bool is_held);
+    void log_inbound(const home_entry& home, packet_id id, bool is_held, durability level);
     void log_subscription(const home_entry& home, const session::subscription& wanted);
     void log_unsubscription(const home_entry& home, std::string_view filter);
     void log_retained(const publication& what, bool is_removed);
+    session::commit_mark log_queue(const storage::session_key& session,
+                                   const storage::queue_record& record);
     void forget_session(home_entry& home, session::session_state& state);
     void forget_body(bodies::index in);
     void erase_bucket(const storage::bucket& gone);
@@ -419,13 +480,22 @@ class core final : private session::front_effects, private session::home_effects
     void on_group_change(shard_id from, group_change change);
     void set_member_online(std::uint64_t number, const session::session_state& state,
                            bool is_online);
-    void note_member_ack(std::uint64_t number, const session::session_state& state);
+    void group_settled(session::front& who, session::group_origin group) override {
+        settle_in_group(owner_of(who).number_, group);
+    }
+    void group_settled(session::home& from, session::group_origin group) override {
+        settle_in_group(entry_of(from).number(), group);
+    }
+    void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     void on_applied(std::uint64_t number);
     void complete(operation done);
     void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
                           std::vector<mqtt::reason_code> reasons);
+    /// Whether some filter's first subscription is not in force everywhere yet: then another one of
+    /// that filter must wait as well, so all are told again.
+    [[nodiscard]] bool may_be_unapplied() const noexcept { return !operations_.empty(); }
     /// Returns how many shards were told.
     std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
     [[nodiscard]] shard_id group_owner(std::string_view group,
@@ -434,8 +504,12 @@ class core final : private session::front_effects, private session::home_effects
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
     void on_page_request(shard_id from, const page_request& request);
-    void on_page(std::uint64_t subscriber, const router::retained_page& page);
-    void deliver_page(replay_holder& holder, const router::retained_page& page);
+    void on_page(const page_answer& answer);
+    void deliver_page(replay_holder& holder, const page_answer& answer);
+    void ask_for_page(std::uint64_t subscriber, session::replay_list& replays, std::size_t rows);
+    void request_page(std::uint64_t subscriber, const session::replay& current,
+                      std::uint32_t request, std::size_t rows);
+    void on_replay_errand(const replay_errand& errand);
     void advance_replay(session::session_state& state);
     [[nodiscard]] replay_holder* find_holder(std::uint64_t subscriber) noexcept;
 
@@ -457,7 +531,8 @@ class core final : private session::front_effects, private session::home_effects
     session::turn turn_;
     session::traffic traffic_;
     core_counts counts_;
-    session::queue_account queued_;
+    session::queue_account queued_;           ///< of sessions that have a home
+    session::queue_account queued_in_memory_; ///< of the others
     session::front_context front_context_;
     session::home_context home_context_;
     buffer_pool pool_;
@@ -473,9 +548,11 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
-    std::vector<client*> reopened_;             ///< were full; their waiters may go on
-    ring<client*> freed_;                       ///< publishers that wait for nobody any more
-    std::vector<ring<client*>> credit_waiters_; ///< publishers that wait for credit of a shard
+    std::vector<client*> reopened_; ///< were full; their waiters may go on
+    std::vector<client*> relieved_; ///< their own output was in the way of their input
+    ring<client*> freed_;           ///< publishers that wait for nobody any more
+    ring<client*> held_elsewhere_;  ///< empty: where those are that others hold
+    std::vector<waiting_publishers> credit_waiters_; ///< they wait for credit of a shard
     std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
@@ -490,6 +567,8 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;
     takers takers_;
+    std::uint64_t onward_ = 0;         ///< shards to which a message given out here went on
+    std::uint64_t publisher_ = 0;      ///< number of the client whose message is given out; 0: none
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;

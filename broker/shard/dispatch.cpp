@@ -66,15 +66,22 @@ void core::on_rare(shard_id from, rare& message) {
             },
             [&](const detach& m) { on_detach(m.home, m.epoch, m.notice); },
             [&](const inbound_change& m) {
-                if (m.transaction.value != 0) {
-                    journal_.begin_part(m.transaction);
+                const bool is_part = m.branch.transaction.value != 0;
+                if (is_part) {
+                    journal_.begin_part(m.branch);
                 }
                 if (home_entry* home = find_home(m.home)) {
-                    on_inbound_change(*home, m.id, m.is_held);
+                    on_inbound_change(*home, m.id, m.is_held, m.level);
                 }
-                if (m.transaction.value != 0) {
-                    journal_.end_part(0);
+                if (is_part) {
+                    journal_.end_part();
                 }
+            },
+            [&](const shard::confirm& m) {
+                on_confirm({.shard = from, .connection = m.connection}, m.what, m.level);
+            },
+            [&](const confirmed& m) {
+                answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);
             },
             [&](const room& m) {
                 if (home_entry* home = find_home(m.home)) {
@@ -99,12 +106,18 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const applied& m) { on_applied(m.operation); },
             [&](group_change& m) { on_group_change(from, std::move(m)); },
             [&](const page_request& m) { on_page_request(from, m); },
-            [&](const page_answer& m) { on_page(m.subscriber, m.page); },
+            [&](const replay_errand& m) { on_replay_errand(m); },
+            [&](const page_answer& m) { on_page(m); },
+            [&](const publisher_hold& m) { on_publisher_hold(m); },
+            [&](const front_load& m) { on_front_load(from, m); },
         },
         message);
 }
 
 void core::on_push(shard_id home, const shard::push& message) {
+    if (message.quality == qos::at_most_once) {
+        credit_owed_[home.value] += message.what->weight();
+    }
     client* front = find_client(message.connection);
     if (front == nullptr) {
         return;

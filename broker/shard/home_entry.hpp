@@ -61,7 +61,8 @@ class home_entry final : public router::subscriber,
     session::commit_mark released(std::uint64_t sequence, const session::written_row& where,
                                   std::uint64_t release, packet_id id) override;
     void release_done(std::uint64_t release) override;
-    void reserve(std::uint64_t until) override;
+    void reserve(std::uint64_t until, std::uint64_t sent_until) override;
+    session::commit_mark sending_begins(std::uint64_t reserved_until) override;
     [[nodiscard]] bool is_durable(session::commit_mark mark) const override;
     void wake_when(session::commit_mark mark) override;
 
@@ -78,12 +79,15 @@ class home_entry final : public router::subscriber,
     std::uint64_t number_;
     std::unique_ptr<std::vector<successor>> successors_; ///< null: none
     client* client_ = nullptr;                           ///< the connection, if it is on this shard
+    /// Who waits for the connection on another shard while that is full. Null: it is not.
+    std::unique_ptr<waiting_publishers> waiters_;
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
-    std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
-    bool is_stored_ = false;       ///< counted among the stored sessions
-    bool is_waking_ = false;       ///< already among those who wait for the journal
+    std::size_t bytes_pushed_ = 0;   ///< to a front on another shard since it last had room
+    bool is_stored_ = false;         ///< counted among the stored sessions
+    bool has_ended_session_ = false; ///< since the last attach began
+    bool is_waking_ = false;         ///< already among those who wait for the journal
 };
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.

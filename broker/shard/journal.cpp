@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/shard/journal.hpp"
 
+#include "base/assert.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace gv::shard {
@@ -10,54 +13,82 @@ namespace {
 /// Transactions are unique on the node: the shard is in the upper bits, below the mark's own.
 constexpr unsigned shard_bits = 48;
 
+/// A bijection that leaves no pattern (Steele et al., "Fast splittable pseudorandom number
+/// generators", 2014): names of branches shall not cancel each other out by chance.
+[[nodiscard]] std::uint64_t scrambled(std::uint64_t number) noexcept {
+    number += 0x9e37'79b9'7f4a'7c15;
+    number = (number ^ (number >> 30)) * 0xbf58'476d'1ce4'e5b9;
+    number = (number ^ (number >> 27)) * 0x94d0'49bb'1331'11eb;
+    return number ^ (number >> 31);
+}
+
 } // namespace
 
 journal::journal(shard_id me, storage::store* to) noexcept
-    : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits) {
+    : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits),
+      next_branch_(next_transaction_) {
     open_.ticket = 1;
-    open_.wants_sync = false;
-}
-
-session::commit_mark journal::open_mark() const noexcept {
-    return session::commit_mark{part_ ? part_->id.value | transaction_bit : open_.ticket};
+    open_.wants = durability::memory;
 }
 
 session::written_row journal::put(storage::table where, std::string_view key,
-                                  std::string_view value, bool is_awaited) {
-    if (!is_awaited) {
-        return {.mark = {}, .operation = batch_now().put(where, key, value)};
-    }
-    open_.wants_sync = open_.wants_sync || part_ == nullptr;
+                                  std::string_view value, durability level) {
+    open_.wants = std::min(open_.wants, level);
     last_mark_ = open_mark();
-    return {.mark = last_mark_, .operation = batch_now().put(where, key, value)};
+    return {.mark = last_mark_, .operation = open_.operations.put(where, key, value)};
 }
 
-void journal::erase(storage::table where, std::string_view key) { batch_now().erase(where, key); }
+session::written_row journal::put_in_part(storage::table where, std::string_view key,
+                                          std::string_view value, durability level) {
+    if (!part_) {
+        return put(where, key, value, level);
+    }
+    part_->wants = std::min(part_->wants, level);
+    last_mark_ = part_mark();
+    return {.mark = last_mark_, .operation = part_->operations.put(where, key, value)};
+}
+
+void journal::erase(storage::table where, std::string_view key) {
+    open_.operations.erase(where, key);
+}
 
 void journal::erase_range(storage::table where, std::string_view begin, std::string_view end) {
-    batch_now().erase_range(where, begin, end);
+    open_.operations.erase_range(where, begin, end);
 }
 
 void journal::undo(const session::written_row& what, storage::table where, std::string_view key) {
-    if (what.mark.value == open_.ticket && part_ == nullptr) {
+    if (what.mark.value == open_.ticket) {
         open_.operations.withdraw(what.operation);
+    } else if ((what.mark.value & transaction_bit) != 0 && !is_durable(what.mark)) {
+        transactions_[what.mark.value & ~transaction_bit].undone.push_back(
+            {.where = where, .key = std::string(key)});
     } else {
         erase(where, key);
     }
 }
 
-storage::transaction_id journal::new_transaction() noexcept {
-    return storage::transaction_id{++next_transaction_};
+storage::branch journal::new_transaction() noexcept {
+    return {.transaction = storage::transaction_id{++next_transaction_}};
 }
 
-void journal::begin_part(storage::transaction_id id) {
+storage::branch journal::fork() noexcept {
+    if (!part_) {
+        return {};
+    }
+    const std::uint64_t name = scrambled(++next_branch_);
+    part_->names ^= name;
+    return {.transaction = part_->id, .name = name};
+}
+
+void journal::begin_part(const storage::branch& from) {
     part_ = std::make_unique<storage::part>();
-    part_->id = id;
-    transactions_.try_emplace(id.value);
+    part_->id = from.transaction;
+    part_->names = from.name;
+    part_->wants = durability::memory;
+    transactions_.try_emplace(from.transaction.value);
 }
 
-void journal::end_part(std::uint32_t expects) {
-    part_->expects = expects;
+void journal::end_part() {
     open_.parts.push_back(std::move(*part_));
     part_.reset();
 }
@@ -68,22 +99,47 @@ bool journal::is_durable(session::commit_mark mark) const noexcept {
                : mark.value <= durable_;
 }
 
-void journal::wait(session::commit_mark mark, waiter who) {
+void journal::wait(session::commit_mark mark, waiter who, durability level) {
+    BROKER_ASSERT(!is_durable(mark), "nobody would come to wake it");
     if ((mark.value & transaction_bit) != 0) {
         transactions_[mark.value & ~transaction_bit].waiters.push_back(who);
         ++in_parts_;
     } else {
         waiters_.push_back({.ticket = mark.value, .who = who});
-        open_.wants_sync = open_.wants_sync || mark.value == open_.ticket;
+        if (mark.value == open_.ticket) {
+            open_.wants = std::min(open_.wants, level);
+            is_awaited_ = true;
+        }
     }
 }
 
+std::size_t journal::wait_for_all(waiter who, durability level) {
+    for (auto& [id, open] : transactions_) {
+        open.waiters.push_back(who);
+        ++in_parts_;
+    }
+    const bool is_all_durable = open_.operations.empty() && handed_over_ <= durable_;
+    if (!is_all_durable) {
+        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who,
+             level);
+    }
+    return transactions_.size() + (is_all_durable ? 0 : 1);
+}
+
 std::vector<waiter> journal::on_progress(const storage::progress& word) {
+    std::vector<waiter> ready;
     if (word.is_lost) {
         is_lost_ = true;
-        return {};
+        while (!waiters_.empty()) {
+            ready.push_back(waiters_.pop_front().who);
+        }
+        for (const auto& [id, open] : transactions_) {
+            ready.insert(ready.end(), open.waiters.begin(), open.waiters.end());
+        }
+        transactions_.clear();
+        in_parts_ = 0;
+        return ready;
     }
-    std::vector<waiter> ready;
     durable_ = std::max(durable_, word.durable);
     while (!waiters_.empty() && waiters_.front().ticket <= durable_) {
         ready.push_back(waiters_.pop_front().who);
@@ -92,6 +148,9 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
         if (const auto found = transactions_.find(id.value); found != transactions_.end()) {
             in_parts_ -= found->second.waiters.size();
             ready.insert(ready.end(), found->second.waiters.begin(), found->second.waiters.end());
+            for (const undone_row& each : found->second.undone) {
+                erase(each.where, each.key);
+            }
             transactions_.erase(found);
         }
     }
@@ -99,14 +158,20 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
 }
 
 void journal::end_turn(bool at_last) {
-    if (is_lost_ || (open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
+    if (is_lost_) {
+        open_.operations.clear();
+        open_.parts.clear();
         return;
     }
-    if (!at_last && handed_over_ - durable_ >= handed_over_max) {
+    if (open_.operations.empty() && open_.parts.empty() && !is_awaited_) {
+        return;
+    }
+    if (!at_last && open_.parts.empty() && handed_over_ - durable_ >= handed_over_max) {
         return;
     }
     const std::uint64_t ticket = open_.ticket;
-    store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants_sync = false}));
+    store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants = durability::memory}));
+    is_awaited_ = false;
     handed_over_ = ticket;
 }
 

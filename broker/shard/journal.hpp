@@ -12,6 +12,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,38 +35,60 @@ class journal {
 
     [[nodiscard]] bool is_on() const noexcept { return store_ != nullptr; }
 
-    // Operations. Those between begin_part() and end_part() are a part of a transaction.
+    // Operations.
 
-    /// `is_awaited`: it shall be on disk soon, even if nobody waits for it yet.
+    /// Its mark is durable when the row is as `level` says, also if nobody waits for it.
     session::written_row put(storage::table where, std::string_view key, std::string_view value,
-                             bool is_awaited = true);
+                             durability level = durability::fsync);
     void erase_range(storage::table where, std::string_view begin, std::string_view end);
     void erase(storage::table where, std::string_view key);
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
     void undo(const session::written_row& what, storage::table where, std::string_view key);
 
-    void begin_part(storage::transaction_id id);
-    void end_part(std::uint32_t expects);
-    [[nodiscard]] storage::transaction_id new_transaction() noexcept;
+    // Transactions. Only what must not be there without the rest goes into a part: it may be
+    // written long after what the shard hands over later, so nothing may overtake it.
+
+    void begin_part(const storage::branch& from);
+    /// Opens a branch of the transaction under way, for a message to another shard; none if there
+    /// is no transaction.
+    [[nodiscard]] storage::branch fork() noexcept;
+    /// As put(), into the part that was begun, if there is one.
+    session::written_row put_in_part(storage::table where, std::string_view key,
+                                     std::string_view value, durability level = durability::fsync);
+    /// Mark of the transaction as a whole. All of the turn is on disk then as well.
+    [[nodiscard]] session::commit_mark part_mark() const noexcept {
+        return session::commit_mark{part_->id.value | transaction_bit};
+    }
+    void end_part();
+    [[nodiscard]] storage::branch new_transaction() noexcept;
 
     [[nodiscard]] bool is_in_part() const noexcept { return part_ != nullptr; }
 
+    /// Mark of all that is gathered now, parts aside.
+    [[nodiscard]] session::commit_mark open_mark() const noexcept {
+        return session::commit_mark{open_.ticket};
+    }
     /// Mark of the last put, unless set_mark() was called since.
-    /// Mark of all that is gathered now.
-    [[nodiscard]] session::commit_mark open_mark() const noexcept;
     [[nodiscard]] session::commit_mark last_mark() const noexcept { return last_mark_; }
     void set_mark(session::commit_mark mark) noexcept { last_mark_ = mark; }
 
     // Waiting.
 
     [[nodiscard]] bool is_durable(session::commit_mark mark) const noexcept;
-    void wait(session::commit_mark mark, waiter who);
-    /// Those who may go on now, in the order in which they came.
+    /// `level`: what is needed of operations without one of their own, such as erasures.
+    void wait(session::commit_mark mark, waiter who, durability level = durability::fsync);
+    /// Waits for all that was put until now, parts included. Returns how often the waiter will be
+    /// called: once for each thing that is not on disk yet.
+    [[nodiscard]] std::size_t wait_for_all(waiter who, durability level = durability::fsync);
+    /// Those who may go on now, in the order in which they came; if the store is lost, all of them:
+    /// what they waited for will not be.
     [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
 
-    /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless.
+    /// Hands over what was gathered, unless the store has enough to do; `at_last`: regardless. A
+    /// part is always handed over: whoever it announces may be quicker, and must not come first.
     void end_turn(bool at_last = false);
 
+    /// The store writes no more: nothing that is put now can be waited for.
     [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiters_.size() + in_parts_; }
 
@@ -74,14 +97,15 @@ class journal {
         std::uint64_t ticket = 0;
         waiter who;
     };
+    struct undone_row {
+        storage::table where;
+        std::string key;
+    };
     struct open_transaction {
         std::vector<waiter> waiters;
+        std::vector<undone_row> undone; ///< to be erased once it has been written
     };
     static constexpr std::uint64_t transaction_bit = std::uint64_t{1} << 63;
-
-    [[nodiscard]] storage::batch& batch_now() noexcept {
-        return part_ ? part_->operations : open_.operations;
-    }
 
     shard_id me_;
     storage::store* store_;
@@ -93,7 +117,9 @@ class journal {
     boost::unordered_flat_map<std::uint64_t, open_transaction> transactions_;
     std::size_t in_parts_ = 0; ///< waiters of transactions
     std::uint64_t next_transaction_;
+    std::uint64_t next_branch_;
     session::commit_mark last_mark_;
+    bool is_awaited_ = false; ///< somebody waits for what is gathered
     bool is_lost_ = false;
 };
 

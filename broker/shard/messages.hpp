@@ -23,9 +23,11 @@ using take_token = strong_id<struct take_token_tag, std::uint32_t>;
 
 /// A message for the receiver's own subscribers, for its retained table, or both.
 struct routed {
-    message_ref what; ///< shared
+    message_ref what;              ///< shared
+    std::uint64_t publisher = 0;   ///< number of the client to be held for it; 0: nobody
+    std::uint32_t open_takers = 0; ///< on the sender
     take_token take;
-    storage::transaction_id transaction{}; ///< that what is written down for it is a part of
+    storage::branch branch{}; ///< of the transaction that what is written down for it is a part of
     bool is_for_subscribers = false;
     bool is_for_retained = false;
 };
@@ -33,8 +35,10 @@ struct routed {
 /// A message for one member of a shared group.
 struct group_delivery {
     message_ref what;
+    std::uint64_t publisher = 0; ///< as in routed
+    std::uint32_t open_takers = 0;
     take_token take;
-    storage::transaction_id transaction{};
+    storage::branch branch{};
     std::uint64_t subscriber = 0;
     std::uint32_t subscription_id = 0;
     qos quality = qos::at_most_once;
@@ -50,6 +54,13 @@ struct taken {
 /// Bytes of routed messages that the receiver has worked off.
 struct credit {
     std::size_t bytes = 0;
+};
+
+/// To the shard of a publisher: somebody here is full of its messages, or is no more. For each of
+/// them that it is to wait for, it is told once, and once that it need not any longer.
+struct publisher_hold {
+    std::uint64_t publisher = 0;
+    bool is_held = false;
 };
 
 /// Home to front.
@@ -78,6 +89,10 @@ struct attach_answer {
     std::uint64_t home = 0;
     session::attached answer;
 };
+struct confirmed {
+    std::uint64_t connection = 0;
+    session::inbound_ack what;
+};
 struct settled {
     std::uint64_t connection = 0;
     session::delivery_ack ack;
@@ -102,12 +117,24 @@ struct home_ack {
 };
 struct inbound_change {
     std::uint64_t home = 0;
-    storage::transaction_id transaction{};
+    storage::branch branch{};
     packet_id id;
+    durability level = durability::fsync;
     bool is_held = false;
+};
+struct confirm {
+    std::uint64_t connection = 0;
+    session::inbound_ack what;
+    durability level = durability::fsync;
 };
 struct room {
     std::uint64_t home = 0;
+};
+/// The client became full, or is so no longer.
+struct front_load {
+    std::uint64_t home = 0;
+    std::uint64_t connection = 0;
+    bool is_full = false;
 };
 struct subscribe {
     std::uint64_t home = 0;
@@ -154,22 +181,32 @@ struct group_ack {
     std::uint64_t subscriber = 0;
 };
 
-/// A page of a replay, asked for and given.
+/// A page of a replay, asked for and given. `request` is the subscriber's own number of it.
 struct page_request {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     std::string filter;
     std::string after;
     router::page_limits limits;
 };
 struct page_answer {
     std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
     router::retained_page page; ///< of shared messages
+};
+/// Goes to a third shard, from there to the store that a page is to be read from, and home again.
+struct replay_errand {
+    std::uint64_t subscriber = 0;
+    std::uint32_t request = 0;
+    shard_id home;
+    shard_id store;
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare = std::variant<kick, attach_answer, settled, attach, detach, inbound_change, room,
-                          subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                          page_request, page_answer>;
+using rare =
+    std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change, confirm,
+                 room, subscribe, unsubscribe, subscribed, route_change, applied, group_change,
+                 page_request, page_answer, replay_errand, publisher_hold, front_load>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -65,13 +65,14 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
                                  .retain = how.retain,
                                  .id = how.id,
                                  .subscription_ids = how.subscription_ids};
+    const durability level = what.header.level;
     bodies::index in = 0;
     if (shares_body_ && what.payload.size() > inline_payload_max) {
         if (!body_) {
             body_ = bodies_.next(turn_.wall);
             scratch_.clear();
             encode(what, moment(), scratch_);
-            journal_.put(table::bodies, body_key_of(body_->id).view(), scratch_);
+            journal_.put(table::bodies, body_key_of(body_->id).view(), scratch_, level);
         }
         in = body_->in;
         bodies_.hold(in);
@@ -85,8 +86,13 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
     } else {
         encode(row, what, moment(), scratch_);
     }
+    // At QoS 1 the message goes out before it is on disk, and may be acknowledged by then; it may
+    // also come twice. At QoS 2 it is there with the identifier under which it came, or not at all.
+    const storage::queue_key key = queue_key_of(session, sequence);
     session::written_row where =
-        journal_.put(table::queue, queue_key_of(session, sequence).view(), scratch_);
+        how.quality == qos::exactly_once
+            ? journal_.put_in_part(table::queue, key.view(), scratch_, level)
+            : journal_.put(table::queue, key.view(), scratch_, level);
     where.body = in;
     return where;
 }
@@ -174,10 +180,16 @@ void home_entry::release_done(std::uint64_t release) {
     core_->journal_.erase(table::small, release_key_of(key(), release).view());
 }
 
-void home_entry::reserve(std::uint64_t until) {
-    std::string value;
-    encode(storage::queue_record{.reserved_until = until}, value);
-    core_->journal_.put(table::queue_meta, key().view(), value);
+void home_entry::reserve(std::uint64_t until, std::uint64_t sent_until) {
+    core_->log_queue(key(), {.reserved_until = until, .sent_until = sent_until});
+}
+
+session::commit_mark home_entry::sending_begins(std::uint64_t reserved_until) {
+    if (session_id_.created.value == 0) {
+        return {}; // a new session, of which nothing can have been sent
+    }
+    return core_->log_queue(key(),
+                            {.reserved_until = reserved_until, .sent_until = session::in_doubt});
 }
 
 bool home_entry::is_durable(session::commit_mark mark) const {
@@ -187,7 +199,8 @@ bool home_entry::is_durable(session::commit_mark mark) const {
 void home_entry::wake_when(session::commit_mark mark) {
     if (!is_waking_) {
         is_waking_ = true;
-        core_->journal_.wait(mark, {.what = waiter::kind::home, .number = number_});
+        core_->journal_.wait(mark, {.what = waiter::kind::home, .number = number_},
+                             durability::memory); // its rows say what they want
     }
 }
 
@@ -220,13 +233,16 @@ void core::log_session(home_entry& home) {
     encode(record, scratch_);
     journal_.put(table::sessions, storage::client_key_of(home.partition(), home.client_id()),
                  scratch_);
-    if (!is_attached) {
-        scratch_.clear();
-        encode(storage::queue_record{.reserved_until = state->out.reserved_until(),
-                                     .sent_until = state->out.sent_until()},
-               scratch_);
-        journal_.put(table::queue_meta, home.key().view(), scratch_);
-    }
+    log_queue(home.key(),
+              {.reserved_until = state->out.reserved_until(),
+               .sent_until = is_attached ? session::in_doubt : state->out.sent_until()});
+}
+
+session::commit_mark core::log_queue(const storage::session_key& session,
+                                     const storage::queue_record& record) {
+    std::string value;
+    encode(record, value);
+    return journal_.put(table::queue_meta, session.view(), value).mark;
 }
 
 void core::forget_session(home_entry& home, session::session_state& state) {
@@ -238,20 +254,20 @@ void core::forget_session(home_entry& home, session::session_state& state) {
         log_unsubscription(home, filter);
     }
     for (const std::uint16_t id : state.inbound) {
-        log_inbound(home, packet_id{id}, false);
+        log_inbound(home, packet_id{id}, false, durability::memory);
     }
     journal_.erase(table::queue_meta, home.key().view());
     journal_.erase(table::sessions, storage::client_key_of(home.partition(), home.client_id()));
     home.session_id_ = {};
 }
 
-void core::log_inbound(const home_entry& home, packet_id id, bool is_held) {
+void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durability level) {
     if (!journal_.is_on()) {
         return;
     }
     const storage::inbound_key key = inbound_key_of(home.key(), id);
     if (is_held) {
-        journal_.put(table::small, key.view(), {});
+        journal_.put_in_part(table::small, key.view(), {}, level);
     } else {
         journal_.erase(table::small, key.view());
     }
@@ -279,7 +295,6 @@ void core::log_retained(const publication& what, bool is_removed) {
         return;
     }
     if (is_removed) {
-        journal_.erase(table::retained_index, what.topic);
         journal_.erase(table::retained, what.topic);
         // Whoever cleared it counts on it as on a message.
         journal_.set_mark(journal_.open_mark());
@@ -287,22 +302,15 @@ void core::log_retained(const publication& what, bool is_removed) {
     }
     scratch_.clear();
     encode(what, moment(), scratch_);
-    const bool is_awaited = what.header.quality != qos::at_most_once;
-    journal_.put(table::retained, what.topic, scratch_, is_awaited);
-    const storage::retained_record record{.stamp = what.header.stamp,
-                                          .origin = what.header.origin,
-                                          .expires = moment().to_stored(what.header.expires),
-                                          .size = static_cast<std::uint32_t>(scratch_.size())};
-    scratch_.clear();
-    encode(record, scratch_);
-    journal_.put(table::retained_index, what.topic, scratch_, is_awaited);
+    // At QoS 0 nobody waits for it.
+    journal_.put(table::retained, what.topic, scratch_,
+                 what.header.quality == qos::at_most_once ? durability::memory : what.header.level);
 }
 
 router::retained_options core::retained_options_of(const core_options& given) {
     router::retained_options made = given.retained;
     if (given.store != nullptr) {
         made.on_expired = [this](std::string_view topic) {
-            journal_.erase(table::retained_index, topic);
             journal_.erase(table::retained, topic);
         };
     }
@@ -349,8 +357,11 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
     for (const auto& [release, id] : found.releases) {
         out.restore_release(release, id);
     }
-    std::uint64_t doubt = found.queue.sent_until;
-    std::uint64_t unsure = found.record.is_attached ? found.record.receive_maximum : 0;
+    if (found.queue.sent_until == session::in_doubt) {
+        out.restore_doubt(0, found.record.receive_maximum);
+    } else {
+        out.restore_doubt(found.queue.sent_until, 0);
+    }
     for (const storage::stored_rows& each : found.rows) {
         bodies::index body = 0;
         for (std::uint32_t i = 0; i < each.bodies && counts_bodies; ++i) {
@@ -362,12 +373,7 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
                          .rows = each.rows,
                          .body = body,
                          .bodies = counts_bodies ? each.bodies : 0});
-        if (unsure > 0) {
-            doubt = std::max(doubt, each.rows <= unsure ? each.end : each.first + unsure);
-            unsure -= std::min<std::uint64_t>(unsure, each.rows);
-        }
     }
-    out.restore_doubt(doubt);
 }
 
 void core::on_rows(const storage::read_answer& answer) {
@@ -437,7 +443,6 @@ void core::restore_retained(std::string_view topic, std::string_view stored) {
     }
     clock_.absorb(what.header.stamp);
     if (what.header.expires <= turn_.now) {
-        journal_.erase(table::retained_index, topic);
         journal_.erase(table::retained, topic);
     } else {
         retained_.put(what);
@@ -448,10 +453,11 @@ void core::on_progress(const storage::progress& word) {
     for (const waiter& each : journal_.on_progress(word)) {
         switch (each.what) {
         case waiter::kind::take:
-            finish_take(static_cast<std::uint32_t>(each.number - 1));
+            word.is_lost ? refuse_take(static_cast<std::uint32_t>(each.number - 1))
+                         : finish_take(static_cast<std::uint32_t>(each.number - 1));
             break;
         case waiter::kind::operation:
-            on_applied(each.number);
+            word.is_lost ? refuse_operation(each.number) : on_applied(each.number);
             break;
         case waiter::kind::home:
             if (home_entry* home = find_home(each.number)) {

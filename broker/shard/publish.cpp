@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A message on its way: to the subscribers of this shard, to other shards, into the retained table.
+#include "base/topic.hpp"
 #include "broker/shard/core.hpp"
 
 #include <bit>
@@ -8,40 +9,53 @@ namespace gv::shard {
 
 using mqtt::reason_code;
 
+namespace {
+
+/// For least_in_flight; what wants no acknowledgement is not counted.
+[[nodiscard]] std::uint8_t origin_of(shard_id group, qos quality) {
+    return quality == qos::at_most_once ? std::uint8_t{0}
+                                        : static_cast<std::uint8_t>(group.value + 1);
+}
+
+} // namespace
+
 // The hot path: one lookup, then each taker's output. Nothing here allocates unless the message
 // must wait or leave the shard.
 void core::route(session::front& who, const publication& what, session::route_token token,
                  packet_id inbound) {
     client& from = owner_of(who);
     takers_ = {};
+    onward_ = 0;
+    publisher_ = from.number_;
     const bool is_held = inbound.value != 0 && who.is_held_by_home();
     giving_out given{.who = {.connection = from.number_,
                              .token = token,
                              .wants_answer = what.header.quality != qos::at_most_once},
-                     .front = &who};
+                     .front = &who,
+                     .level = what.header.level};
     begin_giving_out(given, is_held && journal_.is_on() && options_.shards > 1
                                 ? journal_.new_transaction()
-                                : storage::transaction_id{});
+                                : storage::branch{});
     if (is_held) {
-        change_inbound(from, inbound, true, given.transaction);
+        change_inbound(from, inbound, true);
     }
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(from, where.shards);
+    hold_if_takers_are_full(from.number_, where.shards | onward_);
 }
 
 // While a message is given out, whatever must happen before it counts as taken adds to what is
 // waited for: a shard that has to take it, a group's member elsewhere, a row that is not yet on
 // disk. Most often there is nothing, and the answer is given at once.
-void core::begin_giving_out(giving_out& given, storage::transaction_id transaction) {
+void core::begin_giving_out(giving_out& given, const storage::branch& part_of) {
     given_out_ = &given;
-    given.transaction = transaction;
+    given.is_part = part_of.transaction.value != 0;
     journal_.set_mark({});
-    if (transaction.value != 0 && !journal_.is_in_part()) {
-        journal_.begin_part(transaction);
+    if (given.is_part) {
+        journal_.begin_part(part_of);
     }
 }
 
@@ -68,28 +82,44 @@ take_token core::await_one() {
 
 void core::end_giving_out(const reach& where) {
     giving_out& given = *given_out_;
-    if (given.transaction.value != 0) {
-        journal_.end_part(given.parts);
+    session::commit_mark mark = journal_.last_mark();
+    if (given.is_part) {
+        mark = journal_.part_mark();
+        journal_.end_part();
     }
-    if (const session::commit_mark mark = journal_.last_mark();
-        mark.value != 0 && given.who.wants_answer) {
-        journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value});
+    if (mark.value != 0 && given.who.wants_answer && given.level != durability::memory
+        && !journal_.is_lost()) {
+        journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value}, given.level);
     }
     given_out_ = nullptr;
-    const reason_code reason = where.is_over_limit ? reason_code::quota_exceeded
-                               : where.is_matched  ? reason_code::success
-                                                   : reason_code::no_matching_subscribers;
+    const reason_code reason = given.is_refused      ? session::not_stored
+                               : where.is_over_limit ? reason_code::quota_exceeded
+                               : where.is_matched    ? reason_code::success
+                                                     : reason_code::no_matching_subscribers;
     if (!given.who.wants_answer) {
         return;
     }
+    if (given.front != nullptr) {
+        ++counts_.accepted[static_cast<std::size_t>(given.level)];
+    }
     if (given.take.value != 0) {
-        takes_[given.take.value - 1].reason = reason;
+        pending_take& waiting = takes_[given.take.value - 1];
+        waiting.reason = mqtt::is_error(waiting.reason) ? waiting.reason : reason;
         finish_take(given.take.value - 1);
     } else if (given.front != nullptr) {
         given.front->on_taken(given.who.token, reason);
     } else {
         answer(given.who, reason);
     }
+}
+
+durability core::durability_of(session::front& who, std::string_view topic) {
+    for (const durability_rule& rule : options_.durabilities) {
+        if (topic_matches(rule.filter, topic)) {
+            return rule.level;
+        }
+    }
+    return owner_of(who).profile_->level;
 }
 
 void core::answer(const asker& who, reason_code reason) {
@@ -150,10 +180,11 @@ void core::distribute_there(const publication& what, const reach& where) {
     for (std::uint64_t left = where.shards; left != 0; left &= left - 1) {
         const auto shard = static_cast<std::uint16_t>(std::countr_zero(left));
         credit_used_[shard] += shared->weight();
-        ++given_out_->parts;
         post(shard_id{shard}, routed{.what = shared,
+                                     .publisher = publisher_,
+                                     .open_takers = open_takers(),
                                      .take = await_one(),
-                                     .transaction = given_out_->transaction,
+                                     .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
                                      .is_for_retained = what.header.retain && owner.value == shard
                                                         && is_small_enough_to_retain(what)});
@@ -163,9 +194,13 @@ void core::distribute_there(const publication& what, const reach& where) {
 void core::on_routed(shard_id from, const routed& message) {
     const publication what = message::view_of(message.what);
     credit_owed_[from.value] += message.what->weight();
+    takers_ = {.all = message.open_takers};
+    onward_ = 0;
+    publisher_ = message.publisher;
     giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
-    begin_giving_out(given, message.transaction);
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
+        .level = what.header.level};
+    begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {
         where = distribute_here(what, message.is_for_retained);
@@ -173,6 +208,7 @@ void core::on_routed(shard_id from, const routed& message) {
         where.is_over_limit = !retain(what);
     }
     end_giving_out(where);
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::deliver_to_group(router::group& group, const publication& what) {
@@ -189,10 +225,12 @@ void core::deliver_to_group(router::group& group, const publication& what) {
                                        ? what.held
                                        : message::copy_of(what, message::reach::shared);
         credit_used_[member->id.shard.value] += shared->weight();
-        ++given_out_->parts;
+        onward_ |= std::uint64_t{1} << member->id.shard.value;
         post(member->id.shard, group_delivery{.what = shared,
+                                              .publisher = publisher_,
+                                              .open_takers = open_takers(),
                                               .take = await_one(),
-                                              .transaction = given_out_->transaction,
+                                              .branch = journal_.fork(),
                                               .subscriber = member->id.subscriber,
                                               .subscription_id = member->options.subscription_id,
                                               .quality = member->options.quality,
@@ -203,34 +241,45 @@ void core::deliver_to_group(router::group& group, const publication& what) {
     deliver_to_member(member->id.subscriber, what,
                       {.quality = member->options.quality,
                        .retain_as_published = member->options.retain_as_published,
-                       .subscription_ids = {&id, id == 0 ? 0U : 1U}});
+                       .subscription_ids = {&id, id == 0 ? 0U : 1U},
+                       .group = origin_of(options_.me, quality)});
 }
 
 void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
                              const router::grant& how) {
     ++takers_.all;
-    if (client* volatile_member = find_client(subscriber)) {
-        if (volatile_member->may_receive(what.topic)) {
-            volatile_member->deliver(what, how);
-        }
-    } else if (home_entry* home = find_home(subscriber); home && home->may_receive(what.topic)) {
-        home->deliver(what, how);
+    client* volatile_member = find_client(subscriber);
+    home_entry* home = volatile_member == nullptr ? find_home(subscriber) : nullptr;
+    router::subscriber* member = volatile_member;
+    if (home != nullptr) {
+        member = home;
+    }
+    if (member != nullptr && member->may_receive(what.topic)) {
+        member->deliver(what, how);
+    } else {
+        settle_in_group(subscriber, session::group_origin{how.group});
     }
 }
 
 void core::on_group_delivery(shard_id from, const group_delivery& message) {
     credit_owed_[from.value] += message.what->weight();
     const publication what = message::view_of(message.what);
+    takers_ = {.all = message.open_takers};
+    onward_ = 0;
+    publisher_ = message.publisher;
     giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
-    begin_giving_out(given, message.transaction);
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
+        .level = what.header.level};
+    begin_giving_out(given, message.branch);
     shares_body_ = false;
     deliver_to_member(
         message.subscriber, what,
         {.quality = message.quality,
          .retain_as_published = message.retain,
-         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U}});
+         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U},
+         .group = origin_of(from, lower(what.header.quality, message.quality))});
     end_giving_out({.is_matched = true});
+    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::on_taken(const taken& answer) {
@@ -240,6 +289,12 @@ void core::on_taken(const taken& answer) {
         || (answer.reason == reason_code::success && !mqtt::is_error(waiting.reason))) {
         waiting.reason = answer.reason;
     }
+    finish_take(index);
+}
+
+// What it waited for will never be on disk.
+void core::refuse_take(std::uint32_t index) {
+    takes_[index].reason = session::not_stored;
     finish_take(index);
 }
 
@@ -260,20 +315,22 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 void core::publish(publication what) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
+    what.header.level = options_.level;
     // A will may be due while another message is given out: what that one waits for stays its own.
     giving_out* const outer = given_out_;
     const session::commit_mark outer_mark = journal_.last_mark();
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
-    giving_out given;
-    begin_giving_out(given, outer == nullptr ? storage::transaction_id{} : outer->transaction);
+    const std::uint64_t outer_publisher = std::exchange(publisher_, 0);
+    giving_out given{.level = what.header.level};
+    begin_giving_out(given, {});
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
     }
     given_out_ = outer;
+    publisher_ = outer_publisher;
     if (outer != nullptr) {
-        outer->parts += given.parts;
         journal_.set_mark(journal_.last_mark().value != 0 ? journal_.last_mark() : outer_mark);
     }
     shares_body_ = outer_shares;

@@ -59,12 +59,14 @@ void core::subscribe_for(router::subscriber& who, std::uint64_t number,
                          session::session_state& state, session::front_address front, packet_id id,
                          std::vector<session::subscription> filters) {
     operation begun{.front = front, .id = id, .holder = number};
+    begun.replays.first = state.replays.next_announcement();
     const std::uint64_t operation_number = ++next_operation_;
     journal_.set_mark({});
     for (session::subscription& each : filters) {
         begun.reasons.push_back(
             add_subscription(who, number, state, std::move(each), operation_number, begun));
     }
+    begun.replays.end = state.replays.next_announcement();
     await_journal(begun, operation_number);
     if (begun.remaining == 0) {
         complete(std::move(begun));
@@ -93,19 +95,25 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        if (router_.subscribe(who, wanted.filter, router_options_of(wanted)).first) {
+        const bool is_first =
+            router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
+        if (is_first || may_be_unapplied()) {
             begun.remaining += tell_all(wanted.filter, true, operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
+        session::replay rows{.filter = wanted.filter,
+                             .after = {},
+                             .subscription_id = wanted.subscription_id,
+                             .shard = has_wildcard(wanted.filter)
+                                          ? std::uint16_t{0}
+                                          : retained_owner(wanted.filter).value,
+                             .quality = wanted.quality,
+                             .no_local = wanted.no_local};
         if (wants_retained && options_.limits.retain_available) {
-            begun.replays.push_back({.filter = wanted.filter,
-                                     .after = {},
-                                     .subscription_id = wanted.subscription_id,
-                                     .shard = has_wildcard(wanted.filter)
-                                                  ? std::uint16_t{0}
-                                                  : retained_owner(wanted.filter).value,
-                                     .quality = wanted.quality});
+            state.replays.announce(std::move(rows));
+        } else {
+            state.replays.change(rows); // what the subscription before is owed [MQTT-3.8.4-4]
         }
     }
     if (const home_entry* home = find_home(number)) {
@@ -119,7 +127,10 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
 
 // What a SUBACK or UNSUBACK of a persistent session says is on disk.
 void core::await_journal(operation& begun, std::uint64_t operation_number) {
-    if (const session::commit_mark mark = journal_.last_mark(); mark.value != 0) {
+    const session::commit_mark mark = journal_.last_mark();
+    if (mark.value != 0 && journal_.is_lost()) {
+        begun.reasons.assign(begun.reasons.size(), reason_code::quota_exceeded);
+    } else if (mark.value != 0) {
         journal_.wait(mark, {.what = waiter::kind::operation, .number = operation_number});
         ++begun.remaining;
     }
@@ -151,7 +162,7 @@ std::size_t core::join_group(group_change join, shard_id from) {
             .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
                   join.options, join.is_online)
             .first;
-    return is_first ? tell_all(join.filter, true, join.operation) : 0;
+    return is_first || may_be_unapplied() ? tell_all(join.filter, true, join.operation) : 0;
 }
 
 void core::on_group_change(shard_id from, group_change change) {
@@ -201,25 +212,16 @@ void core::set_member_online(std::uint64_t number, const session::session_state&
     }
 }
 
-// Which group a message came from is not kept: the owners of all groups of the member are told.
-void core::note_member_ack(std::uint64_t number, const session::session_state& state) {
-    std::uint64_t told = 0;
-    for (const auto& [filter, each] : state.subscriptions) {
-        const auto parts = is_shared_filter(filter) ? split_shared_filter(filter) : std::nullopt;
-        if (!parts) {
-            continue;
-        }
-        const shard_id owner = group_owner(parts->group, parts->filter);
-        const std::uint64_t bit = std::uint64_t{1} << owner.value;
-        if ((told & bit) != 0) {
-            continue;
-        }
-        told |= bit;
-        if (is_mine(owner)) {
-            router_.acknowledged({.shard = options_.me, .subscriber = number});
-        } else {
-            post(owner, group_ack{.subscriber = number});
-        }
+// A message that the group's owner counted as in flight to this member is so no more.
+void core::settle_in_group(std::uint64_t member, session::group_origin group) {
+    if (group.value == 0) {
+        return;
+    }
+    const shard_id owner{static_cast<std::uint16_t>(group.value - 1)};
+    if (is_mine(owner)) {
+        router_.acknowledged({.shard = options_.me, .subscriber = member});
+    } else {
+        post(owner, group_ack{.subscriber = member});
     }
 }
 
@@ -231,6 +233,17 @@ void core::on_route_change(shard_id from, const route_change& change) {
     }
     if (change.operation != 0) {
         post_rare(from, applied{.operation = change.operation});
+    }
+}
+
+// What the client asked for holds until the process ends, and not longer, so it is told no.
+void core::refuse_operation(std::uint64_t number) {
+    const auto found = operations_.find(number);
+    if (found != operations_.end() && found->second.confirms) {
+        operations_.erase(found); // nothing is confirmed
+    } else if (found != operations_.end()) {
+        found->second.reasons.assign(found->second.reasons.size(), reason_code::quota_exceeded);
+        on_applied(number);
     }
 }
 
@@ -249,15 +262,21 @@ void core::complete(operation done) {
         post_rare(*done.joiner, applied{.operation = done.joiner_operation});
         return;
     }
+    if (done.confirms) {
+        answer_confirm(done.front, *done.confirms);
+        return;
+    }
+    if (done.attaches) {
+        complete_attach(std::move(done));
+        return;
+    }
     answer_subscribe(done.front, done.id, done.is_removal, std::move(done.reasons));
-    replay_holder* holder = done.replays.empty() ? nullptr : find_holder(done.holder);
+    replay_holder* holder = find_holder(done.holder);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
     if (state == nullptr) {
         return;
     }
-    for (session::replay& each : done.replays) {
-        state->replays.add(std::move(each));
-    }
+    state->replays.open(done.replays);
     pump_replay(done.holder);
 }
 
@@ -312,7 +331,7 @@ void core::on_home_unsubscribe(std::uint64_t number, session::front_address from
     if (home == nullptr || home->home_.front() != from || home->home_.session() == nullptr) {
         return;
     }
-    operation begun{.front = from, .id = id, .is_removal = true};
+    operation begun{.front = from, .id = id, .holder = number, .is_removal = true};
     begun.reasons = remove_subscriptions(*home, number, *home->home_.session(), filters);
     if (!journal_.is_on()) {
         complete(std::move(begun));
@@ -323,7 +342,11 @@ void core::on_home_unsubscribe(std::uint64_t number, session::front_address from
     }
     journal_.set_mark(journal_.open_mark());
     await_journal(begun, ++next_operation_);
-    operations_.emplace(next_operation_, std::move(begun));
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
+    } else {
+        operations_.emplace(next_operation_, std::move(begun));
+    }
 }
 
 std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,
@@ -337,6 +360,7 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
             continue;
         }
         state.subscriptions.erase(known);
+        state.replays.end(filter); // [MQTT-3.10.4-2]
         state.shared_subscriptions -= is_shared_filter(filter) ? 1 : 0;
         shared_subscriptions_ -= is_shared_filter(filter) ? 1U : 0U;
         withdraw(who, number, filter);

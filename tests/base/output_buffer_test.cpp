@@ -63,6 +63,24 @@ TEST(OutputBuffer, KeepsTheOrderOfSmallAndLargeParts) {
     }
 }
 
+TEST(OutputBuffer, MovesItsBytesOnlyAFewTimesHoweverLargeItGrows) {
+    buffer_pool pool;
+    output_buffer buffer(pool);
+    const std::string part(1024, 'x');
+    std::size_t moves = 0;
+    const char* at = nullptr;
+    for (int kib = 0; kib < 32 * 1024; ++kib) {
+        const std::size_t held = buffer.size();
+        buffer.append(part);
+        std::array<iovec, 8> parts;
+        ASSERT_EQ(buffer.gather(parts), 1u);
+        const char* now_at = static_cast<const char*>(parts[0].iov_base);
+        moves += now_at != at && held > 0 ? 1U : 0U;
+        at = now_at;
+    }
+    EXPECT_LT(moves, 30u);
+}
+
 TEST(Message, HoldCopiesOnceForAll) {
     const std::string payload = "21.5";
     const publication seen{.header = {.publisher = 3, .quality = qos::at_least_once},

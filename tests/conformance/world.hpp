@@ -2,9 +2,9 @@
 // The seam between the conformance cases and the broker they are run against. A world is one
 // broker with nothing in it yet, and the connections a case opens to it.
 //
-// socket_world (socket_world.hpp) runs a broker process and speaks TCP to it. A world without
-// sockets, a shard in this process on a virtual clock, implements the same six functions and
-// registers the same cases with register_cases() (suite.hpp); it sees no MQTT: bytes and time.
+// socket_world (socket_world.hpp) runs a broker process and speaks TCP to it. pure_world
+// (pure_world.hpp) has shards in this process on a virtual clock. Both register the same cases with
+// register_cases() (suite.hpp); a world sees no MQTT: bytes and time.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

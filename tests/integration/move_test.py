@@ -155,6 +155,7 @@ class MoveFromMosquitto(BrokerTest):
         cut.write_bytes(data[:-3])
         said = store("import", "--folder", self.folder / "moved", cut, code=1).stderr
         self.assertIn(f"cut.db, byte {len(data) - 16}: the file ends in the middle", said)
+        self.assertFalse((self.folder / "moved").exists())
 
 
 class LookIntoAStore(BrokerTest):
@@ -176,13 +177,20 @@ class LookIntoAStore(BrokerTest):
         self.assertEqual(store("export", "--folder", folder).stdout.count('"type":"message"'), 5)
         refused = store("import", "--merge", "--folder", folder, "-", code=1, input="")
         self.assertIn("another process uses this store", refused.stderr)
+        file = self.write("one.jsonl", '{"type":"retained","message":{"topic":"a","text":"b"}}\n')
+        refused = store("import", "--folder", folder, file, code=1)
+        self.assertIn("another process uses this store", refused.stderr)
         publish(broker.port, "t", "still at work", "-q", "1")
 
     def test_from_one_store_to_another(self):
         broker, folder = self.broker_with_something()
         broker.stop()
         lines = store("export", "--folder", folder).stdout
-        file = self.write("all.jsonl", lines)
+        file = self.folder / "all.jsonl"
+        self.assertEqual(store("export", "--folder", folder, file).stdout, "")
+        self.assertEqual(file.read_text(), lines)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        self.assertFalse((self.folder / "all.jsonl.part").exists())
         moved = self.folder / "moved"
         self.assertIn("imported: 1 sessions", store("import", "--folder", moved, file).stdout)
         again = store("export", "--folder", moved).stdout
@@ -200,6 +208,18 @@ class LookIntoAStore(BrokerTest):
         self.assertIn("x.jsonl:2: type is not a text of at most", refused.stderr)
         self.assertFalse(moved.exists())
 
+    def test_a_file_that_cannot_be_written(self):
+        broker, folder = self.broker_with_something()
+        broker.stop()
+        refused = store("export", "--folder", folder, self.folder / "no" / "x.jsonl", code=1)
+        self.assertIn("x.jsonl.part: the file cannot be made: No such file", refused.stderr)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([PROGRAM, "store", "export", "--folder", str(folder)],
+                                  stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                                  check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output: it could not be written to its end", done.stderr)
+
     def test_damage_is_found(self):
         broker, folder = self.broker_with_something()
         broker.stop()
@@ -212,8 +232,7 @@ class LookIntoAStore(BrokerTest):
         tables[-1].write_bytes(data)
         said = store("check", "--folder", folder, code=1).stdout
         self.assertRegex(said, r"files: Corruption: .*checksum")
-        self.assertIn("A start would refuse it", said)
-        self.assertIn("Something is broken.", said)
+        self.assertIn("Something is broken: copy the folder", said)
 
     def test_what_is_no_store(self):
         self.assertIn("there is no store in this folder",

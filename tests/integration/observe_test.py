@@ -303,12 +303,13 @@ class HealthTest(BrokerTest):
                 taken.listen()
             except OSError:
                 pass  # another has it: as good
-            asked = subprocess.run([PROGRAM, "-p", "0", "--admin.port", "9883"], text=True,
+            store = ["--storage.folder", self.folder / "store"]
+            asked = subprocess.run([PROGRAM, "-p", "0", "--admin.port", "9883", *store], text=True,
                                    capture_output=True, timeout=PATIENCE_S, check=False)
             self.assertEqual(asked.returncode, 1)
             self.assertIn("127.0.0.1:9883", asked.stderr)
             ports = self.folder / "ports"
-            process = subprocess.Popen([PROGRAM, "-p", "0", "--ports-file", ports],
+            process = subprocess.Popen([PROGRAM, "-p", "0", "--ports-file", ports, *store],
                                        stderr=subprocess.PIPE, text=True)
             wait_for("ports file", ports.exists)
             process.terminate()

@@ -104,6 +104,7 @@ class Process(BrokerTest):
     def test_in_the_background(self):
         ports, pid_file = self.folder / "ports", self.folder / "pid"
         done = self.run_program("-d", "-p", "0", "--admin.port", "0", "--ports-file", ports,
+                                "--storage.folder", self.folder / "store",
                                 "--node.pid_file", pid_file)
         self.assertEqual(done.returncode, 0, done.stderr)
         pid = int(pid_file.read_text())

@@ -14,6 +14,11 @@ namespace {
     return topic_matches(shared ? shared->filter : std::string_view(filter), topic);
 }
 
+/// A payload without what only makes it longer.
+[[nodiscard]] std::string short_text(const std::string& payload) {
+    return payload.substr(0, std::min(payload.find(' '), std::size_t{40}));
+}
+
 } // namespace
 
 void delivery_ledger::subscribing(const std::string& client, packet_id id,
@@ -30,7 +35,13 @@ void delivery_ledger::subscribing(const std::string& client, packet_id id,
             made.what.no_local = made.what.no_local || each.no_local;
             continue;
         }
+        if (lasts && each.quality < made.what.quality) {
+            // What is on its way may come at the lower QoS, or be lost.
+            forgive(is_shared_filter(each.filter) ? each.filter : client, each.filter);
+        }
+        const bool was_no_local = lasts && made.what.no_local;
         made = {.what = each, .asked = id, .is_acknowledged = lasts};
+        made.what.no_local = each.no_local || was_no_local; // it may never arrive
     }
 }
 
@@ -47,11 +58,15 @@ void delivery_ledger::unsubscribing(const std::string& client,
         if (is_shared_filter(filter)) {
             forgive(filter);
         }
-        std::erase_if(debts_, [&](const auto& debt) {
-            return debt.first.first == client
-                   && matches(filter, messages_.at(debt.first.second).what.topic);
-        });
+        forgive(client, filter);
     }
+}
+
+void delivery_ledger::forgive(const receiver& who, const std::string& filter) {
+    std::erase_if(debts_, [&](const auto& debt) {
+        return debt.first.first == who
+               && matches(filter, messages_.at(debt.first.second).what.topic);
+    });
 }
 
 void delivery_ledger::session_ended(const std::string& client) {
@@ -71,8 +86,15 @@ void delivery_ledger::went_away(const std::string& client) {
     }
 }
 
+void delivery_ledger::broker_died() {
+    for (auto& [payload, each] : messages_) {
+        each.may_be_new_to_broker = each.may_be_new_to_broker || !each.is_taken;
+    }
+}
+
 void delivery_ledger::forgive_groups_of(const std::string& client) {
-    for (const auto& [filter, each] : sessions_[client].subscriptions) {
+    // Also of those it has left, perhaps without the broker having heard of it.
+    for (const std::string& filter : sessions_[client].ever) {
         if (is_shared_filter(filter)) {
             forgive(filter);
         }
@@ -85,8 +107,8 @@ void delivery_ledger::forgive(const receiver& who) {
 
 void delivery_ledger::publishing(const std::string& client, const publish_request& what) {
     message& made = messages_[what.payload];
-    made = {.what = what, .publisher = client, .order = ++order_};
-    if (what.quality != qos::at_most_once) {
+    made = {.what = what, .publisher = client, .order = ++order_, .is_in_order = keeps_order};
+    if (what.quality != qos::at_most_once && !what.expiry) {
         owe(what.payload, made);
     }
 }
@@ -97,6 +119,9 @@ void delivery_ledger::owe(const std::string& payload, const message& what) {
         for (const auto& [filter, each] : of.subscriptions) {
             if (!each.is_acknowledged || !matches(filter, what.what.topic)
                 || (each.what.no_local && client == what.publisher)) {
+                continue;
+            }
+            if (is_shared_filter(filter) && !owes_groups) {
                 continue;
             }
             promised[is_shared_filter(filter) ? filter : client].push_back(each.what.quality);
@@ -127,22 +152,23 @@ void delivery_ledger::delivery(const std::string& client, const delivered& what)
     }
     const message& of = found->second;
     if (of.what.topic != what.topic) {
-        complain(client + " got " + what.payload + " on another topic: " + what.topic);
+        complain(client + " got " + short_text(what.payload) + " on another topic: " + what.topic);
     }
     const session& mine = sessions_[client];
-    std::string group;
-    bool is_wanted = false;
+    // Each shared subscription brings a copy of its own, beside one for all others together.
+    bool is_owed_alone = false;
+    std::size_t paths = 0;
     for (const std::string& filter : mine.ever) {
         if (matches(filter, what.topic)) {
-            is_wanted = true;
-            group = is_shared_filter(filter) ? filter : group;
+            is_shared_filter(filter) ? void(++paths) : void(is_owed_alone = true);
+            debts_.erase({filter, what.payload});
         }
     }
-    if (!is_wanted) {
-        complain(client + " got " + what.payload + " without any subscription");
+    paths += is_owed_alone ? 1 : 0;
+    if (paths == 0) {
+        complain(client + " got " + short_text(what.payload) + " without any subscription");
     }
     debts_.erase({client, what.payload});
-    debts_.erase({group, what.payload});
     if (what.retain) {
         return; // a replay may show it once more
     }
@@ -150,19 +176,20 @@ void delivery_ledger::delivery(const std::string& client, const delivered& what)
     ++got.all;
     got.first_hand += what.dup ? 0 : 1;
     got.at_qos_2 += what.quality == qos::exactly_once ? 1 : 0;
-    check_copies(client, of, got);
-    if (got.all == 1) {
+    check_copies(client, of, got, paths);
+    // What is sent again may come to this client for the first time then, or by another way.
+    if (got.all == 1 && paths == 1 && of.is_in_order && !of.may_be_sent_twice) {
         check_order(client, of, what.quality);
     }
 }
 
-void delivery_ledger::check_copies(const std::string& client, const message& of,
-                                   const copies& got) {
+void delivery_ledger::check_copies(const std::string& client, const message& of, const copies& got,
+                                   std::size_t paths) {
     const bool may_repeat = of.may_be_sent_twice && of.what.quality == qos::at_least_once;
-    if (got.at_qos_2 > 1 && !may_repeat) {
-        complain(client + " got " + of.what.payload + " twice at QoS 2");
-    } else if (got.first_hand > 1 && !may_repeat) {
-        complain(client + " got " + of.what.payload + " twice without DUP");
+    if (got.at_qos_2 > paths && !may_repeat) {
+        complain(client + " got " + short_text(of.what.payload) + " too often at QoS 2");
+    } else if (got.first_hand > paths && !may_repeat && !of.may_be_new_to_broker) {
+        complain(client + " got " + short_text(of.what.payload) + " too often without DUP");
     }
 }
 
@@ -172,7 +199,8 @@ void delivery_ledger::check_order(const std::string& client, const message& of, 
                             + std::to_string(static_cast<int>(of.what.quality));
     std::uint64_t& newest = newest_[key];
     if (of.order < newest) {
-        complain(client + " got " + of.what.payload + " of " + of.what.topic + " out of order");
+        complain(client + " got " + short_text(of.what.payload) + " of " + of.what.topic
+                 + " out of order");
     }
     newest = std::max(newest, of.order);
 }
@@ -182,13 +210,17 @@ bool delivery_ledger::has(const std::string& client, const std::string& filter) 
     return found != sessions_.end() && found->second.subscriptions.contains(filter);
 }
 
-void delivery_ledger::finish() {
+void delivery_ledger::finish(std::size_t dropped) {
+    std::vector<std::string> owed;
     for (const auto& [debt, least] : debts_) {
         const message& of = messages_.at(debt.second);
         if (of.is_taken) {
-            complain(debt.first + " never got " + debt.second + " of " + of.what.topic + " at QoS "
-                     + std::to_string(static_cast<int>(least)));
+            owed.push_back(debt.first + " never got " + short_text(debt.second) + " of "
+                           + of.what.topic + " at QoS " + std::to_string(static_cast<int>(least)));
         }
+    }
+    if (owed.size() > dropped) {
+        complaints_.insert(complaints_.end(), owed.begin(), owed.end());
     }
     debts_.clear();
 }

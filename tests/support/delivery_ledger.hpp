@@ -3,11 +3,11 @@
 // specification, with no knowledge of how the broker does it. Every message has a payload of its
 // own, by which it is known again.
 //
-// A message that its publisher had acknowledged at QoS 1 or 2 is owed to every session with a
-// subscription that was acknowledged before the message was sent and has lasted since. Of a
-// message, a session may get one copy that is not marked DUP (more if its publisher had to send it
-// again at QoS 1), one altogether at QoS 2, in the order of sending for each publisher, topic and
-// QoS.
+// A message without expiry that its publisher had acknowledged at QoS 1 or 2 is owed to every
+// session with a subscription that was acknowledged before the message was sent and has lasted
+// since. Of a message, a session may get one copy that is not marked DUP (more if its publisher had
+// to send it again at QoS 1), one altogether at QoS 2, in the order of sending for each publisher,
+// topic and QoS.
 #pragma once
 
 #include "tests/support/wire_client.hpp"
@@ -31,16 +31,29 @@ class delivery_ledger {
     /// come twice.
     void went_away(const std::string& client);
 
+    /// The broker died, and with it what it knew of messages that nobody had acknowledged. They may
+    /// reach subscribers of QoS 1 once more.
+    void broker_died();
+
     void publishing(const std::string& client, const publish_request& what);
     void settled(const std::string& payload, bool is_taken);
     void delivery(const std::string& client, const delivered& what);
+
+    /// Whether messages sent from now on are owed to shared groups; not while a member is leaving,
+    /// since what the broker gives it meanwhile is lost with it.
+    bool owes_groups = true;
+
+    /// Whether messages sent from now on must come behind those sent before; not while some of a
+    /// connection before may still be on their way between shards.
+    bool keeps_order = true;
 
     /// What went wrong so far.
     [[nodiscard]] const std::vector<std::string>& complaints() const noexcept {
         return complaints_;
     }
-    /// Adds what is still owed. To be called when everybody had time to take everything.
-    void finish();
+    /// Adds what is still owed, if it is more than `dropped` messages. To be called when everybody
+    /// had time to take everything.
+    void finish(std::size_t dropped = 0);
 
     [[nodiscard]] std::size_t messages() const noexcept { return messages_.size(); }
     [[nodiscard]] std::size_t deliveries() const noexcept { return deliveries_; }
@@ -53,9 +66,11 @@ class delivery_ledger {
         publish_request what;
         std::string publisher;
         std::uint64_t order = 0;
+        bool is_in_order = true;
         bool is_taken = false;
         bool is_refused = false;
         bool may_be_sent_twice = false;
+        bool may_be_new_to_broker = false; ///< when it is sent again
     };
     struct subscription {
         subscribe_request what;
@@ -75,8 +90,10 @@ class delivery_ledger {
 
     void owe(const std::string& payload, const message& what);
     void forgive(const receiver& who);
+    void forgive(const receiver& who, const std::string& filter);
     void forgive_groups_of(const std::string& client);
-    void check_copies(const std::string& client, const message& of, const copies& got);
+    void check_copies(const std::string& client, const message& of, const copies& got,
+                      std::size_t paths);
     void check_order(const std::string& client, const message& of, qos quality);
     void complain(std::string text) { complaints_.push_back(std::move(text)); }
 

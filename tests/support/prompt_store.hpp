@@ -67,6 +67,7 @@ class prompt_store final : public store {
         inner_.run();
     }
     void read(shard_id from, read_request what) override { inner_.read(from, what); }
+    [[nodiscard]] store_counts counts() const override { return inner_.counts(); }
     void close() override { inner_.close(); }
 
     [[nodiscard]] const rows& all() const noexcept { return inner_.durable(); }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <stdexcept>
 
 namespace gv::support {
 
@@ -92,9 +94,13 @@ auth::completion pure_node::side::verdict_for(std::uint64_t connection) {
 }
 
 pure_node::pure_node(const node_options& options)
-    : chance_(options.seed), mail_delay_max_(options.mail_delay_max),
-      lanes_(options.shards * options.shards),
-      open_to_all_(std::make_shared<shard::listener_profile>()) {
+    : chance_(options.seed), open_to_all_(std::make_shared<shard::listener_profile>()) {
+    begin(options);
+}
+
+void pure_node::begin(const node_options& options) {
+    mail_delay_max_ = options.mail_delay_max;
+    lanes_ = std::vector<lane>(options.shards * options.shards);
     for (std::size_t i = 0; i < options.shards; ++i) {
         auto made = std::make_unique<side>();
         made->node = this;
@@ -102,9 +108,106 @@ pure_node::pure_node(const node_options& options)
         shard::core_options each = options.core;
         each.me = shard_id{static_cast<std::uint16_t>(i)};
         each.shards = options.shards;
+        if (options.store != nullptr) {
+            each.store = options.store;
+            each.node = options.store->node().node;
+            each.boot = options.store->node().boot;
+            options.store->listen(
+                each.me,
+                [to = made.get()](storage::progress word) { to->words.push_back(std::move(word)); },
+                [to = made.get()](storage::read_answer page) {
+                    to->pages.push_back(std::move(page));
+                });
+        }
         made->core = std::make_unique<shard::core>(std::move(each), *made, now_, wall_);
         sides_.push_back(std::move(made));
     }
+    if (options.store != nullptr) {
+        restore(*options.store);
+    }
+}
+
+namespace {
+
+/// Gives the shards what is theirs, as the broker does at its start.
+class spreading_reader final : public storage::store_reader {
+  public:
+    explicit spreading_reader(pure_node& to) : to_(to) {}
+
+    void on_sessions(std::vector<storage::stored_session> found) override {
+        bool counts_bodies = true;
+        for (const storage::stored_session& each : found) {
+            for (const storage::stored_rows& run : each.rows) {
+                if (run.bodies > 0) {
+                    needed_.insert(run.bucket);
+                    counts_bodies = counts_bodies && run.bucket.shard == shard_of(each);
+                }
+            }
+        }
+        for (storage::stored_session& each : found) {
+            to_.core(shard_of(each).value).restore(std::move(each), counts_bodies);
+        }
+    }
+    void on_retained(std::string_view topic, std::string_view message) override {
+        to_.core(shard::core::retained_owner(topic, to_.shards()).value)
+            .restore_retained(topic, message);
+    }
+    void on_bucket(const storage::bucket& found) override {
+        if (!needed_.contains(found)) {
+            to_.core(0).remove_bucket(found);
+        }
+    }
+    void on_stray(storage::table where, std::string_view key) override {
+        to_.core(0).remove_stray(where, key);
+    }
+
+  private:
+    [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
+        return home_shard(session.partition, to_.shards());
+    }
+    pure_node& to_;
+    std::set<storage::bucket> needed_;
+};
+
+} // namespace
+
+void pure_node::restore(storage::store& from) {
+    for (const auto& each : sides_) {
+        each->core->restore_clock(from.last_stamp());
+    }
+    spreading_reader spread(*this);
+    if (const auto loaded = from.load(spread); !loaded) {
+        throw std::runtime_error("the store cannot be read: " + loaded.error().what);
+    }
+    run();
+}
+
+void pure_node::restart(const node_options& options) {
+    peers_.clear();
+    sides_.clear();
+    lanes_.clear();
+    now_ = time_point(std::chrono::seconds(77));
+    wall_ += std::chrono::seconds(2);
+    begin(options);
+}
+
+bool pure_node::deliver_words() {
+    bool was_busy = false;
+    for (const auto& each : sides_) {
+        while (!each->words.empty()) {
+            const storage::progress word = std::move(each->words.front());
+            each->words.pop_front();
+            each->core->on_progress(word);
+            was_busy = true;
+        }
+        while (!each->pages.empty()) {
+            const storage::read_answer page = std::move(each->pages.front());
+            each->pages.pop_front();
+            each->core->on_rows(page);
+            was_busy = true;
+        }
+    }
+    return was_busy;
 }
 
 pure_node::~pure_node() = default;
@@ -131,7 +234,8 @@ bool pure_node::has_mail() const noexcept {
 }
 
 void pure_node::run() {
-    while (end_turns() || deliver_verdicts() || deliver_one_batch()) {
+    while (end_turns() || (quick_disk && quick_disk()) || deliver_words() || deliver_verdicts()
+           || deliver_one_batch() || (disk && disk())) {
     }
     reap();
 }

@@ -66,6 +66,9 @@ struct node_options {
     /// Batches between shards take up to so long. With 0 they arrive within run(), pairs in a
     /// seeded order.
     duration mail_delay_max{0};
+    /// What the node keeps its state in; null: nowhere. Word of it comes with run(), as a turn of
+    /// the shard.
+    storage::store* store = nullptr;
 };
 
 class pure_node {
@@ -80,6 +83,14 @@ class pure_node {
     open(std::size_t shard = 0, std::shared_ptr<const shard::listener_profile> profile = {});
     /// Lets all shards work until they rest, without moving the clock.
     void run();
+    /// Called by run() when nothing else is to be done: lets the store work on, and returns whether
+    /// it had anything to do. None: the store stands still.
+    std::function<bool()> disk;
+    /// As `disk`, but called before anything else is done.
+    std::function<bool()> quick_disk;
+    /// The process dies, and another begins: with what `options.store` holds, and clocks that know
+    /// nothing of those before, but for the time of day. Requires: nobody holds a connection.
+    void restart(const node_options& options);
     /// Time passes, in steps no longer than to the next deadline or batch.
     void advance(duration time);
 
@@ -112,12 +123,17 @@ class pure_node {
         std::size_t me = 0;
         std::unique_ptr<shard::core> core;
         std::deque<std::pair<std::uint64_t, auth::verdict>> verdicts;
+        std::deque<storage::progress> words;
+        std::deque<storage::read_answer> pages;
     };
     struct lane {
         std::deque<letter> letters;
         bool is_blocked = false;
     };
 
+    void begin(const node_options& options);
+    void restore(storage::store& from);
+    bool deliver_words();
     void set_time(time_point now);
     bool deliver_verdicts();
     bool deliver_one_batch();

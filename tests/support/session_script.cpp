@@ -332,6 +332,7 @@ void script::come_back(script_client& who) {
     connect_request again = who.wire.last_connect();
     again.clean_start = false;
     again.will.reset();
+    again.shard %= node.shards();
     who.wire.send_connect(again);
     who.wire.listen();
     if (!who.wire.is_connected()) {

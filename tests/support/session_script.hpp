@@ -106,6 +106,11 @@ class script {
     /// Lets everybody behave until all is quiet, and checks what must hold then.
     void settle(place at = place::current());
 
+  protected:
+    /// Connects anew with the session kept, and sends again what is not settled.
+    void come_back(script_client& who);
+    [[nodiscard]] std::list<script_client>& clients() noexcept { return clients_; }
+
   private:
     friend class script_client;
     friend void replay_with_cuts(const node_options&, const std::function<void(script&)>&, place);
@@ -114,7 +119,6 @@ class script {
 
     void step(script_client* actor);
     void cut_and_resume(script_client* actor);
-    void come_back(script_client& who);
 
     std::list<script_client> clients_;
     std::size_t steps_ = 0;

@@ -58,6 +58,7 @@ bool wire_client::is_persistent() const noexcept {
 void wire_client::open(std::size_t shard, std::shared_ptr<const shard::listener_profile> profile) {
     peer_ = node_->open(shard, std::move(profile));
     unread_.clear();
+    held_back_.clear();
     inbox.clear();
     owed.clear();
     asked_.clear();
@@ -108,19 +109,33 @@ void wire_client::forget_session() {
 }
 
 void wire_client::write(std::string_view bytes) {
-    if (peer_) {
+    if (holds_back) {
+        held_back_.append(bytes);
+    } else if (peer_) {
         peer_->write(bytes);
     }
 }
 
-void wire_client::cut() {
-    if (peer_) {
-        peer_->cut();
-        peer_.reset();
+void wire_client::let_out(std::size_t bytes_max) {
+    const std::size_t some = std::min(bytes_max, held_back_.size());
+    if (peer_ && some > 0) {
+        peer_->write(held_back_.substr(0, some));
+        held_back_.erase(0, some);
     }
+}
+
+void wire_client::cut() {
+    if (const auto broken = let_go()) {
+        broken->cut();
+    }
+}
+
+std::shared_ptr<pure_peer> wire_client::let_go() {
     is_connected_ = false;
+    held_back_.clear();
     inbox.clear();
     owed.clear();
+    return std::exchange(peer_, nullptr);
 }
 
 packet_id wire_client::fresh_id() {

@@ -129,6 +129,13 @@ class wire_client {
     }
     void write(std::string_view bytes);
     void cut();
+    /// The connection stays as it is, and is no longer this client's.
+    [[nodiscard]] std::shared_ptr<pure_peer> let_go();
+
+    /// What is written leaves only with let_out(), wherever packets begin and end: a network that
+    /// is slow, and may break in the middle of a packet.
+    bool holds_back = false;
+    void let_out(std::size_t bytes_max = static_cast<std::size_t>(-1));
 
     /// Sends what the client must after its session was resumed: what is unacknowledged, in order.
     void resend();
@@ -187,6 +194,7 @@ class wire_client {
     connect_request connect_;
     mqtt::protocol_version version_ = mqtt::protocol_version::v5;
     std::string unread_;
+    std::string held_back_;
     std::vector<outgoing> outgoing_;
     std::set<std::uint16_t> incoming_; ///< QoS 2 identifiers held
     std::set<std::uint16_t> asked_;    ///< of SUBSCRIBE and UNSUBSCRIBE

@@ -4,7 +4,7 @@
 #include "base/hash.hpp"
 #include "broker/server/store_export.hpp"
 #include "broker/server/store_lines.hpp"
-#include "storage/inspect.hpp"
+#include "storage/row_check.hpp"
 #include "tests/support/prompt_store.hpp"
 
 #include <gmock/gmock.h>
@@ -99,11 +99,6 @@ rows example() {
     of(all, table::small)[std::string(release_key_of(key, 3).view())] = encoded(packet_id{10});
     of(all, table::small)[std::string(inbound_key_of(key, packet_id{11}).view())] = "";
     of(all, table::retained)["a/ü"] = encoded(what, clock_now);
-    of(all, table::retained_index)["a/ü"] = encoded(storage::retained_record{
-        .stamp = what.header.stamp,
-        .origin = what.header.origin,
-        .expires = some_date + 1000,
-        .size = static_cast<std::uint32_t>(of(all, table::retained)["a/ü"].size())});
 
     const storage::session_id plain{.created = {1 << 16}, .node = node_id{78}};
     const partition_id plain_partition = partition_of("plain");
@@ -141,7 +136,7 @@ import_summary import(const std::vector<std::string>& lines, storage::prompt_sto
 
 TEST(StoreLines, AnExampleIsSoundSoThatWhatFollowsMeansSomething) {
     const rows all = example();
-    const auto found = inspect(storage::row_source(all));
+    const auto found = check_rows(storage::row_source(all));
     EXPECT_TRUE(found.is_sound());
     EXPECT_EQ(found.of(table::queue).rows, 2U);
 }
@@ -187,7 +182,7 @@ TEST(StoreLines, BodiesOfAnotherStoreDoNotMeetThoseOfThisOne) {
         }
     }
     import(lines, store, before);
-    const auto found = inspect(storage::row_source(store.all()));
+    const auto found = check_rows(storage::row_source(store.all()));
     EXPECT_TRUE(found.is_sound());
     EXPECT_EQ(found.buckets, 2U);
     EXPECT_EQ(found.buckets_unused, 0U);
@@ -214,7 +209,7 @@ TEST(StoreLines, TakeTextFromAPersonsHand) {
             R"({"type":"message","client_id":"c","sequence":0,"qos":1,)"
             R"("message":{"topic":"t","payload":"aGk="}})"},
            store);
-    const auto found = inspect(storage::row_source(store.all()));
+    const auto found = check_rows(storage::row_source(store.all()));
     EXPECT_TRUE(found.is_sound());
     publication what;
     ASSERT_TRUE(

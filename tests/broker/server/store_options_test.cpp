@@ -25,6 +25,8 @@ TEST(StoreOptions, NameATaskAndAStore) {
     EXPECT_EQ(import->file, "-");
     EXPECT_TRUE(import->merges);
     EXPECT_EQ(parse({"export", "--folder=/y"})->folder, "/y");
+    EXPECT_EQ(parse({"export"})->file, "-");
+    EXPECT_EQ(parse({"export", "a.jsonl"})->file, "a.jsonl");
     EXPECT_EQ(parse({"stats", "-h"})->task, store_task::help);
 }
 
@@ -34,6 +36,8 @@ TEST(StoreOptions, SayWhatMakesNoSense) {
         {{"chek"}, "\"chek\" is neither check, stats, export nor import; see --help"},
         {{"check", "x"}, "check takes no file; see --help"},
         {{"import"}, "import takes exactly one FILE; see --help"},
+        {{"export", "a", "b"}, "export takes one FILE at most; see --help"},
+        {{"stats", "x", "y"}, "stats takes no file; see --help"},
         {{"import", "a", "b"}, "import takes exactly one FILE; see --help"},
         {{"stats", "--merge"}, "--merge is for import"},
         {{"stats", "--folder"}, "--folder needs a value"},

@@ -209,6 +209,7 @@ TEST_F(Validate, OnlyVersionsThatThereAre) {
 
 TEST_F(Validate, OneQueueIsNotLargerThanAllTogether) {
     all.limits.queue_bytes_per_session_max = 2_GiB;
+    all.limits.queue_bytes_total_max = 1_GiB;
     EXPECT_THAT(problems(),
                 ElementsAre("limits.queue_bytes_per_session_max: one session may queue more than "
                             "all sessions together; lower it, or raise "

@@ -25,10 +25,12 @@ struct recording_sink : outbound_sink {
     }
     [[nodiscard]] bool has_room() const override { return room > sent.size(); }
     void dropped(drop_reason reason) override { drops.push_back(reason); }
+    void group_settled(group_origin) override { ++settled; }
 
     std::vector<std::string> sent;
     std::vector<std::uint16_t> ids;
     std::vector<drop_reason> drops;
+    std::size_t settled = 0;
     std::size_t room = 1'000'000;
 };
 
@@ -299,7 +301,7 @@ TEST_F(OutboundTest, SendsNothingWithoutRoomAndGoesOnWithIt) {
 TEST_F(OutboundTest, AForgottenMessageFreesItsPlace) {
     out.attach(1);
     give("a");
-    out.forget(packet_id{sink.ids[0]});
+    out.forget(packet_id{sink.ids[0]}, sink);
     EXPECT_EQ(out.in_flight(), 0U);
     give("b");
     EXPECT_THAT(sink.sent, ElementsAre("a", "b"));
@@ -315,6 +317,30 @@ TEST_F(OutboundTest, ItsBytesLeaveTheAccountWithIt) {
         EXPECT_GT(total.bytes, 0U);
     }
     EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(OutboundTest, OneThatIsNeverAcknowledgedMovesNoOthersIdentifier) {
+    out.attach(4);
+    give("stuck");
+    std::vector<std::uint16_t> expected{1};
+    for (std::uint16_t id = 2; id < 3'000; ++id) {
+        give("x");
+        expected.push_back(id);
+        ASSERT_EQ(out.on_puback(packet_id{sink.ids.back()}, sink, start), outbound::ack::done);
+    }
+    EXPECT_EQ(sink.ids, expected);
+    EXPECT_EQ(out.in_flight(), 1U);
+}
+
+TEST_F(OutboundTest, AnIdentifierInFlightIsPassedOver) {
+    out.attach(4);
+    give("stuck");
+    for (std::uint32_t i = 0; i < 65'534; ++i) {
+        give("x");
+        ASSERT_EQ(out.on_puback(packet_id{sink.ids.back()}, sink, start), outbound::ack::done);
+    }
+    give("after all identifiers");
+    EXPECT_EQ(sink.ids.back(), 2);
 }
 
 } // namespace

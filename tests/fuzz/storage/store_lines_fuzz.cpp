@@ -4,7 +4,7 @@
 #include "base/assert.hpp"
 #include "broker/server/store_export.hpp"
 #include "broker/server/store_lines.hpp"
-#include "storage/inspect.hpp"
+#include "storage/row_check.hpp"
 #include "tests/support/prompt_store.hpp"
 
 #include <cstdint>
@@ -49,7 +49,7 @@ std::string lines_of(const storage::prompt_store& store) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     storage::prompt_store store;
     add({reinterpret_cast<const char*>(data), size}, store, false);
-    for (const auto& each : inspect(storage::row_source(store.all())).tables) {
+    for (const auto& each : check_rows(storage::row_source(store.all())).tables) {
         BROKER_ASSERT(each.broken == 0 && each.stray == 0, "every row is whole and has a session");
     }
     storage::prompt_store again;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "storage/inspect.hpp"
+#include "storage/row_check.hpp"
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
@@ -15,8 +15,7 @@ namespace {
 
 constexpr moment clock{};
 constexpr std::array<std::string_view, table_count> names{
-    "meta",  "sessions", "queue_meta",     "subscriptions", "queue",
-    "small", "bodies",   "retained_index", "retained"};
+    "meta", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
 
 [[nodiscard]] std::string hex(std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
@@ -31,25 +30,24 @@ constexpr std::array<std::string_view, table_count> names{
 
 enum class fault : std::uint8_t { none, broken, stray, without_body };
 
-class inspector {
+class checker {
   public:
-    explicit inspector(const table_source& from) : from_(from) {}
+    explicit checker(const table_source& from) : from_(from) {}
 
-    [[nodiscard]] inspection run() {
-        scan(table::meta, &inspector::check_meta);
-        scan(table::sessions, &inspector::check_session);
-        scan(table::queue_meta, &inspector::check_queue_meta);
-        scan(table::subscriptions, &inspector::check_subscription);
-        scan(table::queue, &inspector::check_row);
-        scan(table::small, &inspector::check_small);
-        scan(table::bodies, &inspector::check_body);
-        scan(table::retained, &inspector::check_retained);
-        scan(table::retained_index, &inspector::check_index);
+    [[nodiscard]] row_check run() {
+        scan(table::meta, &checker::check_meta);
+        scan(table::sessions, &checker::check_session);
+        scan(table::queue_meta, &checker::check_queue_meta);
+        scan(table::subscriptions, &checker::check_subscription);
+        scan(table::queue, &checker::check_row);
+        scan(table::small, &checker::check_small);
+        scan(table::bodies, &checker::check_body);
+        scan(table::retained, &checker::check_retained);
         return std::move(made_);
     }
 
   private:
-    using check = fault (inspector::*)(std::string_view key, std::string_view value);
+    using check = fault (checker::*)(std::string_view key, std::string_view value);
 
     void scan(table which, check how) {
         table_report& report = made_.tables[static_cast<std::size_t>(which)];
@@ -183,18 +181,11 @@ class inspector {
 
     fault check_retained(std::string_view key, std::string_view value) {
         publication what;
-        return broken_unless(decode(value, clock, what) && what.topic == key
-                             && from_.get(table::retained_index, key, body_));
-    }
-
-    fault check_index(std::string_view key, std::string_view value) {
-        retained_record record;
-        return broken_unless(decode(value, record) && from_.get(table::retained, key, body_)
-                             && body_.size() == record.size);
+        return broken_unless(decode(value, clock, what) && what.topic == key);
     }
 
     const table_source& from_;
-    inspection made_;
+    row_check made_;
     boost::unordered_flat_map<std::string, std::string> clients_; ///< by session key
     std::set<bucket> needed_;
     std::optional<bucket> last_bucket_;
@@ -256,13 +247,13 @@ class counter final : public store_reader {
 
 std::string_view name_of(table which) noexcept { return names[static_cast<std::size_t>(which)]; }
 
-bool inspection::is_sound() const noexcept {
+bool row_check::is_sound() const noexcept {
     return node.has_value() && std::ranges::all_of(tables, [](const table_report& each) {
                return each.is_readable && each.broken == 0 && each.without_body == 0;
            });
 }
 
-inspection inspect(const table_source& from) { return inspector(from).run(); }
+row_check check_rows(const table_source& from) { return checker(from).run(); }
 
 store_stats stats_of(const table_source& from, std::size_t longest_max) {
     counter reader(longest_max);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of damage to a row is seen, in its table, and nothing else is.
 #include "base/hash.hpp"
-#include "storage/inspect.hpp"
+#include "storage/row_check.hpp"
 #include "tests/support/prompt_store.hpp"
 
 #include <gmock/gmock.h>
@@ -23,9 +23,9 @@ std::string encoded(const Arguments&... from) {
     return out;
 }
 
-class Inspect : public testing::Test {
+class RowCheck : public testing::Test {
   protected:
-    Inspect() {
+    RowCheck() {
         of(table::meta)["N"] = encoded(node_record{.node = node_id{7}, .boot = boot_id{2}});
         of(table::meta)["H"] = std::string(8, '\1');
         add_session("a", 1);
@@ -39,8 +39,6 @@ class Inspect : public testing::Test {
             encoded(packet_id{4});
         of(table::small)[std::string(inbound_key_of(key("a", 1), packet_id{5}).view())] = "";
         of(table::retained)["t"] = encoded(message(), clock_now);
-        of(table::retained_index)["t"] = encoded(
-            retained_record{.size = static_cast<std::uint32_t>(of(table::retained)["t"].size())});
     }
 
     static publication message() {
@@ -63,14 +61,14 @@ class Inspect : public testing::Test {
     std::map<std::string, std::string, std::less<>>& of(table which) {
         return all[static_cast<std::size_t>(which)];
     }
-    [[nodiscard]] inspection look() const { return inspect(row_source(all)); }
+    [[nodiscard]] row_check look() const { return check_rows(row_source(all)); }
 
     rows all;
     const body_id body{.in = {.slot = 1, .boot = boot_id{1}, .shard = shard_id{0}}, .number = 9};
 };
 
-TEST_F(Inspect, FindsNothingWhereNothingIs) {
-    const inspection found = look();
+TEST_F(RowCheck, FindsNothingWhereNothingIs) {
+    const row_check found = look();
     EXPECT_TRUE(found.is_sound());
     EXPECT_EQ(found.node->boot, boot_id{2});
     EXPECT_EQ(found.of(table::queue).rows, 2U);
@@ -82,7 +80,7 @@ TEST_F(Inspect, FindsNothingWhereNothingIs) {
     }
 }
 
-TEST_F(Inspect, FindsACutRowInEveryTable) {
+TEST_F(RowCheck, FindsACutRowInEveryTable) {
     const rows whole = all;
     for (std::size_t number = 0; number < table_count; ++number) {
         const auto which = static_cast<table>(number);
@@ -92,7 +90,7 @@ TEST_F(Inspect, FindsACutRowInEveryTable) {
             }
             all = whole;
             of(which)[row].resize(std::min<std::size_t>(value.size() - 1, 5));
-            const inspection found = look();
+            const row_check found = look();
             EXPECT_FALSE(found.is_sound()) << name_of(which);
             EXPECT_EQ(found.of(which).broken, 1U) << name_of(which);
             EXPECT_THAT(found.of(which).examples, ElementsAre(HasSubstr("broken: ")));
@@ -100,9 +98,9 @@ TEST_F(Inspect, FindsACutRowInEveryTable) {
     }
 }
 
-TEST_F(Inspect, FindsRowsOfNoSession) {
+TEST_F(RowCheck, FindsRowsOfNoSession) {
     of(table::sessions).erase(client_key_of(partition_of("a"), "a"));
-    const inspection found = look();
+    const row_check found = look();
     EXPECT_TRUE(found.is_sound());
     EXPECT_EQ(found.of(table::queue).stray, 2U);
     EXPECT_EQ(found.of(table::small).stray, 2U);
@@ -111,35 +109,33 @@ TEST_F(Inspect, FindsRowsOfNoSession) {
     EXPECT_EQ(found.buckets_unused, 1U);
 }
 
-TEST_F(Inspect, FindsMissingBodies) {
+TEST_F(RowCheck, FindsMissingBodies) {
     of(table::bodies).clear();
-    const inspection found = look();
+    const row_check found = look();
     EXPECT_FALSE(found.is_sound());
     EXPECT_EQ(found.of(table::queue).without_body, 1U);
     EXPECT_THAT(found.of(table::queue).examples, ElementsAre(HasSubstr("of client a")));
 }
 
-TEST_F(Inspect, FindsWhatIsNotWhereItBelongs) {
+TEST_F(RowCheck, FindsWhatIsNotWhereItBelongs) {
     of(table::sessions)[client_key_of(partition_id{999}, "c")] =
         of(table::sessions)[client_key_of(partition_of("b"), "b")];
     of(table::retained)["other"] = of(table::retained)["t"];
-    of(table::retained_index)["third"] = of(table::retained_index)["t"];
     of(table::small)["X" + row_key(1)] = "";
     of(table::meta)["?"] = "";
-    const inspection found = look();
+    const row_check found = look();
     EXPECT_EQ(found.of(table::sessions).broken, 1U);
     EXPECT_EQ(found.of(table::retained).broken, 1U);
-    EXPECT_EQ(found.of(table::retained_index).broken, 1U);
     EXPECT_EQ(found.of(table::small).broken, 1U);
     EXPECT_EQ(found.of(table::meta).broken, 1U);
 }
 
-TEST_F(Inspect, MissesTheNodesRecord) {
+TEST_F(RowCheck, MissesTheNodesRecord) {
     of(table::meta).clear();
     EXPECT_FALSE(look().is_sound());
 }
 
-TEST_F(Inspect, CountsWhatIsThere) {
+TEST_F(RowCheck, CountsWhatIsThere) {
     of(table::queue)[std::string(queue_key_of(key("b", 2), 5).view())] =
         encoded(queue_row{}, body, std::uint32_t{1000});
     const store_stats found = stats_of(row_source(all), 1);

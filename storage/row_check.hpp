@@ -24,7 +24,7 @@ struct table_report {
     std::vector<std::string> examples; ///< of these, for a person
 };
 
-struct inspection {
+struct row_check {
     std::array<table_report, table_count> tables;
     std::optional<node_record> node; ///< nothing: not there, or broken
     std::size_t buckets = 0;
@@ -38,7 +38,7 @@ struct inspection {
 };
 
 /// Decodes each row of each table.
-[[nodiscard]] inspection inspect(const table_source& from);
+[[nodiscard]] row_check check_rows(const table_source& from);
 
 struct session_stats {
     std::string client_id;

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/session/row_queue.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace gv::session {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// Durable is what its mark says it is; rows are read from what was ever added.
+struct disk final : outbound_log {
+    written_row row_added(std::uint64_t, const publication&, const delivery&) override {
+        return {};
+    }
+    written_row row_changed(std::uint64_t, const written_row&, const publication&,
+                            const delivery&) override {
+        return {};
+    }
+    void row_done(std::uint64_t, const written_row&) override {}
+    void run_done(const stored_run&) override {}
+    void rows_done(std::uint64_t, std::uint64_t) override {}
+    void forget_run(const stored_run&) override {}
+    void read_rows(const row_range&) override {}
+    commit_mark released(std::uint64_t, const written_row&, std::uint64_t, packet_id) override {
+        return {};
+    }
+    void release_done(std::uint64_t) override {}
+    void reserve(std::uint64_t, std::uint64_t) override {}
+    commit_mark sending_begins(std::uint64_t) override { return {}; }
+    [[nodiscard]] bool is_durable(commit_mark mark) const override {
+        return mark.value <= durable_until;
+    }
+    void wake_when(commit_mark) override {}
+
+    std::uint64_t durable_until = 0;
+};
+
+[[nodiscard]] queued_row row_of(std::uint64_t sequence, std::uint64_t mark = 0) {
+    publication what;
+    what.topic = "t";
+    const std::string payload = std::to_string(sequence);
+    what.payload = payload;
+    return {.content = message::copy_of(what, message::reach::local),
+            .sequence = sequence,
+            .where = {.mark = commit_mark{mark}}};
+}
+
+struct RowQueueTest : testing::Test {
+    void push(std::uint64_t first, std::uint64_t end) {
+        for (std::uint64_t each = first; each < end; ++each) {
+            queue.push(row_of(each, each));
+        }
+    }
+    /// What a read of `range` gives.
+    [[nodiscard]] std::vector<queued_row> read(const row_range& range, std::uint64_t& until) const {
+        std::vector<queued_row> rows;
+        for (std::uint64_t each = range.first; each < range.end && rows.size() < 3; ++each) {
+            if (!missing.contains(each)) {
+                rows.push_back(row_of(each));
+            }
+        }
+        until = rows.empty() ? range.end : rows.back().sequence + 1;
+        return rows;
+    }
+    void read_page() {
+        const auto range = queue.begin_read();
+        ASSERT_TRUE(range);
+        std::uint64_t until = 0;
+        auto rows = read(*range, until);
+        queue.add_page(std::move(rows), until);
+    }
+    [[nodiscard]] std::vector<std::uint64_t> pop_all() {
+        std::vector<std::uint64_t> popped;
+        while (queue.front() != nullptr) {
+            popped.push_back(queue.pop().sequence);
+        }
+        return popped;
+    }
+
+    queue_account total;
+    row_queue queue{total};
+    disk log;
+    std::set<std::uint64_t> missing;
+    std::vector<group_origin> settled;
+};
+
+TEST_F(RowQueueTest, IsAPlainQueueWithoutALog) {
+    push(1, 4);
+    EXPECT_EQ(total.messages, 3U);
+    EXPECT_THAT(pop_all(), ElementsAre(1, 2, 3));
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, LetsGoOfWhatIsOnDiskAndReadsItAgainInOrder) {
+    push(1, 8);
+    log.durable_until = 5;
+    queue.spill(log, false, settled);
+    EXPECT_EQ(queue.rows(), 7U);
+    EXPECT_EQ(queue.resident_bytes(), 2 * row_of(6).content->weight());
+    EXPECT_EQ(queue.front(), nullptr);
+    read_page();
+    EXPECT_THAT(pop_all(), ElementsAre(1, 2, 3));
+    read_page();
+    EXPECT_THAT(pop_all(), ElementsAre(4, 5, 6, 7));
+    EXPECT_EQ(total.messages, 0U);
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, KeepsThePageThatIsSentNext) {
+    push(1, 3);
+    log.durable_until = 2;
+    queue.spill(log, true, settled);
+    EXPECT_THAT(pop_all(), ElementsAre(1, 2));
+}
+
+TEST_F(RowQueueTest, AClientThatLeavesWhileAPageIsReadLosesNothing) {
+    push(1, 9);
+    log.durable_until = 8;
+    queue.spill(log, false, settled);
+    read_page();
+    EXPECT_EQ(queue.pop().sequence, 1U);
+    const auto range = queue.begin_read();
+    ASSERT_TRUE(range);
+    queue.spill(log, false, settled); // 2 and 3 are stored again, before what is being read
+    std::uint64_t until = 0;
+    auto late = read(*range, until);
+    queue.add_page(std::move(late), until);
+    EXPECT_EQ(queue.front(), nullptr);
+    std::vector<std::uint64_t> all;
+    while (!queue.empty()) {
+        read_page();
+        for (const std::uint64_t each : pop_all()) {
+            all.push_back(each);
+        }
+    }
+    EXPECT_THAT(all, ElementsAre(2, 3, 4, 5, 6, 7, 8));
+}
+
+TEST_F(RowQueueTest, RowsThatAreNotThereAreNotWaitedFor) {
+    push(1, 6);
+    log.durable_until = 5;
+    queue.spill(log, false, settled);
+    missing = {2, 3, 4, 5};
+    read_page();
+    EXPECT_THAT(pop_all(), ElementsAre(1));
+    if (!queue.empty()) {
+        read_page();
+    }
+    EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, ADroppedRunIsPassedOverByAPageThatCoversIt) {
+    for (const std::uint64_t first : {1U, 10U}) {
+        queue.restore({.first = first,
+                       .end = first + 2,
+                       .bytes = 2 * row_of(1).content->weight(),
+                       .rows = 2});
+    }
+    const auto range = queue.begin_read();
+    ASSERT_TRUE(range);
+    std::optional<queued_row> single;
+    const auto run = queue.drop_oldest(single);
+    ASSERT_TRUE(run);
+    EXPECT_EQ(run->first, 1U);
+    std::vector<queued_row> rows;
+    for (const std::uint64_t each : {1U, 2U, 10U, 11U}) {
+        rows.push_back(row_of(each));
+    }
+    queue.add_page(std::move(rows), 12);
+    EXPECT_THAT(pop_all(), ElementsAre(10, 11));
+    EXPECT_TRUE(queue.empty());
+}
+
+} // namespace
+} // namespace gv::session

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is on disk, and what a broker says when it cannot be."""
+
+import os
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+
+from tests.integration.broker import PROGRAM, BrokerTest, wait_for
+from tests.integration.clients import Subscriber, publish, run_sub
+from tests.integration.wire import PUBACK, PUBLISH, Wire
+
+QUOTA_EXCEEDED = 0x97
+
+
+def readiness(broker):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.ports['admin']}/readyz") as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+class Disk(BrokerTest):
+    def sleeper(self, port, name="sleeper"):
+        Subscriber(self, port, "-t", "kept/#", "-c", "-q", "1", "-i", name).stop()
+
+    def awake(self, port, count, name="sleeper"):
+        agent = Subscriber(self, port, "-t", "kept/#", "-c", "-q", "1", "-i", name)
+        return agent.take(count)
+
+    def test_a_power_cut_takes_nothing_that_was_acknowledged(self):
+        broker = self.broker()
+        self.sleeper(broker.port)
+        for number in range(20):
+            publish(broker.port, f"kept/{number}", f"message {number}", "-q", str(1 + number % 2))
+        publish(broker.port, "old/news", "retained", "-r", "-q", "1")
+        broker.kill()
+        again = self.broker("--storage.folder", broker.folder / "store")
+        self.assertEqual(self.awake(again.port, 20), [f"message {n}" for n in range(20)])
+        self.assertEqual(run_sub(again.port, "-t", "old/#", "-C", "1").stdout, "retained\n")
+
+    def counters(self, broker, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.ports['admin']}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.rsplit(" ", 1) for line in lines if line.startswith(name)]
+        return {key[len(name):]: float(value) for key, value in found}
+
+    def test_what_need_not_be_synced_is_written_and_outlives_the_process(self):
+        broker = self.broker("--storage.durability", "interval", "--storage.sync_interval", "1h")
+        self.sleeper(broker.port)
+        before = self.counters(broker, "grapevine_store_syncs_total")[""]
+        for number in range(10):
+            publish(broker.port, f"kept/{number}", f"message {number}", "-q", str(1 + number % 2))
+        accepted = self.counters(broker, "grapevine_publishes_accepted_total")
+        self.assertEqual(accepted['{durability="interval"}'], 10)
+        self.assertEqual(accepted['{durability="fsync"}'], 0)
+        # One for the numbers that the queue reserves; none for its messages.
+        self.assertLessEqual(self.counters(broker, "grapevine_store_syncs_total")[""], before + 1)
+        broker.kill()
+        again = self.broker("--storage.folder", broker.folder / "store")
+        self.assertEqual(self.awake(again.port, 10), [f"message {n}" for n in range(10)])
+
+    def test_nothing_is_kept_where_nothing_shall_be(self):
+        broker = self.broker("--storage.enabled", "false")
+        broker.wait_for_log("nothing_is_kept")
+        self.assertFalse((broker.folder / "store").exists())
+        publish(broker.port, "t", "x", "-q", "2")
+
+    def test_two_brokers_do_not_share_a_store(self):
+        folder = self.broker().folder / "store"
+        done = subprocess.run([PROGRAM, "-p", "0", "--admin.port", "0", "--storage.folder", folder],
+                              capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another process uses this store", done.stderr)
+        self.assertIn("storage.folder", done.stderr)
+
+    def small_disk(self, size):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk],
+                                 capture_output=True, text=True, check=False)
+        if os.geteuid() != 0 or mounted.returncode != 0:
+            self.skipTest("a small disk can be mounted by root alone: " + mounted.stderr.strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
+        return disk
+
+    def publish_until_refused(self, writer):
+        """How many were acknowledged before the first 0x97."""
+        for number in range(1_000_000):
+            payload = b"%d " % number + os.urandom(1000)
+            writer.publish("kept/x", payload, qos=1, packet_id=1 + number % 60_000)
+            kind, body = writer.receive()
+            self.assertEqual(kind, PUBACK)
+            if len(body) > 2 and body[2] >= 0x80:
+                self.assertEqual(body[2], QUOTA_EXCEEDED)
+                return number
+        return self.fail("the disk was never full")
+
+    def test_a_full_disk(self):
+        """MQTT 5 is told, MQTT 3 is not answered, what needs no disk goes on, nothing is lost."""
+        disk = self.small_disk("24m")
+        broker = self.broker("--storage.folder", disk / "store", "--storage.ballast", "2MiB",
+                             "--storage.write_buffer", "4MiB",
+                             "--limits.queue_bytes_total_max", "10GiB")
+        self.sleeper(broker.port)
+        with Wire(broker.port, version=5).connect("five") as writer:
+            stored = self.publish_until_refused(writer)
+            self.assertGreater(stored, 1000)
+            broker.wait_for_log("store_frozen")
+            self.assertEqual(readiness(broker), 503)
+            with Wire(broker.port).connect("reader").subscribe("volatile", 1) as reader:
+                for qos in (0, 1):
+                    writer.publish("volatile", b"goes on", qos=qos, packet_id=7)
+                    kind, body = reader.receive()
+                    self.assertEqual((kind, body[-7:]), (PUBLISH, b"goes on"))
+                self.assertEqual(writer.receive(), (PUBACK, b"\0\7"))
+        with Wire(broker.port).connect("three") as old:
+            old.publish("kept/x", b"refused", qos=1)
+            old.socket.settimeout(1)
+            with self.assertRaises(socket.timeout):
+                old.receive()
+        broker.stop()
+        subprocess.run(["mount", "-o", "remount,size=96m", disk], check=True)
+        again = self.broker("--storage.folder", disk / "store", "--storage.ballast", "2MiB")
+        self.assertEqual(readiness(again), 200)
+        with Wire(again.port).connect("late") as late:
+            late.publish_and_wait("kept/x", b"%d the last" % stored)
+        agent = Subscriber(self, again.port, "-t", "kept/#", "-c", "-q", "1", "-i", "sleeper",
+                           "-F", "%l")
+        self.assertEqual(len(agent.take(stored + 1)), stored + 1)
+        wait_for("ballast", (disk / "store" / "ballast").exists)
