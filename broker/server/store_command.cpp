@@ -247,13 +247,19 @@ class store_command {
         }
         std::istream& in = is_file ? file : std::cin;
         line_importer lines(is_file ? wanted_.file : "standard input", to, life);
-        for (std::string line; std::getline(in, line);) {
+        bool is_empty = true;
+        for (std::string line; std::getline(in, line); is_empty = false) {
             if (auto read = lines.read(line); !read) {
                 return read;
             }
         }
         if (in.bad() || (is_file && !file.is_open())) {
             return failure(unreadable(wanted_.file));
+        }
+        if (is_empty) {
+            return failure(problem{.place = is_file ? wanted_.file : "standard input",
+                                   .what = "there is nothing in it, not even the line of a node",
+                                   .remedy = "export or copy it again"});
         }
         lines.finish();
         return {};

@@ -38,7 +38,10 @@ class line_importer::reader {
         if (!wrong.empty()) {
             return failure(problem{.place = name_ + ":" + std::to_string(number_),
                                    .what = std::move(wrong),
-                                   .remedy = "mend the line"});
+                                   .remedy = number_ > 1
+                                                 ? "mend the line"
+                                                 : "mend the line, or import a file of JSON lines "
+                                                   "or a mosquitto.db"});
         }
         return {};
     }

@@ -208,6 +208,16 @@ class LookIntoAStore(BrokerTest):
         self.assertIn("x.jsonl:2: type is not a text of at most", refused.stderr)
         self.assertFalse(moved.exists())
 
+    def test_what_nobody_exported_adds_nothing(self):
+        moved = self.folder / "moved"
+        empty = self.write("empty", "")
+        self.assertIn("there is nothing in it",
+                      store("import", "--folder", moved, empty, code=1).stderr)
+        zeros = self.write("zeros.db", "\0" * 64)
+        self.assertIn("zeros.db:1: this is no JSON: syntax error; mend the line, or import a file",
+                      store("import", "--folder", moved, zeros, code=1).stderr)
+        self.assertFalse(moved.exists())
+
     def test_a_file_that_cannot_be_written(self):
         broker, folder = self.broker_with_something()
         broker.stop()
