@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/group_commit.hpp"
 
+#include "base/thread_name.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -77,6 +79,7 @@ std::vector<group_commit::line_entry> group_commit::next_entries() {
 }
 
 void group_commit::write_loop() {
+    name_this_thread("store writer");
     for (;;) {
         std::vector<line_entry> entries = next_entries();
         if (entries.empty()) {
@@ -141,6 +144,7 @@ void group_commit::join(shard_id from, part added, std::vector<batch>& complete,
 }
 
 void group_commit::sync_loop() {
+    name_this_thread("store syncer");
     for (bool is_end = false; !is_end;) {
         std::vector<group> covered;
         {

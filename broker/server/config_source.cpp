@@ -105,7 +105,7 @@ void apply(const std::vector<assignment>& given, options& all, origin_map& origi
         option_ref* const target = find_option(table, each->path);
         if (target == nullptr) {
             const std::string list(split_path(each->path).section);
-            problems.push_back({each->place, each->path + ": there is none before this one",
+            problems.push_back({each->place, each->path + ": there is no entry before this one",
                                 "number the " + list + " from 0 without gaps"});
         } else if (auto wrong = target->read(each->value)) {
             problems.push_back({each->place, each->path + ": " + wrong->what, wrong->remedy});

@@ -79,6 +79,9 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     const mqtt_options& mqtt = all.mqtt;
     session::session_limits limits;
     limits.outbound.queue_bytes_max = (*all.limits.queue_bytes_per_session_max).value;
+    if (const std::uint32_t most = *all.limits.queue_messages_per_session_max; most != 0) {
+        limits.outbound.queue_messages_max = most;
+    }
     limits.outbound.total_bytes_max = share_of(queue_total_of(all), shards);
     limits.outbound.in_flight_max = *mqtt.in_flight_max_v5;
     limits.outbound.policy = policy_of(*all.limits.queue_full);

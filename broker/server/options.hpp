@@ -375,6 +375,10 @@ struct limits_options {
                 "one absent client takes less.",
          .def = 1_GiB,
          .min = 1_KiB}};
+    option<std::uint32_t> queue_messages_per_session_max{
+        {.name = "limits.queue_messages_per_session_max",
+         .doc = "Messages that wait for one client, whatever their size. Larger: it may be away "
+                "longer. Smaller: it comes back to less. 0: only their bytes count."}};
     option<byte_size> queue_bytes_total_max{
         {.name = "limits.queue_bytes_total_max",
          .doc = "The same over all these clients. Larger: more absent clients. Smaller: less disk. "

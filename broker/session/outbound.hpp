@@ -55,6 +55,7 @@ class outbound_sink {
 struct outbound_limits {
     std::size_t queue_bytes_max = std::size_t{64} << 20; ///< of one session
     std::size_t total_bytes_max = std::size_t{1} << 30;  ///< of all sessions of the shard
+    std::size_t queue_messages_max = ~std::size_t{0};    ///< of one session
     std::uint16_t in_flight_max = 1000; ///< ours; the client's Receive Maximum may be lower
     queue_policy policy = queue_policy::drop_newest;
 };
@@ -197,7 +198,8 @@ class outbound {
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
-        return queue_.bytes() + weight <= limits_->queue_bytes_max
+        return queue_.rows() < limits_->queue_messages_max
+               && queue_.bytes() + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;
     }
 
