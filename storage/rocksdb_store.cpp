@@ -6,6 +6,7 @@
 #include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
 #include "storage/required_options.hpp"
+#include "storage/rocksdb_words.hpp"
 #include "storage/row_reader.hpp"
 #include "storage/sync_log.hpp"
 
@@ -18,7 +19,6 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_buffer_manager.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -26,32 +26,6 @@
 namespace gv::storage {
 
 namespace {
-
-constexpr std::array<const char*, table_count> table_names{
-    "default", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
-constexpr std::string_view node_key = "N";
-constexpr std::string_view clock_key = "H";
-
-[[nodiscard]] rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-[[nodiscard]] std::string_view view(const rocksdb::Slice& bytes) {
-    return {bytes.data(), bytes.size()};
-}
-
-/// What RocksDB has to say goes where everything goes, if it is a warning or worse.
-class rocksdb_log final : public rocksdb::Logger {
-  public:
-    rocksdb_log() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
-    using rocksdb::Logger::Logv;
-    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-        if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) {
-            return;
-        }
-        char text[512];
-        std::vsnprintf(text, sizeof text, format, arguments);
-        log::warn("rocksdb", {{"says", text}});
-    }
-    void Logv(const char*, va_list) override {}
-};
 
 [[nodiscard]] rocksdb::DBOptions database_options(const rocksdb_options& wanted,
                                                   rocksdb::Env* env) {
@@ -150,7 +124,6 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
     [[nodiscard]] problem newer(std::uint32_t found) const;
     [[nodiscard]] problem other_tables(const rocksdb::Status& status) const;
-    [[nodiscard]] std::string database_folder() const { return folder_ + "/db"; }
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
         return handles_[static_cast<std::size_t>(which)];
     }
@@ -231,7 +204,7 @@ problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
     reading.env = env_.get();
     reading.info_log = std::make_shared<rocksdb_log>();
     if (!rocksdb::DB::OpenForReadOnly(
-             reading, database_folder(),
+             reading, database_folder(folder_),
              {{table_names[static_cast<std::size_t>(table::meta)], rocksdb::ColumnFamilyOptions()}},
              &handles, &opened)
              .ok()) {
@@ -249,7 +222,7 @@ problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
 
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     std::error_code failed;
-    std::filesystem::create_directories(database_folder(), failed);
+    std::filesystem::create_directories(database_folder(folder_), failed);
     if (failed) {
         return failure(problem{.place = folder_,
                                .what = "the folder cannot be made: " + failed.message(),
@@ -261,8 +234,9 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
         tables.emplace_back(table_names[i], table_options(static_cast<table>(i), options, cache));
     }
     rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status = rocksdb::DB::Open(database_options(options, env_.get()),
-                                                     database_folder(), tables, &handles_, &opened);
+    const rocksdb::Status status =
+        rocksdb::DB::Open(database_options(options, env_.get()), database_folder(folder_), tables,
+                          &handles_, &opened);
     if (!status.ok()) {
         return failure(status.IsInvalidArgument() ? other_tables(status) : unusable(status));
     }
