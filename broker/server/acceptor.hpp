@@ -38,6 +38,11 @@ class acceptor final : private transport::accept_handler {
 
     [[nodiscard]] transport::endpoint local() const noexcept { return listener_.local(); }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// How many connections through it are open, whatever rules they came by: for the profile of
+    /// its rules.
+    [[nodiscard]] const std::shared_ptr<std::atomic<std::uint32_t>>& open_count() const noexcept {
+        return open_count_;
+    }
 
   private:
     // transport::accept_handler
@@ -52,6 +57,8 @@ class acceptor final : private transport::accept_handler {
     std::string name_;
     transport::round_robin next_;
     std::shared_ptr<const connection_rules> rules_;
+    std::shared_ptr<std::atomic<std::uint32_t>> open_count_ =
+        std::make_shared<std::atomic<std::uint32_t>>();
     transport::listener listener_;
 };
 

@@ -9,11 +9,11 @@
 #include "broker/server/load.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
-#include "broker/server/reload.hpp"
 #include "broker/transport/endpoint.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <future>
 
@@ -130,7 +130,7 @@ std::vector<problem> server::build_access() {
 }
 
 result<std::shared_ptr<const connection_rules>, std::vector<problem>>
-server::rules_for(const listener_options& listener) const {
+server::rules_for(const listener_options& listener, const acceptor& at) const {
     auto rules = std::make_shared<connection_rules>();
     const bool is_websocket = *listener.transport == transport_kind::websocket;
     if (uses_tls(listener)) {
@@ -156,6 +156,7 @@ server::rules_for(const listener_options& listener) const {
     profile->name = listener_name(listener);
     profile->authenticator = authenticator_for(options_, listener, access_, *hashing_);
     profile->methods = access_.methods;
+    profile->open = at.open_count();
     profile->open_total = open_total_;
     profile->uses_identity_as_username = *listener.use_identity_as_username;
     profile->level = durability_of(options_, listener);
@@ -182,7 +183,7 @@ std::vector<problem> server::build_listeners() {
             }
             continue;
         }
-        if (const auto rules = rules_for(listener); !rules) {
+        if (const auto rules = rules_for(listener, *made); !rules) {
             append(problems, rules.error());
         } else {
             made->replace_rules(*rules);
@@ -324,7 +325,7 @@ void server::reload() {
     }
     if (fresh.problems.empty()) {
         log_problems(log::level::warn, access.warnings);
-        apply_reload(std::move(fresh.values), std::move(access));
+        apply_reload(fresh.values, std::move(access));
     } else {
         log_problems(log::level::error, fresh.problems);
         log::error("reload_refused", {{"remedy", "mend what is named above; nothing was changed"}});
@@ -332,16 +333,30 @@ void server::reload() {
     notify_supervisor("READY=1");
 }
 
-void server::apply_reload(options fresh, access_load access) {
-    for (const option_change& change : diff(options_, fresh)) {
+// What waits for a restart goes on differing: it is told once.
+void server::log_changes(const std::vector<option_change>& changes) {
+    std::vector<option_change> waiting;
+    for (const option_change& change : changes) {
         const bool needs_restart = change.applies == gv::reload::restart;
+        if (needs_restart) {
+            waiting.push_back(change);
+        }
+        if (needs_restart && std::ranges::find(waiting_, change) != waiting_.end()) {
+            continue;
+        }
         log::event(needs_restart ? log::level::warn : log::level::info, {}, "option_changed",
                    {{"option", change.name},
                     {"before", change.before},
                     {"after", change.after},
                     {"takes_effect", needs_restart ? "after a restart" : "now"}});
     }
-    const options before = std::exchange(options_, std::move(fresh));
+    waiting_ = std::move(waiting);
+}
+
+void server::apply_reload(const options& fresh, access_load access) {
+    reload_plan plan = plan_reload(options_, fresh);
+    log_changes(plan.changes);
+    options_ = std::move(plan.effective);
     access_ = std::move(access.rules);
     configure_log(options_);
     observer_->set_interval(*options_.node.sys_interval);
@@ -354,10 +369,12 @@ void server::apply_reload(options fresh, access_load access) {
     }
     for (std::size_t i = 0; i < acceptors_.size(); ++i) {
         const std::size_t number = accepting_options_[i];
-        if (number >= options_.listeners.items.size()) {
-            continue; // removed from the file: it goes with the restart
-        }
-        if (const auto rules = rules_for(options_.listeners.items[number])) {
+        if (!plan.listeners[number]) {
+            log::warn("listener_kept",
+                      {{"listener", acceptors_[i]->name()},
+                       {"why", "the configuration has no listener with this address and port"},
+                       {"note", "it stays open with the rules it had, until a restart"}});
+        } else if (const auto rules = rules_for(options_.listeners.items[number], *acceptors_[i])) {
             loops_.front()->post(
                 [accepts = acceptors_[i].get(), rules = *rules] { accepts->replace_rules(rules); });
         } else {

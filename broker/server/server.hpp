@@ -11,6 +11,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/metric_board.hpp"
 #include "broker/server/observer.hpp"
+#include "broker/server/reload.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
 
@@ -45,17 +46,19 @@ class server {
     [[nodiscard]] std::vector<problem> build_store();
     [[nodiscard]] std::vector<problem> build_listeners();
     [[nodiscard]] result<std::shared_ptr<const connection_rules>, std::vector<problem>>
-    rules_for(const listener_options& listener) const;
+    rules_for(const listener_options& listener, const acceptor& at) const;
     [[nodiscard]] std::vector<problem> build_admin();
     void start_loops();
     [[nodiscard]] std::vector<problem> write_files() const;
     [[nodiscard]] std::vector<problem> drop_privileges() const;
     void wait_for_signal();
     void reload();
-    void apply_reload(options fresh, access_load access);
+    void apply_reload(const options& fresh, access_load access);
+    void log_changes(const std::vector<option_change>& changes);
     void stop();
 
-    options options_;
+    options options_;                    ///< in force: what waits for a restart is not in it
+    std::vector<option_change> waiting_; ///< for a restart, and told of
     command_line flags_;
     bool is_admin_asked_for_; ///< its port or address was given, not left at the default
     std::string decoy_secret_;

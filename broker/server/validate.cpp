@@ -266,6 +266,13 @@ bool is_loopback(std::string_view address) {
                                      : parsed->bytes == parse_address("::1")->bytes;
 }
 
+bool is_same_address(std::string_view left, std::string_view right) {
+    const auto first = parse_address(left);
+    const auto second = parse_address(right);
+    return first && second ? first->family == second->family && first->bytes == second->bytes
+                           : left == right;
+}
+
 bool allows_anonymous(const options& all, const listener_options& listener) {
     for (const tristate said : {*listener.allow_anonymous, *all.auth.allow_anonymous}) {
         if (said != tristate::automatic) {

@@ -18,6 +18,10 @@ namespace gv::server {
 /// Whether `address` is one of the machine itself: 127.0.0.0/8 or ::1.
 [[nodiscard]] bool is_loopback(std::string_view address);
 
+/// Whether both are one address, however they are written. Texts that are none are the same if they
+/// are equal.
+[[nodiscard]] bool is_same_address(std::string_view left, std::string_view right);
+
 /// Whether clients without a user name may come in through `listener`: what it says itself, else
 /// what auth.allow_anonymous says, else only on loopback and while there is no password file.
 [[nodiscard]] bool allows_anonymous(const options& all, const listener_options& listener);
