@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "broker/auth/crypto.hpp"
+#include "broker/server/check_files.hpp"
 #include "broker/server/derive.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
@@ -129,16 +130,18 @@ std::vector<problem> server::build_access() {
     return loaded.errors;
 }
 
-result<std::shared_ptr<const connection_rules>, std::vector<problem>>
-server::rules_for(const listener_options& listener, const acceptor& at) const {
+server::rules_load server::rules_for(const options& all, const listener_options& listener,
+                                     const access_rules& access, const acceptor& at) const {
     auto rules = std::make_shared<connection_rules>();
+    rules_load made;
     const bool is_websocket = *listener.transport == transport_kind::websocket;
     if (uses_tls(listener)) {
-        const transport::tls_load loaded = transport::tls_context::load(
-            tls_options_of(listener), std::chrono::system_clock::now());
-        log_problems(log::level::warn, loaded.warnings);
-        if (!loaded.errors.empty()) {
-            return failure(loaded.errors);
+        transport::tls_load loaded = transport::tls_context::load(tls_options_of(listener),
+                                                                  std::chrono::system_clock::now());
+        made.warnings = std::move(loaded.warnings);
+        made.errors = std::move(loaded.errors);
+        if (!made.errors.empty()) {
+            return made;
         }
         rules->stream.tls = loaded.context;
     }
@@ -149,21 +152,22 @@ server::rules_for(const listener_options& listener, const acceptor& at) const {
                                              : transport::stream_kind::tcp;
     if (is_websocket) {
         auto settings = std::make_shared<transport::websocket_options>();
-        settings->handshake_timeout = *options_.mqtt.connect_timeout;
+        settings->handshake_timeout = *all.mqtt.connect_timeout;
         rules->stream.websocket = settings;
     }
     auto profile = std::make_shared<shard::listener_profile>();
     profile->name = listener_name(listener);
-    profile->authenticator = authenticator_for(options_, listener, access_, *hashing_);
-    profile->methods = access_.methods;
+    profile->authenticator = authenticator_for(all, listener, access, *hashing_);
+    profile->methods = access.methods;
     profile->open = at.open_count();
     profile->open_total = open_total_;
     profile->uses_identity_as_username = *listener.use_identity_as_username;
-    profile->level = durability_of(options_, listener);
+    profile->level = durability_of(all, listener);
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
-    rules->connections_max_total = connections_limit(*options_.limits.connections_max);
-    return rules;
+    rules->connections_max_total = connections_limit(*all.limits.connections_max);
+    made.rules = std::move(rules);
+    return made;
 }
 
 std::vector<problem> server::build_listeners() {
@@ -183,10 +187,11 @@ std::vector<problem> server::build_listeners() {
             }
             continue;
         }
-        if (const auto rules = rules_for(listener, *made); !rules) {
-            append(problems, rules.error());
-        } else {
-            made->replace_rules(*rules);
+        const rules_load loaded = rules_for(options_, listener, access_, *made);
+        log_problems(log::level::warn, loaded.warnings);
+        append(problems, loaded.errors);
+        if (loaded.rules) {
+            made->replace_rules(loaded.rules);
             acceptors_.push_back(std::move(made));
             accepting_options_.push_back(i);
         }
@@ -314,23 +319,57 @@ void server::stop() {
     log::info("stopped");
 }
 
-// A configuration that is wrong anywhere changes nothing.
+// A configuration that is wrong anywhere changes nothing. The log comes last: opening it is the
+// only step of putting things in force that can fail, and by itself it is all or nothing.
 void server::reload() {
     notify_supervisor("RELOADING=1");
-    loaded_options fresh = load_options(flags_, process_environment());
-    access_load access;
-    if (fresh.problems.empty()) {
-        access = load_access(fresh.values, decoy_secret_);
-        append(fresh.problems, access.errors);
+    reload_parts parts = prepare_reload();
+    if (parts.problems.empty()) {
+        parts.problems = configure_log(parts.plan.effective);
     }
-    if (fresh.problems.empty()) {
-        log_problems(log::level::warn, access.warnings);
-        apply_reload(fresh.values, std::move(access));
+    if (parts.problems.empty()) {
+        apply(std::move(parts));
     } else {
-        log_problems(log::level::error, fresh.problems);
+        log_problems(log::level::error, parts.problems);
         log::error("reload_refused", {{"remedy", "mend what is named above; nothing was changed"}});
     }
     notify_supervisor("READY=1");
+}
+
+server::reload_parts server::prepare_reload() const {
+    reload_parts made;
+    const loaded_options fresh = load_options(flags_, process_environment());
+    made.problems = fresh.problems;
+    if (!made.problems.empty()) {
+        return made;
+    }
+    made.access = load_access(fresh.values, decoy_secret_);
+    // Also of listeners that are opened by a restart only: it would fail then.
+    const file_check certificates = check_certificates(fresh.values);
+    append(made.problems, made.access.errors);
+    append(made.problems, certificates.errors);
+    made.warnings = made.access.warnings;
+    append(made.warnings, certificates.warnings);
+    if (made.problems.empty()) {
+        made.plan = plan_reload(options_, fresh.values);
+        made.problems = build_rules(made);
+    }
+    return made;
+}
+
+std::vector<problem> server::build_rules(reload_parts& into) const {
+    std::vector<problem> problems;
+    const options& all = into.plan.effective;
+    for (std::size_t i = 0; i < acceptors_.size(); ++i) {
+        const std::size_t number = accepting_options_[i];
+        rules_load loaded;
+        if (into.plan.listeners[number]) {
+            loaded = rules_for(all, all.listeners.items[number], into.access.rules, *acceptors_[i]);
+            append(problems, loaded.errors);
+        }
+        into.rules.push_back(std::move(loaded.rules));
+    }
+    return problems;
 }
 
 // What waits for a restart goes on differing: it is told once.
@@ -353,12 +392,11 @@ void server::log_changes(const std::vector<option_change>& changes) {
     waiting_ = std::move(waiting);
 }
 
-void server::apply_reload(const options& fresh, access_load access) {
-    reload_plan plan = plan_reload(options_, fresh);
-    log_changes(plan.changes);
-    options_ = std::move(plan.effective);
-    access_ = std::move(access.rules);
-    configure_log(options_);
+void server::apply(reload_parts parts) {
+    log_problems(log::level::warn, parts.warnings);
+    log_changes(parts.plan.changes);
+    options_ = std::move(parts.plan.effective);
+    access_ = std::move(parts.access.rules);
     observer_->set_interval(*options_.node.sys_interval);
     for (const auto& each : loops_) {
         each->post([loop = each.get(), limits = session_limits_of(options_, loops_.size()),
@@ -368,17 +406,15 @@ void server::apply_reload(const options& fresh, access_load access) {
         });
     }
     for (std::size_t i = 0; i < acceptors_.size(); ++i) {
-        const std::size_t number = accepting_options_[i];
-        if (!plan.listeners[number]) {
+        if (parts.rules[i]) {
+            loops_.front()->post([accepts = acceptors_[i].get(), rules = parts.rules[i]] {
+                accepts->replace_rules(rules);
+            });
+        } else {
             log::warn("listener_kept",
                       {{"listener", acceptors_[i]->name()},
                        {"why", "the configuration has no listener with this address and port"},
                        {"note", "it stays open with the rules it had, until a restart"}});
-        } else if (const auto rules = rules_for(options_.listeners.items[number], *acceptors_[i])) {
-            loops_.front()->post(
-                [accepts = acceptors_[i].get(), rules = *rules] { accepts->replace_rules(rules); });
-        } else {
-            log_problems(log::level::error, rules.error());
         }
     }
     log::info("reloaded");

@@ -220,10 +220,26 @@ class checker {
         check_folder("node.ports_file", *all_.node.ports_file);
         const std::string& log = *all_.log.destination;
         if (log.find('/') != std::string::npos) {
-            check_folder("log.destination", log);
+            check_log_file(log);
         } else if (log != "stderr" && log != "syslog") {
             report("log.destination", "\"" + log + "\" is no place for logs",
                    "write stderr, syslog, or the path of a file (./" + log + ")");
+        }
+    }
+
+    /// One that is there already needs no folder that can be written to, as /dev/stdout.
+    void check_log_file(const std::string& file) {
+        std::error_code ignored;
+        if (!std::filesystem::exists(file, ignored)) {
+            check_folder("log.destination", file);
+        } else if (std::filesystem::is_directory(file, ignored)) {
+            report(
+                "log.destination", file + " is a folder",
+                "give the path of a file, such as "
+                    + (std::filesystem::path(file) / "grapevine.log").lexically_normal().string());
+        } else if (::access(file.c_str(), W_OK) != 0) {
+            report("log.destination", file + " cannot be written to: " + std::strerror(errno),
+                   "give the path of a file that this user may write to");
         }
     }
 

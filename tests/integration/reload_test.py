@@ -4,6 +4,7 @@
 import subprocess
 
 from tests.integration.broker import BrokerTest
+from tests.integration.certificates import Authority
 from tests.integration.clients import publish, run_pub
 from tests.integration.observe_test import metric
 from tests.integration.wire import Wire
@@ -72,3 +73,34 @@ class Reload(BrokerTest):
         with Wire(broker.port).connect("first"):
             self.reload(broker, config.format(1))
             self.assertNotEqual(run_pub(broker.port, "-t", "t", "-m", "x").returncode, 0)
+
+    def test_nothing_changes_if_a_certificate_is_wrong(self):
+        authority = Authority(self.folder, "authority")
+        certificate, key = authority.sign("localhost")
+        other_key = authority.sign("other")[1]
+        config = ('[[listeners]]\nport = 0\ntls_certificate = "{}"\ntls_key = "{}"\n'
+                  '[mqtt]\nqos_max = {}\n')
+        broker = self.broker(config=config.format(certificate, key, 2))
+        # A listener that only a restart would open counts as well.
+        added = (f'[[listeners]]\nport = 8999\ntls_certificate = "{certificate}"\n'
+                 f'tls_key = "{other_key}"\n')
+        for wrong in (config.format(certificate, other_key, 1), config.format(certificate, key, 1)
+                      + added):
+            before = len(broker.log())
+            self.reload(broker, wrong)
+            log = broker.log()[before:]
+            self.assertRegex(log, "error configuration place=.*other.key problem=.*is not the key")
+            self.assertIn("reload_refused", log)
+            for word in ("option_changed", " reloaded"):
+                self.assertNotIn(word, log)
+            publish(broker.port, "t", "x", "-q", "2", "-V", "mqttv5", "--cafile",
+                    authority.certificate)
+
+    def test_nothing_changes_if_the_log_cannot_be_opened(self):
+        config = '[[listeners]]\nport = 0\n[log]\ndestination = "{}"\n[mqtt]\nqos_max = {}\n'
+        broker = self.broker(config=config.format("stderr", 2))
+        self.reload(broker, config.format(self.folder, 1))
+        self.assertIn("is a folder", broker.log())
+        self.assertIn("reload_refused", broker.log())
+        self.assertNotIn("option_changed", broker.log())
+        publish(broker.port, "t", "x", "-q", "2", "-V", "mqttv5")

@@ -234,6 +234,14 @@ TEST_F(Validate, WhatIsWrittenNeedsAFolder) {
                             "syslog, or the path of a file (./stdrr)"));
 }
 
+TEST_F(Validate, ALogIsNoFolder) {
+    all.log.destination = "/tmp";
+    EXPECT_THAT(problems(), ElementsAre("log.destination: /tmp is a folder; give the path of a "
+                                        "file, such as /tmp/grapevine.log"));
+    all.log.destination = "/dev/null";
+    EXPECT_THAT(problems(), IsEmpty());
+}
+
 TEST_F(Validate, TheUserMustExist) {
     all.node.user = "nobody-of-this-name";
     EXPECT_THAT(problems(), ElementsAre("node.user: there is no user nobody-of-this-name; name a "
