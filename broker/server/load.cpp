@@ -57,7 +57,8 @@ loaded_options load_options(const command_line& flags,
         given = read_config_file(flags.config_file, loaded.problems);
     }
     // One list, so that a listener may be made in the file and changed by a flag.
-    for (const std::vector<assignment>& more : {read_environment(environment), flags.assignments}) {
+    for (const std::vector<assignment>& more :
+         {read_environment(environment, loaded.problems), flags.assignments}) {
         given.insert(given.end(), more.begin(), more.end());
     }
     apply(given, loaded.values, loaded.origins, loaded.problems);
