@@ -61,10 +61,10 @@ loaded_options load_options(const command_line& flags,
          {read_environment(environment, loaded.problems), flags.assignments}) {
         given.insert(given.end(), more.begin(), more.end());
     }
-    apply(given, loaded.values, loaded.origins, loaded.problems);
+    const path_set refused = apply(given, loaded.values, loaded.origins, loaded.problems);
     add_implied_listeners(flags, loaded);
     send_daemon_log_to_syslog(flags, loaded);
-    for (problem& wrong : validate(loaded.values, loaded.origins)) {
+    for (problem& wrong : validate(loaded.values, loaded.origins, refused)) {
         loaded.problems.push_back(std::move(wrong));
     }
     return loaded;

@@ -2,6 +2,7 @@
 #include "broker/server/validate.hpp"
 
 #include "base/topic.hpp"
+#include "broker/mqtt/utf8.hpp"
 
 #include <arpa/inet.h>
 #include <pwd.h>
@@ -58,7 +59,8 @@ struct open_port {
 
 class checker {
   public:
-    checker(const options& all, const origin_map& origins) : all_(all), origins_(origins) {}
+    checker(const options& all, const origin_map& origins, const path_set& refused)
+        : all_(all), origins_(origins), refused_(refused) {}
 
     std::vector<problem> check() {
         for (std::size_t index = 0; index < all_.listeners.items.size(); ++index) {
@@ -72,6 +74,8 @@ class checker {
         check_readable("auth.acl_file", *all_.auth.acl_file);
         check_versions();
         check_queues();
+        check_client_text("mqtt.response_information", *all_.mqtt.response_information);
+        check_client_text("mqtt.server_reference", *all_.mqtt.server_reference);
         check_user();
         check_written_files();
         return std::move(problems_);
@@ -133,7 +137,9 @@ class checker {
     void check_entrance(const std::string& path, const listener_options& listener) {
         const bool asks_who =
             !all_.auth.password_file->empty() || *listener.use_identity_as_username;
-        if (asks_who || allows_anonymous(all_, listener) || !parse_address(*listener.bind)) {
+        if (asks_who || allows_anonymous(all_, listener) || !parse_address(*listener.bind)
+            || is_refused(path + ".bind") || is_refused(path + ".allow_anonymous")
+            || is_refused("auth.allow_anonymous") || is_refused("auth.password_file")) {
             return;
         }
         const std::string address = address_text(*listener.bind, *listener.port);
@@ -157,6 +163,9 @@ class checker {
             check_address("admin.bind", *all_.admin.bind);
             open.push_back({"admin", *all_.admin.bind, *all_.admin.port});
         }
+        std::erase_if(open, [&](const open_port& each) {
+            return is_refused(each.path + ".bind") || is_refused(each.path + ".port");
+        });
         for (std::size_t later = 1; later < open.size(); ++later) {
             for (std::size_t earlier = 0; earlier < later; ++earlier) {
                 check_pair(open[earlier], open[later]);
@@ -208,6 +217,23 @@ class checker {
         }
     }
 
+    /// Clients end the connection over a string that is none [MQTT-1.5.4-1] [MQTT-1.5.4-2].
+    void check_client_text(const std::string& path, const std::string& text) {
+        constexpr std::size_t bytes_max = 65'535;
+        const mqtt::utf8_check checked = mqtt::check_utf8(text);
+        if (checked.fault != mqtt::utf8_fault::none) {
+            report(
+                path,
+                std::string(checked.fault == mqtt::utf8_fault::nul ? "U+0000" : "what is not UTF-8")
+                    + " at byte " + std::to_string(checked.offset) + " cannot be sent to clients",
+                "write UTF-8 without U+0000");
+        }
+        if (text.size() > bytes_max) {
+            report(path, std::to_string(text.size()) + " bytes cannot be sent to clients",
+                   "write at most " + std::to_string(bytes_max));
+        }
+    }
+
     void check_user() {
         const std::string& user = *all_.node.user;
         if (!user.empty() && ::getpwnam(user.c_str()) == nullptr) {
@@ -255,6 +281,8 @@ class checker {
         }
     }
 
+    [[nodiscard]] bool is_refused(std::string_view path) const { return refused_.contains(path); }
+
     /// The place is where the option was set; one that has its default is named by its path.
     void report(const std::string& path, const std::string& what, std::string remedy) {
         const auto origin = origins_.find(path);
@@ -264,13 +292,15 @@ class checker {
 
     const options& all_;
     const origin_map& origins_;
+    const path_set& refused_;
     std::vector<problem> problems_;
 };
 
 } // namespace
 
-std::vector<problem> validate(const options& all, const origin_map& origins) {
-    return checker(all, origins).check();
+std::vector<problem> validate(const options& all, const origin_map& origins,
+                              const path_set& refused) {
+    return checker(all, origins, refused).check();
 }
 
 bool is_loopback(std::string_view address) {
