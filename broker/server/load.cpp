@@ -29,6 +29,8 @@ void add_loopback(loaded_options& into, std::uint16_t port, const std::string& p
 }
 
 void add_implied_listeners(const command_line& flags, loaded_options& into) {
+    into.values.storage.is_port_of_flag =
+        into.values.listeners.items.empty() && !flags.ports.empty();
     for (const std::uint16_t port : flags.ports) {
         add_loopback(into, port, "-p");
     }

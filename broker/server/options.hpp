@@ -544,8 +544,10 @@ struct storage_options {
     option<std::string> folder{
         {.name = "storage.folder",
          .doc = "Folder of the store; one broker at a time uses it. Empty: /var/lib/grapevine if "
-                "that can be written to, else $XDG_STATE_HOME/grapevine/PORT (or "
-                "~/.local/state/grapevine/PORT) with the port of the first listener.",
+                "that can be written to, or /var/lib/grapevine/PORT if the first listener comes "
+                "from -p PORT other than 1883, so that a second broker has a store of its own; "
+                "else $XDG_STATE_HOME/grapevine/PORT (or ~/.local/state/grapevine/PORT) with the "
+                "port of the first listener. A relative path is relative to the working directory.",
          .applies = reload::restart}};
     option<byte_size> cache{
         {.name = "storage.cache",
@@ -594,6 +596,8 @@ struct storage_options {
          .def = 256_MiB,
          .min = 1_MiB,
          .applies = reload::restart}};
+    /// Not an option: the first listener is one of the flag -p, not of the configuration.
+    bool is_port_of_flag = false;
 };
 
 struct topic_options {

@@ -17,6 +17,7 @@ namespace gv::server {
 namespace {
 
 constexpr const char* system_folder = "/var/lib/grapevine";
+constexpr std::uint16_t default_port = 1883;
 
 [[nodiscard]] std::string state_home() {
     if (const char* given = std::getenv("XDG_STATE_HOME"); given != nullptr && *given != '\0') {
@@ -101,12 +102,13 @@ std::string store_folder(const options& all) {
     if (!all.storage.folder->empty()) {
         return *all.storage.folder;
     }
-    if (why_unusable(system_folder) == 0) {
-        return system_folder;
-    }
     const std::uint16_t port =
-        all.listeners.items.empty() ? std::uint16_t{1883} : *all.listeners.items.front().port;
-    return state_home() + "/grapevine/" + std::to_string(port);
+        all.listeners.items.empty() ? default_port : *all.listeners.items.front().port;
+    if (why_unusable(system_folder) != 0) {
+        return state_home() + "/grapevine/" + std::to_string(port);
+    }
+    const bool is_second = all.storage.is_port_of_flag && port != default_port;
+    return is_second ? system_folder + ("/" + std::to_string(port)) : system_folder;
 }
 
 std::vector<problem> check_store_folder(const options& all, const origin_map& origins) {

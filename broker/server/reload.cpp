@@ -156,6 +156,7 @@ reload_plan plan_reload(const options& running, const options& fresh) {
     }
     plan.effective.topics = running.topics; // every option of theirs needs a restart
     keep_restart_values(plan.effective, running);
+    plan.effective.storage.is_port_of_flag = running.storage.is_port_of_flag;
     plan.changes = diff(running, fresh, plan.listeners);
     return plan;
 }
