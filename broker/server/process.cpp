@@ -65,6 +65,10 @@ std::uint32_t connections_limit(std::uint32_t configured) noexcept {
     return configured == 0 ? possible : std::min(configured, possible);
 }
 
+bool is_limited_by_descriptors(std::uint32_t configured) noexcept {
+    return connections_limit(configured) != configured;
+}
+
 std::vector<problem> become_user(const std::string& user) {
     if (user.empty() || ::geteuid() != 0) {
         return {};

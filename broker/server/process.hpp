@@ -22,6 +22,10 @@ void raise_descriptor_limit() noexcept;
 /// `configured`, or what the descriptor limit leaves beside files and a reserve.
 [[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured) noexcept;
 
+/// Whether connections_limit(configured) is less than what was asked for, since descriptors end
+/// before.
+[[nodiscard]] bool is_limited_by_descriptors(std::uint32_t configured) noexcept;
+
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
 [[nodiscard]] std::vector<problem> become_user(const std::string& user);
 

@@ -166,6 +166,7 @@ server::rules_load server::rules_for(const options& all, const listener_options&
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
     rules->connections_max_total = connections_limit(*all.limits.connections_max);
+    rules->is_total_by_descriptors = is_limited_by_descriptors(*all.limits.connections_max);
     made.rules = std::move(rules);
     return made;
 }
@@ -267,6 +268,12 @@ std::vector<problem> server::write_files() const {
 
 void server::run() {
     log::info("started", {{"version", version()}, {"shards", loops_.size()}});
+    const std::uint32_t wanted = *options_.limits.connections_max;
+    log::info("connections_limit",
+              {{"connections", connections_limit(wanted)},
+               {"set_by", is_limited_by_descriptors(wanted)
+                              ? "the limit of file descriptors (ulimit -n, LimitNOFILE=)"
+                              : "limits.connections_max"}});
     notify_supervisor("READY=1");
     for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
         signals_.add(each);
