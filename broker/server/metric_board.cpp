@@ -49,10 +49,18 @@ shard_metrics metric_board::total() const { return sum_of(blocks()); }
 
 std::vector<metric_family> metric_board::metrics() {
     read_process_metrics(process_, loops_.size());
-    if (const storage::store* store = store_.load()) {
+    const storage::store* const store = store_.load();
+    if (store != nullptr) {
         publish_metrics(store->counts(), process_);
     }
-    return collect(blocks(), process_);
+    std::vector<metric_family> all = collect(blocks(), process_);
+    if (store == nullptr) {
+        // A 0 would be an alarm.
+        std::erase_if(all, [](const metric_family& each) {
+            return each.row.name == decltype(process_.store_writable)::row.name;
+        });
+    }
+    return all;
 }
 
 } // namespace gv::server
