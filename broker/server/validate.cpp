@@ -188,7 +188,9 @@ class checker {
 
     void check_readable(const std::string& path, const std::string& file) {
         if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
-            report(path, file + " cannot be read: " + std::strerror(errno),
+            const std::string why = std::strerror(errno);
+            // Whole, since "passwords" does not say where it was looked for.
+            report(path, std::filesystem::absolute(file).string() + " cannot be read: " + why,
                    "give the path of a file that this user may read");
         }
     }

@@ -154,6 +154,16 @@ TEST_F(Load, ADefaultInPlaceOfAWrongValueIsNotBlamed) {
                 ElementsAre(testing::HasSubstr("listeners.0.allow_anonymous: \"si\" is not")));
 }
 
+TEST_F(Load, ARelativePathIsTakenFromTheWorkingDirectoryAndShownWhole) {
+    write("passwords", "");
+    const std::string file = write("g.toml", "[auth]\npassword_file = \"passwords\"\n");
+    EXPECT_THAT(
+        lines(load({"-c", file})),
+        ElementsAre(testing::HasSubstr("auth.password_file: "
+                                       + (std::filesystem::current_path() / "passwords").string()
+                                       + " cannot be read: No such file")));
+}
+
 TEST_F(Load, ADaemonLogsToSyslogUnlessToldOtherwise) {
     EXPECT_EQ(*load({"-d"}).values.log.destination, "syslog");
     EXPECT_EQ(load({"-d"}).origins.at("log.destination"), "-d");
