@@ -2,6 +2,7 @@
 // grapevine: parse, check, run, wait.
 #include "base/log.hpp"
 #include "broker/auth/passwd_command.hpp"
+#include "broker/server/check_files.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
@@ -30,9 +31,22 @@ int say(std::string_view text) {
     return 0;
 }
 
+/// A warning hinders no start, so it does not fail the check.
+int check(const server::loaded_options& loaded) {
+    const server::file_check files = server::check_files(loaded);
+    for (const problem& each : files.warnings) {
+        std::fprintf(stderr, "grapevine: warning: %s\n", server::to_line(each).c_str());
+    }
+    std::vector<problem> problems = loaded.problems;
+    problems.insert(problems.end(), files.errors.begin(), files.errors.end());
+    return problems.empty() ? say("The configuration is good.\n") : report(problems);
+}
+
 int serve(server::loaded_options loaded, const server::command_line& flags) {
     server::background detached(flags.is_daemon);
-    server::configure_log(loaded.values);
+    if (const auto wrong = server::configure_log(loaded.values); !wrong.empty()) {
+        return report(wrong);
+    }
     if (loaded.is_local_only) {
         log::info("local_only", {{"note", server::local_only_note}});
     }
@@ -75,14 +89,14 @@ int main(int count, char** arguments) {
         break;
     }
     server::loaded_options loaded = server::load_options(flags, server::process_environment());
+    if (flags.wanted == action::check_config) {
+        return check(loaded);
+    }
     if (!loaded.problems.empty()) {
         return report(loaded.problems);
     }
     if (flags.wanted == action::print_config) {
         return say(server::print_config(loaded.values, loaded.origins));
-    }
-    if (flags.wanted == action::check_config) {
-        return say("The configuration is good.\n");
     }
     return serve(std::move(loaded), flags);
 }

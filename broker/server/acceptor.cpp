@@ -10,21 +10,32 @@ acceptor::acceptor(std::span<const std::unique_ptr<shard::event_loop>> loops,
     : loops_(loops), name_(std::move(name)), next_(loops.size()),
       listener_(loops.front()->context(), where, *this) {}
 
-bool acceptor::is_full() const noexcept {
+acceptor::refusal acceptor::refusal_now() const noexcept {
     const shard::listener_profile& profile = *rules_->profile;
-    return (rules_->connections_max != 0 && profile.open->load() >= rules_->connections_max)
-           || (rules_->connections_max_total != 0
-               && profile.open_total->load() >= rules_->connections_max_total);
+    if (rules_->connections_max != 0 && profile.open->load() >= rules_->connections_max) {
+        return {"connections_max of this listener is reached",
+                "raise listeners.connections_max if more clients are expected"};
+    }
+    if (rules_->connections_max_total == 0
+        || profile.open_total->load() < rules_->connections_max_total) {
+        return {};
+    }
+    return rules_->is_total_by_descriptors
+               ? refusal{"the limit of file descriptors leaves room for no more connections",
+                         "raise it (ulimit -n, LimitNOFILE=) and restart"}
+               : refusal{"limits.connections_max is reached",
+                         "raise limits.connections_max if more clients are expected"};
 }
 
 void acceptor::post_to(shard_id shard, std::vector<transport::accepted_socket> sockets) {
     std::vector<transport::accepted_socket> admitted;
     for (transport::accepted_socket& each : sockets) {
-        if (is_full()) {
+        if (const refusal full = refusal_now(); !full.why.empty()) {
             ++loops_.front()->refused_connections;
             log::warn("connection_refused", {{"listener", name_},
                                              {"from", each.peer.text()},
-                                             {"why", "connections_max is reached"}});
+                                             {"why", full.why},
+                                             {"remedy", full.remedy}});
             continue;
         }
         rules_->profile->open->fetch_add(1, std::memory_order_relaxed);

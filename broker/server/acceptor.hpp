@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace gv::server {
 
@@ -20,6 +21,9 @@ struct connection_rules {
     std::shared_ptr<const shard::listener_profile> profile;
     std::uint32_t connections_max = 0;       ///< through this listener; 0: no limit
     std::uint32_t connections_max_total = 0; ///< through all
+    /// Whether connections_max_total is what the limit of descriptors leaves, not what was asked
+    /// for.
+    bool is_total_by_descriptors = false;
 };
 
 class acceptor final : private transport::accept_handler {
@@ -38,6 +42,11 @@ class acceptor final : private transport::accept_handler {
 
     [[nodiscard]] transport::endpoint local() const noexcept { return listener_.local(); }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// How many connections through it are open, whatever rules they came by: for the profile of
+    /// its rules.
+    [[nodiscard]] const std::shared_ptr<std::atomic<std::uint32_t>>& open_count() const noexcept {
+        return open_count_;
+    }
 
   private:
     // transport::accept_handler
@@ -46,12 +55,19 @@ class acceptor final : private transport::accept_handler {
     void on_accept_paused(boost::system::error_code why, std::chrono::milliseconds pause) override;
     void on_accepting_again() override;
 
-    [[nodiscard]] bool is_full() const noexcept;
+    /// Why no connection may come in now, and what to do about it; `why` is empty if one may.
+    struct refusal {
+        std::string_view why;
+        std::string_view remedy;
+    };
+    [[nodiscard]] refusal refusal_now() const noexcept;
 
     std::span<const std::unique_ptr<shard::event_loop>> loops_;
     std::string name_;
     transport::round_robin next_;
     std::shared_ptr<const connection_rules> rules_;
+    std::shared_ptr<std::atomic<std::uint32_t>> open_count_ =
+        std::make_shared<std::atomic<std::uint32_t>>();
     transport::listener listener_;
 };
 

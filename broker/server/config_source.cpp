@@ -83,8 +83,8 @@ option_ref* find_option(const std::vector<section_ref>& table, std::string_view 
 
 } // namespace
 
-void apply(const std::vector<assignment>& given, options& all, origin_map& origins,
-           std::vector<problem>& problems) {
+path_set apply(const std::vector<assignment>& given, options& all, origin_map& origins,
+               std::vector<problem>& problems) {
     std::vector<const assignment*> known;
     std::set<std::pair<std::string_view, std::size_t>> items; ///< of which list, in order
     for (const assignment& each : given) {
@@ -101,6 +101,7 @@ void apply(const std::vector<assignment>& given, options& all, origin_map& origi
         add_item(all, section, index); // stops at the first gap
     }
     const std::vector<section_ref> table = sections(all);
+    path_set refused;
     for (const assignment* each : known) {
         option_ref* const target = find_option(table, each->path);
         if (target == nullptr) {
@@ -109,10 +110,12 @@ void apply(const std::vector<assignment>& given, options& all, origin_map& origi
                                 "number the " + list + " from 0 without gaps"});
         } else if (auto wrong = target->read(each->value)) {
             problems.push_back({each->place, each->path + ": " + wrong->what, wrong->remedy});
+            refused.insert(each->path);
         } else {
             origins[each->path] = each->place;
         }
     }
+    return refused;
 }
 
 problem unknown_option(std::string_view path, std::string_view place) {

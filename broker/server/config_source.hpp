@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +26,13 @@ struct assignment {
 /// Path of an option to the place its value was set in; what is not in it has its default.
 using origin_map = std::map<std::string, std::string, std::less<>>;
 
+using path_set = std::set<std::string, std::less<>>;
+
 /// Sets what `given` says, in order. Items of lists are made as needed; they are numbered from 0
-/// without gaps. Appends to `problems` what cannot be set, and why.
-void apply(const std::vector<assignment>& given, options& all, origin_map& origins,
-           std::vector<problem>& problems);
+/// without gaps. Appends to `problems` what cannot be set, and why. Returns the paths of options
+/// whose value is not the one that was wanted, since that one is wrong.
+path_set apply(const std::vector<assignment>& given, options& all, origin_map& origins,
+               std::vector<problem>& problems);
 
 /// What to say about a name that does not exist.
 [[nodiscard]] problem unknown_option(std::string_view path, std::string_view place);

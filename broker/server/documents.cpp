@@ -194,6 +194,12 @@ std::string configuration_page() {
         "connections* for those opened afterwards, *restart* only when the broker starts again.",
         "", 100));
     out.append("\n").append(wrapped(
+        "Relative paths, wherever they stand, are relative to the directory the broker is started "
+        "in, not to that of the configuration file, as with Mosquitto: `password_file = "
+        "\"passwords\"` in `/etc/grapevine/grapevine.toml` is found only if the broker is started "
+        "in `/etc/grapevine`. Absolute paths are the same from everywhere.",
+        "", 100));
+    out.append("\n").append(wrapped(
         "`grapevine --check-config` lists every problem with its place and remedy, "
         "`grapevine --print-config` prints what is in effect and where each value comes from.",
         "", 100));

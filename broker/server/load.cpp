@@ -29,6 +29,8 @@ void add_loopback(loaded_options& into, std::uint16_t port, const std::string& p
 }
 
 void add_implied_listeners(const command_line& flags, loaded_options& into) {
+    into.values.storage.is_port_of_flag =
+        into.values.listeners.items.empty() && !flags.ports.empty();
     for (const std::uint16_t port : flags.ports) {
         add_loopback(into, port, "-p");
     }
@@ -57,13 +59,14 @@ loaded_options load_options(const command_line& flags,
         given = read_config_file(flags.config_file, loaded.problems);
     }
     // One list, so that a listener may be made in the file and changed by a flag.
-    for (const std::vector<assignment>& more : {read_environment(environment), flags.assignments}) {
+    for (const std::vector<assignment>& more :
+         {read_environment(environment, loaded.problems), flags.assignments}) {
         given.insert(given.end(), more.begin(), more.end());
     }
-    apply(given, loaded.values, loaded.origins, loaded.problems);
+    const path_set refused = apply(given, loaded.values, loaded.origins, loaded.problems);
     add_implied_listeners(flags, loaded);
     send_daemon_log_to_syslog(flags, loaded);
-    for (problem& wrong : validate(loaded.values, loaded.origins)) {
+    for (problem& wrong : validate(loaded.values, loaded.origins, refused)) {
         loaded.problems.push_back(std::move(wrong));
     }
     return loaded;

@@ -49,14 +49,22 @@ shard_metrics metric_board::total() const { return sum_of(blocks()); }
 
 std::vector<metric_family> metric_board::metrics() {
     read_process_metrics(process_, loops_.size());
-    if (const storage::store* store = store_.load()) {
+    const storage::store* const store = store_.load();
+    if (store != nullptr) {
         publish_metrics(store->counts(), process_);
     }
     if (const space_watch* disk = disk_.load()) {
-        process_.store_free.set(disk->free_bytes());
-        process_.store_refusing.set(static_cast<std::uint64_t>(disk->room()));
+        process_.store_free.set(static_cast<std::int64_t>(disk->free_bytes()));
+        process_.store_refusing.set(static_cast<std::int64_t>(disk->room()));
     }
-    return collect(blocks(), process_);
+    std::vector<metric_family> all = collect(blocks(), process_);
+    if (store == nullptr) {
+        // A 0 would be an alarm.
+        std::erase_if(all, [](const metric_family& each) {
+            return each.row.name == decltype(process_.store_writable)::row.name;
+        });
+    }
+    return all;
 }
 
 } // namespace gv::server

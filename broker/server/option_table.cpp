@@ -31,6 +31,15 @@ name_lists collect_names() {
     return names;
 }
 
+/// For the fields of one struct of options.
+constexpr auto keep_if_restart = [](auto& field, const auto& running) {
+    if constexpr (requires { field.row().applies; }) {
+        if (field.row().applies == reload::restart) {
+            field = *running;
+        }
+    }
+};
+
 const name_lists& names() {
     static const name_lists only = collect_names();
     return only;
@@ -82,6 +91,18 @@ void add_item(options& all, std::string_view section, std::size_t index) {
             if (made.about.row().name == section && group.items.size() == index) {
                 group.items.push_back(std::move(made));
             }
+        }
+    });
+}
+
+void keep_restart_values(options& all, const options& running) {
+    for_each_field_pair(all, running, [](auto& group, const auto& from) {
+        if constexpr (requires { group.items; }) {
+            for (std::size_t index = 0; index < group.items.size(); ++index) {
+                for_each_field_pair(group.items[index], from.items[index], keep_if_restart);
+            }
+        } else {
+            for_each_field_pair(group, from, keep_if_restart);
         }
     });
 }

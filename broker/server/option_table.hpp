@@ -17,6 +17,10 @@ namespace gv::server {
 /// Adds an item at its defaults to the list of that name, if `index` is the next.
 void add_item(options& all, std::string_view section, std::size_t index);
 
+/// Gives every option of `all` that changes at a restart only the value it has in `running`.
+/// Requires: as many items in each list of both.
+void keep_restart_values(options& all, const options& running);
+
 /// All options at their defaults, with one item in each list, so that each has a row: for
 /// documents.
 [[nodiscard]] options documented_options();

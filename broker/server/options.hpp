@@ -81,12 +81,14 @@ struct node_options {
          .applies = reload::restart}};
     option<std::string> pid_file{
         {.name = "node.pid_file",
-         .doc = "File that receives the process id once the broker listens. Empty: none.",
+         .doc = "File that receives the process id once the broker listens. Empty: none. "
+                "A relative path is relative to the working directory.",
          .applies = reload::restart}};
     option<std::string> ports_file{
         {.name = "node.ports_file",
          .doc = "File that receives the addresses listened on, one a line, once all are open: how "
-                "tests and scripts learn a port that was given as 0. Empty: none.",
+                "tests and scripts learn a port that was given as 0. Empty: none. "
+                "A relative path is relative to the working directory.",
          .applies = reload::restart}};
     option<milliseconds> sys_interval{
         {.name = "node.sys_interval",
@@ -124,15 +126,18 @@ struct listener_options {
     option<std::string> tls_certificate{
         {.name = "listeners.tls_certificate",
          .doc = "PEM file with the certificate of the server and those between it and the "
-                "authority. Setting it turns TLS on.",
+                "authority. Setting it turns TLS on. "
+                "A relative path is relative to the working directory.",
          .applies = reload::new_connections}};
     option<std::string> tls_key{{.name = "listeners.tls_key",
-                                 .doc = "PEM file with the private key of tls_certificate.",
+                                 .doc = "PEM file with the private key of tls_certificate. "
+                                        "A relative path is relative to the working directory.",
                                  .applies = reload::new_connections}};
     option<std::string> tls_client_ca{
         {.name = "listeners.tls_client_ca",
          .doc = "PEM file with the authorities that may sign certificates of clients. Empty: "
-                "clients are not asked for one.",
+                "clients are not asked for one. "
+                "A relative path is relative to the working directory.",
          .applies = reload::new_connections}};
     option<tls_version> tls_min_version{
         {.name = "listeners.tls_min_version",
@@ -192,12 +197,14 @@ struct auth_options {
     option<std::string> password_file{
         {.name = "auth.password_file",
          .doc = "File of users and hashed passwords as mosquitto_passwd and `grapevine passwd` "
-                "write it. Read again on SIGHUP. Empty: no passwords.",
+                "write it. Read again on SIGHUP. Empty: no passwords. "
+                "A relative path is relative to the working directory.",
          .applies = reload::live}};
     option<std::string> acl_file{
         {.name = "auth.acl_file",
          .doc = "File of access rules in the format of Mosquitto (user, topic, pattern, %u, %c; "
-                "deny wins). Read again on SIGHUP. Empty: whoever is in may do everything.",
+                "deny wins). Read again on SIGHUP. Empty: whoever is in may do everything. "
+                "A relative path is relative to the working directory.",
          .applies = reload::live}};
     option<std::uint16_t> hash_threads{
         {.name = "auth.hash_threads",
@@ -529,7 +536,8 @@ struct log_options {
                                .def = log_format::text}};
     option<std::string> destination{
         {.name = "log.destination",
-         .doc = "stderr, syslog, or the path of a file, opened again on SIGHUP.",
+         .doc = "stderr, syslog, or the path of a file, opened again on SIGHUP. "
+                "A relative path is relative to the working directory.",
          .def = "stderr"}};
     option<std::uint32_t> lines_per_second{
         {.name = "log.lines_per_second",
@@ -552,8 +560,10 @@ struct storage_options {
     option<std::string> folder{
         {.name = "storage.folder",
          .doc = "Folder of the store; one broker at a time uses it. Empty: /var/lib/grapevine if "
-                "that can be written to, else $XDG_STATE_HOME/grapevine/PORT (or "
-                "~/.local/state/grapevine/PORT) with the port of the first listener.",
+                "that can be written to, or /var/lib/grapevine/PORT if the first listener comes "
+                "from -p PORT other than 1883, so that a second broker has a store of its own; "
+                "else $XDG_STATE_HOME/grapevine/PORT (or ~/.local/state/grapevine/PORT) with the "
+                "port of the first listener. A relative path is relative to the working directory.",
          .applies = reload::restart}};
     option<byte_size> cache{
         {.name = "storage.cache",
@@ -610,6 +620,8 @@ struct storage_options {
          .def = 256_MiB,
          .min = 1_MiB,
          .applies = reload::restart}};
+    /// Not an option: the first listener is one of the flag -p, not of the configuration.
+    bool is_port_of_flag = false;
 };
 
 struct topic_options {

@@ -7,15 +7,18 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
+#include <system_error>
 
 namespace gv::server {
 
 namespace {
 
 constexpr const char* system_folder = "/var/lib/grapevine";
+constexpr std::uint16_t default_port = 1883;
 
 [[nodiscard]] std::string state_home() {
     if (const char* given = std::getenv("XDG_STATE_HOME"); given != nullptr && *given != '\0') {
@@ -25,10 +28,24 @@ constexpr const char* system_folder = "/var/lib/grapevine";
     return std::string(home != nullptr ? home : ".") + "/.local/state";
 }
 
-[[nodiscard]] bool is_system_folder_usable() {
+/// Where something must be made for `folder` to be there: itself, or the nearest that exists above.
+[[nodiscard]] std::filesystem::path existing_part(const std::filesystem::path& folder) {
+    std::filesystem::path part = std::filesystem::absolute(folder).lexically_normal();
+    std::error_code ignored;
+    while (part.has_relative_path() && !std::filesystem::exists(part, ignored)) {
+        part = part.parent_path();
+    }
+    return part;
+}
+
+/// 0, or the errno of why nothing can be stored there.
+[[nodiscard]] int why_unusable(const std::filesystem::path& folder) {
+    const std::filesystem::path part = existing_part(folder);
     std::error_code failed;
-    std::filesystem::create_directories(system_folder, failed);
-    return ::access(system_folder, W_OK | X_OK) == 0;
+    if (!std::filesystem::is_directory(part, failed)) {
+        return failed ? failed.value() : ENOTDIR;
+    }
+    return ::access(part.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
 }
 
 /// Spreads what is read over the shards that will own it.
@@ -86,12 +103,26 @@ std::string store_folder(const options& all) {
     if (!all.storage.folder->empty()) {
         return *all.storage.folder;
     }
-    if (is_system_folder_usable()) {
-        return system_folder;
-    }
     const std::uint16_t port =
-        all.listeners.items.empty() ? std::uint16_t{1883} : *all.listeners.items.front().port;
-    return state_home() + "/grapevine/" + std::to_string(port);
+        all.listeners.items.empty() ? default_port : *all.listeners.items.front().port;
+    if (why_unusable(system_folder) != 0) {
+        return state_home() + "/grapevine/" + std::to_string(port);
+    }
+    const bool is_second = all.storage.is_port_of_flag && port != default_port;
+    return is_second ? system_folder + ("/" + std::to_string(port)) : system_folder;
+}
+
+std::vector<problem> check_store_folder(const options& all, const origin_map& origins) {
+    const std::string folder = store_folder(all);
+    const int why = *all.storage.enabled ? why_unusable(folder) : 0;
+    if (why == 0) {
+        return {};
+    }
+    const auto origin = origins.find("storage.folder");
+    return {{.place = origin == origins.end() ? "configuration" : origin->second,
+             .what = "storage.folder: " + folder
+                     + " cannot be used: " + std::generic_category().message(why),
+             .remedy = "name a folder that the broker may write to, or that it can make"}};
 }
 
 result<std::unique_ptr<storage::store>, problem> open_store(const options& all) {

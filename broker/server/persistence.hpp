@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "broker/server/config_source.hpp"
 #include "broker/server/options.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
@@ -13,8 +14,14 @@
 
 namespace gv::server {
 
-/// The folder that the options name or leave open.
+/// The folder that the options name or leave open. Makes nothing.
 [[nodiscard]] std::string store_folder(const options& all);
+
+/// Whether a store could be there: a folder that can be written to, or made. Makes nothing, and
+/// does not ask whether another process uses it: a check may run beside a broker. `origins` gives
+/// the place of a problem.
+[[nodiscard]] std::vector<problem> check_store_folder(const options& all,
+                                                      const origin_map& origins);
 
 /// Opens the store; null if it is switched off. Errors: a problem for a person.
 [[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);

@@ -2,6 +2,7 @@
 #include "broker/server/process.hpp"
 
 #include "base/log.hpp"
+#include "broker/server/log_settings.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -75,6 +76,10 @@ std::uint32_t connections_limit(std::uint32_t configured) noexcept {
     return configured == 0 ? possible : std::min(configured, possible);
 }
 
+bool is_limited_by_descriptors(std::uint32_t configured) noexcept {
+    return connections_limit(configured) != configured;
+}
+
 std::vector<problem> become_user(const std::string& user) {
     if (user.empty() || ::geteuid() != 0) {
         return {};
@@ -141,16 +146,14 @@ void notify_supervisor(std::string_view state) noexcept {
     }
 }
 
-void configure_log(const options& all) {
-    log::settings wanted;
-    wanted.threshold = static_cast<log::level>(*all.log.level);
-    wanted.shape = *all.log.format == log_format::json ? log::format::json : log::format::text;
-    wanted.destination = *all.log.destination;
-    wanted.node = *all.node.name;
-    wanted.lines_per_second = *all.log.lines_per_second;
-    if (const std::string refused = log::configure(wanted); !refused.empty()) {
-        log::error("log_unchanged", {{"place", "log.destination"}, {"problem", refused}});
+std::vector<problem> configure_log(const options& all) {
+    const std::string refused = log::configure(log_settings(all));
+    if (refused.empty()) {
+        return {};
     }
+    return {{.place = "log.destination",
+             .what = refused,
+             .remedy = "give stderr, syslog, or the path of a file that the broker may write to"}};
 }
 
 background::background(bool wanted) {

@@ -32,6 +32,10 @@ struct descriptor_shares {
 /// `configured`, or what the descriptor limit leaves for connections.
 [[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured) noexcept;
 
+/// Whether connections_limit(configured) is less than what was asked for, since descriptors end
+/// before.
+[[nodiscard]] bool is_limited_by_descriptors(std::uint32_t configured) noexcept;
+
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
 [[nodiscard]] std::vector<problem> become_user(const std::string& user);
 
@@ -45,8 +49,8 @@ void remove_file(const std::string& path) noexcept;
 /// Tells systemd ("READY=1"); nothing happens if it did not start us (sd_notify(3)).
 void notify_supervisor(std::string_view state) noexcept;
 
-/// Puts log.* in force. On failure the log stays as it was, and says so.
-void configure_log(const options& all);
+/// Puts log.* in force. Errors: the destination cannot be opened; then the log stays as it was.
+[[nodiscard]] std::vector<problem> configure_log(const options& all);
 
 /// Goes into the background: the caller of the program returns when the broker listens or failed.
 /// Before any thread exists. Returns in the child alone.

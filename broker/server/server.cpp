@@ -3,17 +3,18 @@
 
 #include "base/log.hpp"
 #include "broker/auth/crypto.hpp"
+#include "broker/server/check_files.hpp"
 #include "broker/server/derive.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
-#include "broker/server/reload.hpp"
 #include "broker/transport/endpoint.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <future>
 
@@ -138,16 +139,18 @@ std::vector<problem> server::build_access() {
     return loaded.errors;
 }
 
-result<std::shared_ptr<const connection_rules>, std::vector<problem>>
-server::rules_for(const listener_options& listener) const {
+server::rules_load server::rules_for(const options& all, const listener_options& listener,
+                                     const access_rules& access, const acceptor& at) const {
     auto rules = std::make_shared<connection_rules>();
+    rules_load made;
     const bool is_websocket = *listener.transport == transport_kind::websocket;
     if (uses_tls(listener)) {
-        const transport::tls_load loaded = transport::tls_context::load(
-            tls_options_of(listener), std::chrono::system_clock::now());
-        log_problems(log::level::warn, loaded.warnings);
-        if (!loaded.errors.empty()) {
-            return failure(loaded.errors);
+        transport::tls_load loaded = transport::tls_context::load(tls_options_of(listener),
+                                                                  std::chrono::system_clock::now());
+        made.warnings = std::move(loaded.warnings);
+        made.errors = std::move(loaded.errors);
+        if (!made.errors.empty()) {
+            return made;
         }
         rules->stream.tls = loaded.context;
     }
@@ -158,20 +161,23 @@ server::rules_for(const listener_options& listener) const {
                                              : transport::stream_kind::tcp;
     if (is_websocket) {
         auto settings = std::make_shared<transport::websocket_options>();
-        settings->handshake_timeout = *options_.mqtt.connect_timeout;
+        settings->handshake_timeout = *all.mqtt.connect_timeout;
         rules->stream.websocket = settings;
     }
     auto profile = std::make_shared<shard::listener_profile>();
     profile->name = listener_name(listener);
-    profile->authenticator = authenticator_for(options_, listener, access_, *hashing_);
-    profile->methods = access_.methods;
+    profile->authenticator = authenticator_for(all, listener, access, *hashing_);
+    profile->methods = access.methods;
+    profile->open = at.open_count();
     profile->open_total = open_total_;
     profile->uses_identity_as_username = *listener.use_identity_as_username;
-    profile->level = durability_of(options_, listener);
+    profile->level = durability_of(all, listener);
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
-    rules->connections_max_total = connections_limit(*options_.limits.connections_max);
-    return rules;
+    rules->connections_max_total = connections_limit(*all.limits.connections_max);
+    rules->is_total_by_descriptors = is_limited_by_descriptors(*all.limits.connections_max);
+    made.rules = std::move(rules);
+    return made;
 }
 
 std::vector<problem> server::build_listeners() {
@@ -191,10 +197,11 @@ std::vector<problem> server::build_listeners() {
             }
             continue;
         }
-        if (const auto rules = rules_for(listener); !rules) {
-            append(problems, rules.error());
-        } else {
-            made->replace_rules(*rules);
+        const rules_load loaded = rules_for(options_, listener, access_, *made);
+        log_problems(log::level::warn, loaded.warnings);
+        append(problems, loaded.errors);
+        if (loaded.rules) {
+            made->replace_rules(loaded.rules);
             acceptors_.push_back(std::move(made));
             accepting_options_.push_back(i);
         }
@@ -270,6 +277,12 @@ std::vector<problem> server::write_files() const {
 
 void server::run() {
     log::info("started", {{"version", version()}, {"shards", loops_.size()}});
+    const std::uint32_t wanted = *options_.limits.connections_max;
+    log::info("connections_limit",
+              {{"connections", connections_limit(wanted)},
+               {"set_by", is_limited_by_descriptors(wanted)
+                              ? "the limit of file descriptors (ulimit -n, LimitNOFILE=)"
+                              : "limits.connections_max"}});
     notify_supervisor("READY=1");
     for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
         signals_.add(each);
@@ -325,37 +338,84 @@ void server::stop() {
     log::info("stopped");
 }
 
-// A configuration that is wrong anywhere changes nothing.
+// A configuration that is wrong anywhere changes nothing. The log comes last: opening it is the
+// only step of putting things in force that can fail, and by itself it is all or nothing.
 void server::reload() {
     notify_supervisor("RELOADING=1");
-    loaded_options fresh = load_options(flags_, process_environment());
-    access_load access;
-    if (fresh.problems.empty()) {
-        access = load_access(fresh.values, decoy_secret_);
-        append(fresh.problems, access.errors);
+    reload_parts parts = prepare_reload();
+    if (parts.problems.empty()) {
+        parts.problems = configure_log(parts.plan.effective);
     }
-    if (fresh.problems.empty()) {
-        log_problems(log::level::warn, access.warnings);
-        apply_reload(std::move(fresh.values), std::move(access));
+    if (parts.problems.empty()) {
+        apply(std::move(parts));
     } else {
-        log_problems(log::level::error, fresh.problems);
+        log_problems(log::level::error, parts.problems);
         log::error("reload_refused", {{"remedy", "mend what is named above; nothing was changed"}});
     }
     notify_supervisor("READY=1");
 }
 
-void server::apply_reload(options fresh, access_load access) {
-    for (const option_change& change : diff(options_, fresh)) {
+server::reload_parts server::prepare_reload() const {
+    reload_parts made;
+    const loaded_options fresh = load_options(flags_, process_environment());
+    made.problems = fresh.problems;
+    if (!made.problems.empty()) {
+        return made;
+    }
+    made.access = load_access(fresh.values, decoy_secret_);
+    // Also of listeners that are opened by a restart only: it would fail then.
+    const file_check certificates = check_certificates(fresh.values);
+    append(made.problems, made.access.errors);
+    append(made.problems, certificates.errors);
+    made.warnings = made.access.warnings;
+    append(made.warnings, certificates.warnings);
+    if (made.problems.empty()) {
+        made.plan = plan_reload(options_, fresh.values);
+        made.problems = build_rules(made);
+    }
+    return made;
+}
+
+std::vector<problem> server::build_rules(reload_parts& into) const {
+    std::vector<problem> problems;
+    const options& all = into.plan.effective;
+    for (std::size_t i = 0; i < acceptors_.size(); ++i) {
+        const std::size_t number = accepting_options_[i];
+        rules_load loaded;
+        if (into.plan.listeners[number]) {
+            loaded = rules_for(all, all.listeners.items[number], into.access.rules, *acceptors_[i]);
+            append(problems, loaded.errors);
+        }
+        into.rules.push_back(std::move(loaded.rules));
+    }
+    return problems;
+}
+
+// What waits for a restart goes on differing: it is told once.
+void server::log_changes(const std::vector<option_change>& changes) {
+    std::vector<option_change> waiting;
+    for (const option_change& change : changes) {
         const bool needs_restart = change.applies == gv::reload::restart;
+        if (needs_restart) {
+            waiting.push_back(change);
+        }
+        if (needs_restart && std::ranges::find(waiting_, change) != waiting_.end()) {
+            continue;
+        }
         log::event(needs_restart ? log::level::warn : log::level::info, {}, "option_changed",
                    {{"option", change.name},
                     {"before", change.before},
                     {"after", change.after},
                     {"takes_effect", needs_restart ? "after a restart" : "now"}});
     }
-    const options before = std::exchange(options_, std::move(fresh));
-    access_ = std::move(access.rules);
-    configure_log(options_);
+    waiting_ = std::move(waiting);
+}
+
+void server::apply(reload_parts parts) {
+    log_problems(log::level::warn, parts.warnings);
+    log_changes(parts.plan.changes);
+    options_ = std::move(parts.plan.effective);
+    access_ = std::move(parts.access.rules);
     observer_->set_interval(*options_.node.sys_interval);
     for (const auto& each : loops_) {
         each->post([loop = each.get(), limits = session_limits_of(options_, loops_.size()),
@@ -365,15 +425,15 @@ void server::apply_reload(options fresh, access_load access) {
         });
     }
     for (std::size_t i = 0; i < acceptors_.size(); ++i) {
-        const std::size_t number = accepting_options_[i];
-        if (number >= options_.listeners.items.size()) {
-            continue; // removed from the file: it goes with the restart
-        }
-        if (const auto rules = rules_for(options_.listeners.items[number])) {
-            loops_.front()->post(
-                [accepts = acceptors_[i].get(), rules = *rules] { accepts->replace_rules(rules); });
+        if (parts.rules[i]) {
+            loops_.front()->post([accepts = acceptors_[i].get(), rules = parts.rules[i]] {
+                accepts->replace_rules(rules);
+            });
         } else {
-            log_problems(log::level::error, rules.error());
+            log::warn("listener_kept",
+                      {{"listener", acceptors_[i]->name()},
+                       {"why", "the configuration has no listener with this address and port"},
+                       {"note", "it stays open with the rules it had, until a restart"}});
         }
     }
     log::info("reloaded");

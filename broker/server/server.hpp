@@ -11,6 +11,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/metric_board.hpp"
 #include "broker/server/observer.hpp"
+#include "broker/server/reload.hpp"
 #include "broker/server/space_watch.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
@@ -45,18 +46,37 @@ class server {
     void build_loops();
     [[nodiscard]] std::vector<problem> build_store();
     [[nodiscard]] std::vector<problem> build_listeners();
-    [[nodiscard]] result<std::shared_ptr<const connection_rules>, std::vector<problem>>
-    rules_for(const listener_options& listener) const;
+    /// For the listener of `all` that `at` has open; null if something is wrong with it.
+    struct rules_load {
+        std::shared_ptr<const connection_rules> rules;
+        std::vector<problem> errors;
+        std::vector<problem> warnings;
+    };
+    [[nodiscard]] rules_load rules_for(const options& all, const listener_options& listener,
+                                       const access_rules& access, const acceptor& at) const;
     [[nodiscard]] std::vector<problem> build_admin();
     void start_loops();
     [[nodiscard]] std::vector<problem> write_files() const;
     [[nodiscard]] std::vector<problem> drop_privileges() const;
     void wait_for_signal();
     void reload();
-    void apply_reload(options fresh, access_load access);
+    /// All that a reload puts in force, so that nothing can fail once the first of it is.
+    struct reload_parts {
+        reload_plan plan;
+        access_load access;
+        /// For each acceptor; null: it keeps those it has.
+        std::vector<std::shared_ptr<const connection_rules>> rules;
+        std::vector<problem> warnings;
+        std::vector<problem> problems; ///< if there is any, nothing of this must be used
+    };
+    [[nodiscard]] reload_parts prepare_reload() const;
+    [[nodiscard]] std::vector<problem> build_rules(reload_parts& into) const;
+    void apply(reload_parts parts);
+    void log_changes(const std::vector<option_change>& changes);
     void stop();
 
-    options options_;
+    options options_;                    ///< in force: what waits for a restart is not in it
+    std::vector<option_change> waiting_; ///< for a restart, and told of
     command_line flags_;
     bool is_admin_asked_for_; ///< its port or address was given, not left at the default
     std::string decoy_secret_;

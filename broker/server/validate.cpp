@@ -2,6 +2,7 @@
 #include "broker/server/validate.hpp"
 
 #include "base/topic.hpp"
+#include "broker/mqtt/utf8.hpp"
 
 #include <arpa/inet.h>
 #include <pwd.h>
@@ -58,7 +59,8 @@ struct open_port {
 
 class checker {
   public:
-    checker(const options& all, const origin_map& origins) : all_(all), origins_(origins) {}
+    checker(const options& all, const origin_map& origins, const path_set& refused)
+        : all_(all), origins_(origins), refused_(refused) {}
 
     std::vector<problem> check() {
         for (std::size_t index = 0; index < all_.listeners.items.size(); ++index) {
@@ -72,6 +74,8 @@ class checker {
         check_readable("auth.acl_file", *all_.auth.acl_file);
         check_versions();
         check_queues();
+        check_client_text("mqtt.response_information", *all_.mqtt.response_information);
+        check_client_text("mqtt.server_reference", *all_.mqtt.server_reference);
         check_user();
         check_written_files();
         return std::move(problems_);
@@ -133,7 +137,9 @@ class checker {
     void check_entrance(const std::string& path, const listener_options& listener) {
         const bool asks_who =
             !all_.auth.password_file->empty() || *listener.use_identity_as_username;
-        if (asks_who || allows_anonymous(all_, listener) || !parse_address(*listener.bind)) {
+        if (asks_who || allows_anonymous(all_, listener) || !parse_address(*listener.bind)
+            || is_refused(path + ".bind") || is_refused(path + ".allow_anonymous")
+            || is_refused("auth.allow_anonymous") || is_refused("auth.password_file")) {
             return;
         }
         const std::string address = address_text(*listener.bind, *listener.port);
@@ -157,6 +163,9 @@ class checker {
             check_address("admin.bind", *all_.admin.bind);
             open.push_back({"admin", *all_.admin.bind, *all_.admin.port});
         }
+        std::erase_if(open, [&](const open_port& each) {
+            return is_refused(each.path + ".bind") || is_refused(each.path + ".port");
+        });
         for (std::size_t later = 1; later < open.size(); ++later) {
             for (std::size_t earlier = 0; earlier < later; ++earlier) {
                 check_pair(open[earlier], open[later]);
@@ -179,7 +188,9 @@ class checker {
 
     void check_readable(const std::string& path, const std::string& file) {
         if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
-            report(path, file + " cannot be read: " + std::strerror(errno),
+            const std::string why = std::strerror(errno);
+            // Whole, since "passwords" does not say where it was looked for.
+            report(path, std::filesystem::absolute(file).string() + " cannot be read: " + why,
                    "give the path of a file that this user may read");
         }
     }
@@ -208,6 +219,23 @@ class checker {
         }
     }
 
+    /// Clients end the connection over a string that is none [MQTT-1.5.4-1] [MQTT-1.5.4-2].
+    void check_client_text(const std::string& path, const std::string& text) {
+        constexpr std::size_t bytes_max = 65'535;
+        const mqtt::utf8_check checked = mqtt::check_utf8(text);
+        if (checked.fault != mqtt::utf8_fault::none) {
+            report(
+                path,
+                std::string(checked.fault == mqtt::utf8_fault::nul ? "U+0000" : "what is not UTF-8")
+                    + " at byte " + std::to_string(checked.offset) + " cannot be sent to clients",
+                "write UTF-8 without U+0000");
+        }
+        if (text.size() > bytes_max) {
+            report(path, std::to_string(text.size()) + " bytes cannot be sent to clients",
+                   "write at most " + std::to_string(bytes_max));
+        }
+    }
+
     void check_user() {
         const std::string& user = *all_.node.user;
         if (!user.empty() && ::getpwnam(user.c_str()) == nullptr) {
@@ -220,10 +248,26 @@ class checker {
         check_folder("node.ports_file", *all_.node.ports_file);
         const std::string& log = *all_.log.destination;
         if (log.find('/') != std::string::npos) {
-            check_folder("log.destination", log);
+            check_log_file(log);
         } else if (log != "stderr" && log != "syslog") {
             report("log.destination", "\"" + log + "\" is no place for logs",
                    "write stderr, syslog, or the path of a file (./" + log + ")");
+        }
+    }
+
+    /// One that is there already needs no folder that can be written to, as /dev/stdout.
+    void check_log_file(const std::string& file) {
+        std::error_code ignored;
+        if (!std::filesystem::exists(file, ignored)) {
+            check_folder("log.destination", file);
+        } else if (std::filesystem::is_directory(file, ignored)) {
+            report(
+                "log.destination", file + " is a folder",
+                "give the path of a file, such as "
+                    + (std::filesystem::path(file) / "grapevine.log").lexically_normal().string());
+        } else if (::access(file.c_str(), W_OK) != 0) {
+            report("log.destination", file + " cannot be written to: " + std::strerror(errno),
+                   "give the path of a file that this user may write to");
         }
     }
 
@@ -239,6 +283,8 @@ class checker {
         }
     }
 
+    [[nodiscard]] bool is_refused(std::string_view path) const { return refused_.contains(path); }
+
     /// The place is where the option was set; one that has its default is named by its path.
     void report(const std::string& path, const std::string& what, std::string remedy) {
         const auto origin = origins_.find(path);
@@ -248,13 +294,15 @@ class checker {
 
     const options& all_;
     const origin_map& origins_;
+    const path_set& refused_;
     std::vector<problem> problems_;
 };
 
 } // namespace
 
-std::vector<problem> validate(const options& all, const origin_map& origins) {
-    return checker(all, origins).check();
+std::vector<problem> validate(const options& all, const origin_map& origins,
+                              const path_set& refused) {
+    return checker(all, origins, refused).check();
 }
 
 bool is_loopback(std::string_view address) {
@@ -264,6 +312,13 @@ bool is_loopback(std::string_view address) {
     }
     return parsed->family == AF_INET ? parsed->bytes[0] == 127
                                      : parsed->bytes == parse_address("::1")->bytes;
+}
+
+bool is_same_address(std::string_view left, std::string_view right) {
+    const auto first = parse_address(left);
+    const auto second = parse_address(right);
+    return first && second ? first->family == second->family && first->bytes == second->bytes
+                           : left == right;
 }
 
 bool allows_anonymous(const options& all, const listener_options& listener) {

@@ -156,6 +156,11 @@ class MetricsTest(BrokerTest):
         self.assertGreater(len(documented), 50)
         self.assertEqual(documented, set(re.findall(r"^# HELP (\w+) ", body, re.MULTILINE)))
 
+    def test_a_store_that_is_switched_off_is_not_frozen(self):
+        name = "grapevine_store_writable"
+        self.assertEqual(metric(self.broker(), name), 1)
+        self.assertNotIn(name, get(self.broker("--storage.enabled", "false"), "/metrics")[1])
+
     def test_traffic_is_counted(self):
         broker = self.broker("--shards.threads", "2")
         reader = Subscriber(self, broker.port, "-t", "a/#", "-t", "$share/g/b", "-q", "2")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The broker as a process: configuration, signals, life cycle."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import time
 
 from tests.integration.broker import PROGRAM, BrokerTest, wait_for
 from tests.integration.clients import Subscriber, publish
+from tests.integration.observe_test import wait_for_metric
 from tests.integration.wire import DISCONNECT, Wire
 
 SERVER_SHUTTING_DOWN = 0x8B
@@ -146,6 +149,33 @@ class Process(BrokerTest):
             self.assertEqual(half.receive()[0], None)
             self.assertGreater(time.monotonic() - began, 0.4)
             whole.publish_and_wait("t", b"still here")
+
+    def test_a_connection_too_many_is_told_why(self):
+        config = "[[listeners]]\nport = 0\nconnections_max = {}\n[limits]\nconnections_max = {}\n"
+        broker = self.broker(config=config.format(0, 3))
+        self.assertRegex(broker.log(), "connections_limit connections=3 set_by=limits.connections")
+        self.fill(broker, 3, 'why="limits.connections_max is reached" remedy="raise limits.conn')
+        broker.config_file.write_text(config.format(2, 3))
+        broker.reload()
+        self.fill(broker, 2, 'why="connections_max of this listener is reached" remedy="raise li')
+
+    def test_descriptors_that_run_out_are_told_of(self):
+        broker = self.broker(config="[[listeners]]\nport = 0\n")
+        self.assertRegex(broker.log(), r'connections_limit connections=\d+ set_by="the limit of '
+                                       r'file descriptors \(ulimit -n')
+        resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (400, 400))
+        broker.reload()
+        self.fill(broker, 400, 'why="the limit of file descriptors leaves room for no more '
+                               'connections" remedy="raise it (ulimit -n, LimitNOFILE=)')
+
+    def fill(self, broker, count, expected):
+        """Connects until one too many is there, and looks for `expected` in the log."""
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(count + 1):
+                open_ones.enter_context(Wire(broker.port))
+            broker.wait_for_log(expected)
+        # All are gone before the next test of a limit.
+        wait_for_metric(broker, "grapevine_connections", 0)
 
     def test_verbose_shows_who_comes_and_goes(self):
         broker = self.broker()

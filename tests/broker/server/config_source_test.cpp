@@ -42,7 +42,8 @@ outcome from_file(std::string_view text) {
 
 outcome from_environment(const std::vector<std::string_view>& entries) {
     outcome out;
-    apply(read_environment(entries), out.values, out.origins, out.problems);
+    const auto given = read_environment(entries, out.problems);
+    apply(given, out.values, out.origins, out.problems);
     return out;
 }
 
@@ -189,10 +190,35 @@ TEST(Environment, TellsEveryProblem) {
 }
 
 TEST(Environment, IgnoresWhatKubernetesSetsForAServiceOfThisName) {
-    EXPECT_THAT(read_environment({"GRAPEVINE_SERVICE_HOST=10.0.0.1", "GRAPEVINE_PORT=tcp://x",
-                                  "GRAPEVINE_PORT_1883_TCP_ADDR=10.0.0.1", "GRAPEVINE__=x",
-                                  "GRAPEVINE_MQTT__QOS_MAX"}),
-                IsEmpty());
+    std::vector<problem> problems;
+    EXPECT_THAT(
+        read_environment(
+            {"GRAPEVINE_SERVICE_HOST=10.0.0.1", "GRAPEVINE_PORT=tcp://x",
+             "GRAPEVINE_SERVICE_PORT=1883", "GRAPEVINE_SERVICE_PORT_MQTT=1883",
+             "GRAPEVINE_PORT_1883_TCP=tcp://10.0.0.1:1883", "GRAPEVINE_PORT_1883_TCP_PROTO=tcp",
+             "GRAPEVINE_PORT_1883_TCP_PORT=1883", "GRAPEVINE_PORT_1883_TCP_ADDR=10.0.0.1",
+             "GRAPEVINE__=x", "GRAPEVINE_MQTT__QOS_MAX",
+             // of a service grapevine-admin
+             "GRAPEVINE_ADMIN_SERVICE_HOST=10.0.0.1", "GRAPEVINE_ADMIN_SERVICE_PORT=9883",
+             "GRAPEVINE_ADMIN_PORT=tcp://10.0.0.1:9883",
+             "GRAPEVINE_ADMIN_PORT_9883_TCP=tcp://10.0.0.1:9883"},
+            problems),
+        IsEmpty());
+    EXPECT_THAT(problems, IsEmpty());
+}
+
+TEST(Environment, TellsOfAnOptionThatLacksAnUnderscore) {
+    const outcome out = from_environment(
+        {"GRAPEVINE_AUTH_ACL_FILE=/etc/grapevine/acl", "GRAPEVINE_ADMIN_PORT=9884",
+         "GRAPEVINE_LISTENERS_12_TLS_KEY=k", "GRAPEVINE_LISTENERS_PORT=1", "GRAPEVINE_AUTH_FILE=x",
+         "GRAPEVINE_LISTENERS_0_PORTS=1", "GRAPEVINE_AUTH_0_ACL_FILE=x", "OTHER_AUTH_ACL_FILE=x"});
+    const std::string what = ": sets no option: two underscores stand for a dot; did you mean ";
+    EXPECT_THAT(
+        out.lines(),
+        ElementsAre("GRAPEVINE_AUTH_ACL_FILE" + what + "GRAPEVINE_AUTH__ACL_FILE?",
+                    "GRAPEVINE_ADMIN_PORT" + what + "GRAPEVINE_ADMIN__PORT?",
+                    "GRAPEVINE_LISTENERS_12_TLS_KEY" + what + "GRAPEVINE_LISTENERS__12__TLS_KEY?",
+                    "GRAPEVINE_LISTENERS_PORT" + what + "GRAPEVINE_LISTENERS__0__PORT?"));
 }
 
 TEST(Environment, NamesTheVariableOfAnOption) {

@@ -141,6 +141,29 @@ TEST_F(Load, GathersTheProblemsOfEverySource) {
                   "may"));
 }
 
+TEST_F(Load, ADefaultInPlaceOfAWrongValueIsNotBlamed) {
+    const std::string ports =
+        write("ports.toml", "[[listeners]]\nport = 1883\n[[listeners]]\nport = 70000\n");
+    EXPECT_THAT(lines(load({"-c", ports})),
+                ElementsAre(ports
+                            + ":4: listeners.1.port: 70000 is out of range; write a value in "
+                              "the range: 0 to 65535"));
+    const std::string entrance =
+        write("entrance.toml", "[[listeners]]\nbind = \"0.0.0.0\"\nallow_anonymous = \"si\"\n");
+    EXPECT_THAT(lines(load({"-c", entrance})),
+                ElementsAre(testing::HasSubstr("listeners.0.allow_anonymous: \"si\" is not")));
+}
+
+TEST_F(Load, ARelativePathIsTakenFromTheWorkingDirectoryAndShownWhole) {
+    write("passwords", "");
+    const std::string file = write("g.toml", "[auth]\npassword_file = \"passwords\"\n");
+    EXPECT_THAT(
+        lines(load({"-c", file})),
+        ElementsAre(testing::HasSubstr("auth.password_file: "
+                                       + (std::filesystem::current_path() / "passwords").string()
+                                       + " cannot be read: No such file")));
+}
+
 TEST_F(Load, ADaemonLogsToSyslogUnlessToldOtherwise) {
     EXPECT_EQ(*load({"-d"}).values.log.destination, "syslog");
     EXPECT_EQ(load({"-d"}).origins.at("log.destination"), "-d");

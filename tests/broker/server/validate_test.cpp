@@ -234,6 +234,30 @@ TEST_F(Validate, WhatIsWrittenNeedsAFolder) {
                             "syslog, or the path of a file (./stdrr)"));
 }
 
+TEST_F(Validate, WhatIsToldToClientsIsTextOfMqtt) {
+    all.mqtt.server_reference = std::string("a\0b", 3);
+    all.mqtt.response_information = "a/\xff";
+    EXPECT_THAT(problems(),
+                ElementsAre("mqtt.response_information: what is not UTF-8 at byte 2 cannot be sent "
+                            "to clients; write UTF-8 without U+0000",
+                            "mqtt.server_reference: U+0000 at byte 1 cannot be sent to clients; "
+                            "write UTF-8 without U+0000"));
+    all.mqtt.server_reference = "b.example";
+    all.mqtt.response_information = std::string(65'536, 'x');
+    EXPECT_THAT(problems(), ElementsAre("mqtt.response_information: 65536 bytes cannot be sent to "
+                                        "clients; write at most 65535"));
+    all.mqtt.response_information = "antworten/für/%c";
+    EXPECT_THAT(problems(), IsEmpty());
+}
+
+TEST_F(Validate, ALogIsNoFolder) {
+    all.log.destination = "/usr";
+    EXPECT_THAT(problems(), ElementsAre("log.destination: /usr is a folder; give the path of a "
+                                        "file, such as /usr/grapevine.log"));
+    all.log.destination = "/dev/null";
+    EXPECT_THAT(problems(), IsEmpty());
+}
+
 TEST_F(Validate, TheUserMustExist) {
     all.node.user = "nobody-of-this-name";
     EXPECT_THAT(problems(), ElementsAre("node.user: there is no user nobody-of-this-name; name a "
