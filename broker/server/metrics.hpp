@@ -286,10 +286,9 @@ struct process_metrics {
         start_time;
     gauge<"grapevine_shards", "Shards, each a thread that serves clients."> shards;
 
-    gauge<
-        "grapevine_store_writable",
-        "Whether acknowledged messages are kept: 0 after the disk failed or was full. Not there if "
-        "storage is switched off.">
+    gauge<"grapevine_store_writable",
+          "Whether acknowledged messages are kept: 0 after the disk failed or was full. Not there "
+          "if storage is switched off.">
         store_writable;
     gauge<"grapevine_store_free_bytes", "Free space of the disk that the store is on."> store_free;
     gauge<"grapevine_store_refusing",
