@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/inspection.hpp"
+
+#include "storage/database.hpp"
+#include "storage/database_files.hpp"
+#include "storage/database_lock.hpp"
+#include "storage/log_file.hpp"
+#include "storage/required_options.hpp"
+
+#include <rocksdb/env.h>
+#include <rocksdb/sst_file_reader.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+namespace gv::storage {
+
+namespace {
+
+struct known_table {
+    std::uint64_t size = 0;
+    std::uint64_t rows = 0;
+};
+
+class inspector {
+  public:
+    inspector(const std::string& store, std::shared_ptr<rocksdb::FileSystem> files)
+        : store_(store), folder_(database_folder(store)),
+          files_(files ? std::move(files) : rocksdb::FileSystem::Default()),
+          env_(rocksdb::NewCompositeEnv(without_logs(files_))) {}
+
+    result<inspection, problem> run(thoroughness how) {
+        found_.mark = read_mark(folder_ + "/" + mark_name);
+        list_ = list_database(folder_);
+        if (list_.has_current || !list_.tables.empty() || !list_.logs.empty()) {
+            look_at_catalogue();
+        }
+        look_at_tables(how);
+        look_at_logs();
+        if (refusal_) {
+            return failure(*refusal_);
+        }
+        return found_;
+    }
+
+  private:
+    void add(std::string name, file_kind kind, std::string problem, bool is_usable = false) {
+        found_.damaged.push_back({.name = std::move(name),
+                                  .kind = kind,
+                                  .problem = std::move(problem),
+                                  .is_usable = is_usable});
+    }
+
+    // What is not there or not right is damage; a disk that does not answer is not.
+    [[nodiscard]] bool is_damage(const rocksdb::Status& status) {
+        if (status.IsIOError() && !status.IsPathNotFound()) {
+            refusal_ = unusable_store(store_, status);
+            return false;
+        }
+        return true;
+    }
+
+    void look_at_catalogue() {
+        std::string manifest = current_manifest(folder_);
+        if (manifest.empty()) {
+            if (list_.manifests.empty()) {
+                add("MANIFEST", file_kind::manifest, "is missing");
+                return;
+            }
+            add("CURRENT", file_kind::current,
+                list_.has_current ? "names no manifest that is there" : "is missing");
+            return;
+        }
+        rocksdb::DBOptions options;
+        set_required_options(options);
+        options.env = env_.get();
+        options.paranoid_checks = false; // tables have their turn
+        options.max_open_files = 16;
+        open_database database;
+        const rocksdb::Status status = database.open_to_read(options, folder_);
+        if (!status.ok()) {
+            if (is_damage(status)) {
+                add(manifest, file_kind::manifest, status.ToString());
+            }
+            return;
+        }
+        found_.has_catalogue = true;
+        found_.tables_last = database->GetLatestSequenceNumber();
+        std::vector<rocksdb::LiveFileMetaData> live;
+        database->GetLiveFilesMetaData(&live);
+        for (const rocksdb::LiveFileMetaData& each : live) {
+            known_[each.name.substr(each.name.find_first_not_of('/'))] = {
+                .size = each.size, .rows = each.num_entries - each.num_deletions};
+        }
+    }
+
+    void look_at_tables(thoroughness how) {
+        if (!found_.has_catalogue) {
+            for (const std::string& each : list_.tables) {
+                known_[each] = {};
+            }
+        }
+        for (const std::string& each : list_.tables) {
+            std::error_code ignored;
+            found_.bytes += std::filesystem::file_size(folder_ + "/" + each, ignored);
+        }
+        found_.is_thorough = how == thoroughness::complete || found_.bytes <= quick_bytes_max
+                             || std::filesystem::exists(folder_ + "/" + suspicion_name);
+        for (const auto& [name, expected] : known_) {
+            look_at_table(name, expected);
+        }
+    }
+
+    void look_at_table(const std::string& name, const known_table& expected) {
+        const std::string path = folder_ + "/" + name;
+        std::error_code failed;
+        const auto size = std::filesystem::file_size(path, failed);
+        if (failed) {
+            add(name, file_kind::table, "is missing");
+        } else if (expected.size > 0 && size != expected.size) {
+            add(name, file_kind::table, "is of the wrong size");
+        } else {
+            rocksdb::Options options;
+            options.env = env_.get();
+            rocksdb::SstFileReader reader(options);
+            rocksdb::Status status = reader.Open(path);
+            const bool is_open = status.ok();
+            if (is_open && found_.is_thorough) {
+                status = reader.VerifyChecksum();
+            }
+            if (status.ok() || !is_damage(status)) {
+                return;
+            }
+            add(name, file_kind::table, status.ToString(), is_open);
+        }
+        found_.damaged.back().rows_lost = found_.damaged.back().is_usable ? 0 : expected.rows;
+    }
+
+    // The sequences of all operations follow each other, in tables up to one and from there in
+    // logs. Which of them were acknowledged is told by the mark.
+    void look_at_logs() {
+        const std::uint64_t known = found_.mark ? found_.mark->sequence : 0;
+        std::uint64_t last = found_.tables_last;
+        std::vector<std::string> skipping;
+        const auto expect = [&](std::uint64_t next) {
+            const std::uint64_t end = std::min(next, known + 1);
+            found_.lost_operations += end > last + 1 ? end - (last + 1) : 0;
+        };
+        for (const std::string& name : list_.logs) {
+            const log_state state = read_log(folder_ + "/" + name, [&](const log_record& record) {
+                // Where tables end is not known without a catalogue.
+                if (found_.log_first > 0 || found_.has_catalogue) {
+                    expect(record.first);
+                }
+                found_.log_first = found_.log_first > 0 ? found_.log_first : record.first;
+                if (record.operations > 0) {
+                    last = std::max(last, record.last());
+                    found_.log_operations += record.operations;
+                }
+            });
+            if (!state.is_readable) {
+                refusal_ = problem{.place = folder_ + "/" + name,
+                                   .what = "the file cannot be read",
+                                   .remedy = "check the disk and who may read the file"};
+                return;
+            }
+            if (state.bytes_skipped > 0 || state.records == 0) {
+                skipping.push_back(name);
+            }
+        }
+        if (found_.has_catalogue || found_.log_first > 0) {
+            expect(known + 1);
+        }
+        if (found_.lost_operations > 0) {
+            blame(skipping);
+        }
+    }
+
+    void blame(const std::vector<std::string>& skipping) {
+        for (const std::string& name : skipping) {
+            add(name, file_kind::log, "is damaged before its end", true);
+        }
+        if (skipping.empty()) {
+            add("a log", file_kind::log, "is missing or cut short");
+        }
+    }
+
+    std::string store_;
+    std::string folder_;
+    std::shared_ptr<rocksdb::FileSystem> files_;
+    std::unique_ptr<rocksdb::Env> env_;
+    database_files list_;
+    std::map<std::string, known_table> known_;
+    inspection found_;
+    std::optional<problem> refusal_;
+};
+
+} // namespace
+
+result<inspection, problem> inspect(const std::string& folder, thoroughness how,
+                                    std::shared_ptr<rocksdb::FileSystem> file_system) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(database_folder(folder), ignored)) {
+        return inspection{};
+    }
+    database_lock lock(file_system);
+    if (auto taken = lock.take(folder); !taken) {
+        return failure(std::move(taken.error()));
+    }
+    return inspector(folder, std::move(file_system)).run(how);
+}
+
+void suspect_damage(const std::string& folder) {
+    std::ofstream(database_folder(folder) + "/" + suspicion_name) << "read every block\n";
+}
+
+void forget_suspicion(const std::string& folder) {
+    std::error_code ignored;
+    std::filesystem::remove(database_folder(folder) + "/" + suspicion_name, ignored);
+}
+
+} // namespace gv::storage
