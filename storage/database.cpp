@@ -185,15 +185,18 @@ void step_over(rocksdb::Iterator& at, std::string_view last) {
     constexpr std::size_t digits_behind = 24;
     std::string low(last);
     low.resize(last.size() + digits_behind, '\0');
-    std::string high(low.size(), '\xff');
+    const std::string end(low.size(), '\xff');
+    std::string high = end;
     for (;;) {
         const std::string middle = middle_of(low, high);
         if (middle == low) {
             break;
         }
+        at.Seek(end); // an iterator that met damage may see it on in the neighbouring block
         at.Seek(middle);
         (at.status().ok() ? high : low) = middle;
     }
+    at.Seek(end);
     at.Seek(high);
 }
 

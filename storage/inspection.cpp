@@ -19,11 +19,6 @@ namespace gv::storage {
 
 namespace {
 
-struct known_table {
-    std::uint64_t size = 0;
-    std::uint64_t rows = 0;
-};
-
 class inspector {
   public:
     inspector(const std::string& store, std::shared_ptr<rocksdb::FileSystem> files)
@@ -37,8 +32,17 @@ class inspector {
         if (list_.has_current || !list_.tables.empty() || !list_.logs.empty()) {
             look_at_catalogue();
         }
-        look_at_tables(how);
         look_at_logs();
+        if (found_.has_catalogue && is_catalogue_short()) {
+            add(current_manifest(folder_), file_kind::manifest, "is cut short");
+            found_.has_catalogue = false;
+            known_.clear();
+            look_at_logs();
+        }
+        if (found_.lost_operations > 0) {
+            blame();
+        }
+        look_at_tables(how);
         if (refusal_) {
             return failure(*refusal_);
         }
@@ -91,15 +95,14 @@ class inspector {
         std::vector<rocksdb::LiveFileMetaData> live;
         database->GetLiveFilesMetaData(&live);
         for (const rocksdb::LiveFileMetaData& each : live) {
-            known_[each.name.substr(each.name.find_first_not_of('/'))] = {
-                .size = each.size, .rows = each.num_entries - each.num_deletions};
+            known_[each.name.substr(each.name.find_first_not_of('/'))] = each.size;
         }
     }
 
     void look_at_tables(thoroughness how) {
         if (!found_.has_catalogue) {
             for (const std::string& each : list_.tables) {
-                known_[each] = {};
+                known_[each] = 0;
             }
         }
         for (const std::string& each : list_.tables) {
@@ -113,13 +116,13 @@ class inspector {
         }
     }
 
-    void look_at_table(const std::string& name, const known_table& expected) {
+    void look_at_table(const std::string& name, std::uint64_t expected) {
         const std::string path = folder_ + "/" + name;
         std::error_code failed;
         const auto size = std::filesystem::file_size(path, failed);
         if (failed) {
             add(name, file_kind::table, "is missing");
-        } else if (expected.size > 0 && size != expected.size) {
+        } else if (expected > 0 && size != expected) {
             add(name, file_kind::table, "is of the wrong size");
         } else {
             rocksdb::Options options;
@@ -135,31 +138,28 @@ class inspector {
             }
             add(name, file_kind::table, status.ToString(), is_open);
         }
-        found_.damaged.back().rows_lost = found_.damaged.back().is_usable ? 0 : expected.rows;
+        found_.damaged.back().rows_lost = found_.damaged.back().is_usable ? 0 : 1;
+    }
+
+    // A manifest that has lost its end names a state of before, which is right but for what is gone
+    // since: there are tables that it does not know, and logs do not go on where it ends.
+    [[nodiscard]] bool is_catalogue_short() const {
+        const bool knows_all = std::ranges::all_of(
+            list_.tables, [this](const std::string& name) { return known_.contains(name); });
+        return !knows_all
+               && (found_.lost_operations > 0 || found_.log_first > found_.tables_last + 1);
     }
 
     // The sequences of all operations follow each other, in tables up to one and from there in
     // logs. Which of them were acknowledged is told by the mark.
     void look_at_logs() {
-        const std::uint64_t known = found_.mark ? found_.mark->sequence : 0;
-        std::uint64_t last = found_.tables_last;
-        std::vector<std::string> skipping;
-        const auto expect = [&](std::uint64_t next) {
-            const std::uint64_t end = std::min(next, known + 1);
-            found_.lost_operations += end > last + 1 ? end - (last + 1) : 0;
-        };
+        known_until_ = found_.mark ? found_.mark->sequence : 0;
+        last_ = found_.has_catalogue ? found_.tables_last : 0;
+        found_.lost_operations = found_.log_first = found_.log_operations = 0;
+        skipping_.clear();
         for (const std::string& name : list_.logs) {
-            const log_state state = read_log(folder_ + "/" + name, [&](const log_record& record) {
-                // Where tables end is not known without a catalogue.
-                if (found_.log_first > 0 || found_.has_catalogue) {
-                    expect(record.first);
-                }
-                found_.log_first = found_.log_first > 0 ? found_.log_first : record.first;
-                if (record.operations > 0) {
-                    last = std::max(last, record.last());
-                    found_.log_operations += record.operations;
-                }
-            });
+            const log_state state = read_log(folder_ + "/" + name,
+                                             [this](const log_record& record) { follow(record); });
             if (!state.is_readable) {
                 refusal_ = problem{.place = folder_ + "/" + name,
                                    .what = "the file cannot be read",
@@ -167,22 +167,37 @@ class inspector {
                 return;
             }
             if (state.bytes_skipped > 0 || state.records == 0) {
-                skipping.push_back(name);
+                skipping_.push_back(name);
             }
         }
         if (found_.has_catalogue || found_.log_first > 0) {
-            expect(known + 1);
-        }
-        if (found_.lost_operations > 0) {
-            blame(skipping);
+            expect(known_until_ + 1);
         }
     }
 
-    void blame(const std::vector<std::string>& skipping) {
-        for (const std::string& name : skipping) {
+    void follow(const log_record& record) {
+        // Where tables end is not known without a catalogue.
+        if (found_.log_first > 0 || found_.has_catalogue) {
+            expect(record.first);
+        }
+        found_.log_first = found_.log_first > 0 ? found_.log_first : record.first;
+        if (record.operations > 0) {
+            last_ = std::max(last_, record.last());
+            found_.log_operations += record.operations;
+        }
+    }
+
+    /// `next` follows the last operation that was seen, or what is between is lost.
+    void expect(std::uint64_t next) {
+        const std::uint64_t end = std::min(next, known_until_ + 1);
+        found_.lost_operations += end > last_ + 1 ? end - (last_ + 1) : 0;
+    }
+
+    void blame() {
+        for (const std::string& name : skipping_) {
             add(name, file_kind::log, "is damaged before its end", true);
         }
-        if (skipping.empty()) {
+        if (skipping_.empty()) {
             add("a log", file_kind::log, "is missing or cut short");
         }
     }
@@ -192,7 +207,10 @@ class inspector {
     std::shared_ptr<rocksdb::FileSystem> files_;
     std::unique_ptr<rocksdb::Env> env_;
     database_files list_;
-    std::map<std::string, known_table> known_;
+    std::map<std::string, std::uint64_t> known_; ///< tables with their sizes; 0: any
+    std::uint64_t known_until_ = 0;              ///< by the mark
+    std::uint64_t last_ = 0;                     ///< operation that was seen
+    std::vector<std::string> skipping_;
     inspection found_;
     std::optional<problem> refusal_;
 };

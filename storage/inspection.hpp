@@ -26,7 +26,7 @@ struct damaged_file {
     file_kind kind{};
     std::string problem;
     bool is_usable = false;      ///< parts of it can be read
-    std::uint64_t rows_lost = 0; ///< at least, where that is known
+    std::uint64_t rows_lost = 0; ///< at least
 };
 
 struct inspection {

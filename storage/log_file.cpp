@@ -70,18 +70,22 @@ class log_reader {
         return static_cast<ssize_t>(filled);
     }
 
-    // What follows a broken record in its block cannot be trusted; the next block can.
+    // Behind a broken record the next is looked for where its length says, and if there is none, in
+    // the next block: a sum that is right is no accident.
     void add_block(std::string_view left) {
         while (left.size() >= header_size) {
-            const auto length = load_little<std::uint16_t>(left.data() + 4);
-            if (header_size + length > left.size()
-                || !add_part(left.substr(0, header_size + length))) {
+            const std::size_t size = header_size + load_little<std::uint16_t>(left.data() + 4);
+            const bool is_blank = left[6] == 0 && left.find_first_not_of('\0') == left.npos;
+            if (is_blank || size > left.size()) {
                 drop_begun();
-                const bool is_blank = left.find_first_not_of('\0') == std::string_view::npos;
                 state.bytes_skipped += is_blank ? 0 : left.size();
                 return;
             }
-            left.remove_prefix(header_size + length);
+            if (!add_part(left.substr(0, size))) {
+                drop_begun();
+                state.bytes_skipped += size;
+            }
+            left.remove_prefix(size);
         }
     }
 
