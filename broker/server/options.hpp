@@ -526,6 +526,13 @@ struct storage_options {
                 "that can be written to, else $XDG_STATE_HOME/grapevine/PORT (or "
                 "~/.local/state/grapevine/PORT) with the port of the first listener.",
          .applies = reload::restart}};
+    option<bool> salvage{
+        {.name = "storage.salvage",
+         .doc = "Whether a damaged store is made usable at start: what can be read is taken over, "
+                "and all of it is kept as it was in the folder quarantine-TIME beside it. Without, "
+                "the broker refuses to start on it.",
+         .def = true,
+         .applies = reload::restart}};
     option<byte_size> cache{
         {.name = "storage.cache",
          .doc = "Memory for what is read from the store again. Larger: fewer reads where queues "
