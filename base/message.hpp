@@ -19,8 +19,8 @@ enum class qos : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_onc
 
 [[nodiscard]] constexpr qos lower(qos a, qos b) noexcept { return a < b ? a : b; }
 
-/// How an acknowledged message is kept: on disk before the acknowledgement, on disk soon after it,
-/// or in memory alone.
+/// What an acknowledgement waits for: that the message is synced to disk; that it is written, and
+/// synced soon after; or nothing, as it is written when there is occasion. The stronger is less.
 enum class durability : std::uint8_t { fsync, interval, memory };
 
 /// What travels with a message wherever it goes.
@@ -31,7 +31,7 @@ struct envelope {
     node_id origin{};              ///< node that took it from its publisher
     std::uint16_t mount_point = 0; ///< 0: none
     qos quality = qos::at_most_once;
-    durability level = durability::memory;
+    durability level = durability::fsync;
     bool retain = false;    ///< RETAIN as the publisher set it, or as a replay must show it
     bool maybe_dup = false; ///< a copy may have been taken before, by another way
 };

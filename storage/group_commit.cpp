@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/group_commit.hpp"
 
+#include "base/thread_name.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
 
 namespace gv::storage {
 
-group_commit::group_commit(commit_target& target, std::size_t group_bytes_max)
-    : target_(&target), group_bytes_max_(group_bytes_max), writer_([this] { write_loop(); }),
-      syncer_([this] { sync_loop(); }) {}
+group_commit::group_commit(commit_target& target, std::size_t group_bytes_max,
+                           std::chrono::milliseconds sync_interval)
+    : target_(&target), group_bytes_max_(group_bytes_max), sync_interval_(sync_interval),
+      writer_([this] { write_loop(); }), syncer_([this] { sync_loop(); }) {}
 
 void group_commit::listen(shard_id shard, std::function<void(progress)> to) {
     const std::lock_guard lock(mutex_);
@@ -76,6 +79,7 @@ std::vector<group_commit::line_entry> group_commit::next_entries() {
 }
 
 void group_commit::write_loop() {
+    name_this_thread("store writer");
     for (;;) {
         std::vector<line_entry> entries = next_entries();
         if (entries.empty()) {
@@ -97,7 +101,7 @@ group_commit::group group_commit::write_group(std::vector<line_entry>& entries) 
     std::vector<const batch*> all;
     for (line_entry& each : entries) {
         made.words[each.from].durable = each.what.ticket;
-        made.wants_sync = made.wants_sync || each.what.wants_sync;
+        made.wants = std::min(made.wants, each.what.wants);
         if (!each.what.operations.empty()) {
             all.push_back(&each.what.operations);
         }
@@ -109,7 +113,7 @@ group_commit::group group_commit::write_group(std::vector<line_entry>& entries) 
         all.push_back(&each);
     }
     if (all.empty()) {
-        made.wants_sync = false;
+        made.wants = durability::memory;
         return made;
     }
     for (const batch* each : all) {
@@ -129,7 +133,7 @@ void group_commit::join(shard_id from, part added, std::vector<batch>& complete,
     if (!whole) {
         return;
     }
-    made.wants_sync = true;
+    made.wants = std::min(made.wants, whole->wants);
     std::ranges::move(whole->operations, std::back_inserter(complete));
     for (const shard_id shard : whole->shards) {
         std::vector<transaction_id>& told = made.words[shard].transactions;
@@ -140,33 +144,54 @@ void group_commit::join(shard_id from, part added, std::vector<batch>& complete,
 }
 
 void group_commit::sync_loop() {
-    for (;;) {
+    name_this_thread("store syncer");
+    for (bool is_end = false; !is_end;) {
         std::vector<group> covered;
         {
             std::unique_lock lock(mutex_);
-            has_written_.wait(lock,
-                              [this] { return !written_.empty() || is_written_out_ || is_lost_; });
-            if (is_lost_ || written_.empty()) {
+            const auto has_work = [this] {
+                return !written_.empty() || is_written_out_ || is_lost_;
+            };
+            if (sync_due_) {
+                has_written_.wait_until(lock, *sync_due_, has_work);
+            } else {
+                has_written_.wait(lock, has_work);
+            }
+            if (is_lost_) {
                 return;
             }
+            is_end = written_.empty() && is_written_out_;
             covered = std::exchange(written_, {});
         }
-        bool wants_sync = false;
-        for (const group& each : covered) {
-            wants_sync = wants_sync || each.wants_sync;
-        }
-        if (wants_sync) {
-            const auto begun = std::chrono::steady_clock::now();
-            if (!target_->sync()) {
-                give_up();
-                return;
-            }
-            ++syncs_;
-            sync_nanoseconds_ += static_cast<std::uint64_t>(
-                std::chrono::nanoseconds(std::chrono::steady_clock::now() - begun).count());
+        if (!sync_if_due(covered, is_end)) {
+            give_up();
+            return;
         }
         tell(covered);
     }
+}
+
+// False if a sync failed.
+bool group_commit::sync_if_due(const std::vector<group>& covered, bool is_end) {
+    const auto now = std::chrono::steady_clock::now();
+    durability wants = durability::memory;
+    for (const group& each : covered) {
+        wants = std::min(wants, each.wants);
+    }
+    if (wants == durability::interval && !sync_due_) {
+        sync_due_ = now + sync_interval_;
+    }
+    if (wants != durability::fsync && (!sync_due_ || (now < *sync_due_ && !is_end))) {
+        return true;
+    }
+    sync_due_.reset();
+    if (!target_->sync()) {
+        return false;
+    }
+    ++syncs_;
+    sync_nanoseconds_ += static_cast<std::uint64_t>(
+        std::chrono::nanoseconds(std::chrono::steady_clock::now() - now).count());
+    return true;
 }
 
 void group_commit::tell(const std::vector<group>& done) {

@@ -12,9 +12,11 @@
 #include "storage/transactions.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 
@@ -34,7 +36,9 @@ class commit_target {
 
 class group_commit {
   public:
-    explicit group_commit(commit_target& target, std::size_t group_bytes_max = 2u << 20);
+    /// `sync_interval`: what wants no more than that is synced so much later at the latest.
+    explicit group_commit(commit_target& target, std::size_t group_bytes_max = 2u << 20,
+                          std::chrono::milliseconds sync_interval = std::chrono::seconds(1));
     group_commit(const group_commit&) = delete;
     group_commit& operator=(const group_commit&) = delete;
     ~group_commit() { close(); }
@@ -55,7 +59,7 @@ class group_commit {
     /// What a written group completes.
     struct group {
         std::map<shard_id, progress> words;
-        bool wants_sync = false;
+        durability wants = durability::memory;
     };
 
     void write_loop();
@@ -63,11 +67,13 @@ class group_commit {
     [[nodiscard]] std::vector<line_entry> next_entries();
     [[nodiscard]] group write_group(std::vector<line_entry>& entries);
     void join(shard_id from, part added, std::vector<batch>& complete, group& made);
+    [[nodiscard]] bool sync_if_due(const std::vector<group>& covered, bool is_end);
     void tell(const std::vector<group>& done);
     void give_up();
 
     commit_target* target_;
     std::size_t group_bytes_max_;
+    std::chrono::milliseconds sync_interval_;
     std::map<shard_id, std::function<void(progress)>> listeners_;
 
     std::mutex telling_; ///< one thread says that all is lost while the other has good news
@@ -81,6 +87,8 @@ class group_commit {
     std::atomic<bool> is_lost_{false};
 
     transactions joining_; ///< of the writer thread
+    /// Of the sync thread: when what is only written now must be synced.
+    std::optional<std::chrono::steady_clock::time_point> sync_due_;
 
     std::atomic<std::uint64_t> groups_{0};
     std::atomic<std::uint64_t> syncs_{0};

@@ -46,7 +46,7 @@ class corruption_listener final : public rocksdb::EventListener {
 class rocksdb_store final : public store, private commit_target, private table_source {
   public:
     explicit rocksdb_store(const rocksdb_options& options)
-        : folder_(options.folder),
+        : folder_(options.folder), sync_interval_(options.sync_interval),
           files_(std::make_shared<freezing_file_system>(
               options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
               observer(),
@@ -101,6 +101,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
     std::string folder_;
+    std::chrono::milliseconds sync_interval_;
     std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
     std::shared_ptr<corruption_listener> listener_ = std::make_shared<corruption_listener>();
@@ -305,7 +306,8 @@ result<void, problem> rocksdb_store::begin_life() {
     mark_ = std::make_unique<mark_file>(database_folder(folder_) + "/" + mark_name);
     note_synced(db_->GetLatestSequenceNumber());
     reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
-    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this));
+    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this), 2u << 20,
+                                              sync_interval_);
     return {};
 }
 

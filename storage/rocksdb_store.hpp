@@ -5,6 +5,7 @@
 
 #include "storage/store.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,8 @@ struct rocksdb_options {
     std::size_t log_bytes_max = std::size_t{512} << 20;     ///< beyond, what it covers is flushed
     int open_files_max = 1024;
     int background_threads = 2;
+    /// What is written without a sync is synced so much later at the latest.
+    std::chrono::milliseconds sync_interval = std::chrono::seconds(1);
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
     /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
     /// refused.

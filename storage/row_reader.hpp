@@ -2,6 +2,7 @@
 // Reads rows of queues beside the shards, so that a disk that is slow stops none of them.
 #pragma once
 
+#include "base/thread_name.hpp"
 #include "storage/loading.hpp"
 
 #include <atomic>
@@ -47,6 +48,7 @@ class row_reader {
 
   private:
     void loop() {
+        name_this_thread("store reader");
         std::unique_lock lock(mutex_);
         for (;;) {
             has_requests_.wait(lock, [this] { return !line_.empty() || is_closing_; });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/message.hpp"
 #include "base/result.hpp"
 #include "storage/batch.hpp"
 #include "storage/format.hpp"
@@ -34,6 +35,7 @@ struct part {
     transaction_id id;
     std::uint64_t names = 0; ///< exclusive or of the branch that ends here and those opened here
     batch operations;
+    durability wants = durability::fsync; ///< of the strictest operation
 };
 
 /// What a shard hands over in one turn.
@@ -41,13 +43,13 @@ struct hand_over {
     std::uint64_t ticket = 0; ///< grows by one with each of a shard, from 1
     batch operations;
     std::vector<part> parts;
-    bool wants_sync = true; ///< somebody waits until it is on disk
+    durability wants = durability::fsync; ///< of the strictest operation, parts aside
 };
 
 /// Word for one shard.
 struct progress {
-    std::uint64_t durable = 0; ///< all its tickets up to here are on disk, parts aside
-    std::vector<transaction_id> transactions; ///< complete and on disk since the last word
+    std::uint64_t durable = 0; ///< all its tickets up to here are as durable as each wants
+    std::vector<transaction_id> transactions; ///< complete, and so as well, since the last word
     bool is_lost = false; ///< the store writes no more; what was not durable never will be
 };
 

@@ -6,6 +6,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <optional>
 
 namespace gv::storage {
@@ -15,6 +16,7 @@ class transactions {
     struct complete {
         std::vector<batch> operations;
         std::vector<shard_id> shards; ///< who gave parts; some more than once
+        durability wants = durability::memory;
     };
 
     /// The whole transaction if this was its last part.
@@ -22,6 +24,7 @@ class transactions {
         joining& open = open_[added.id.value];
         open.names ^= added.names;
         open.so_far.shards.push_back(from);
+        open.so_far.wants = std::min(open.so_far.wants, added.wants);
         open.so_far.operations.push_back(std::move(added.operations));
         if (open.names != 0) {
             return std::nullopt;

@@ -2,6 +2,7 @@
 #include "broker/admin/admin_server.hpp"
 
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 #include "broker/admin/metrics_endpoint.hpp"
 #include "broker/transport/listener.hpp"
 
@@ -102,7 +103,10 @@ class admin_server::core final : private transport::accept_handler {
 
     void start() {
         listener_.start();
-        thread_ = std::thread([this] { context_.run(); });
+        thread_ = std::thread([this] {
+            name_this_thread("admin");
+            context_.run();
+        });
     }
 
     void stop() {

@@ -2,6 +2,7 @@
 #include "broker/auth/hash_pool.hpp"
 
 #include "base/assert.hpp"
+#include "base/thread_name.hpp"
 
 #include <utility>
 
@@ -10,7 +11,10 @@ namespace gv::auth {
 hash_pool::hash_pool(hash_pool_options options) : options_(options) {
     BROKER_ASSERT(options_.threads > 0 && options_.queue_max > 0, "a hash pool that cannot work");
     for (std::size_t i = 0; i < options_.threads; ++i) {
-        threads_.emplace_back([this](const std::stop_token& stop) { run(stop); });
+        threads_.emplace_back([this](const std::stop_token& stop) {
+            name_this_thread("password hash");
+            run(stop);
+        });
     }
 }
 

@@ -70,15 +70,6 @@ std::optional<problem> check_path(const assignment& each) {
     return std::nullopt;
 }
 
-/// Makes the listeners that `wanted` numbers name; stops at the first gap.
-void grow_listeners(const std::set<std::size_t>& wanted, options& all) {
-    for (const std::size_t index : wanted) {
-        if (index == all.listeners.items.size()) {
-            all.listeners.items.emplace_back();
-        }
-    }
-}
-
 option_ref* find_option(const std::vector<section_ref>& table, std::string_view path) {
     for (const section_ref& section : table) {
         for (const auto& each : section.options) {
@@ -95,7 +86,7 @@ option_ref* find_option(const std::vector<section_ref>& table, std::string_view 
 void apply(const std::vector<assignment>& given, options& all, origin_map& origins,
            std::vector<problem>& problems) {
     std::vector<const assignment*> known;
-    std::set<std::size_t> listeners;
+    std::set<std::pair<std::string_view, std::size_t>> items; ///< of which list, in order
     for (const assignment& each : given) {
         if (auto wrong = check_path(each)) {
             problems.push_back(std::move(*wrong));
@@ -103,16 +94,19 @@ void apply(const std::vector<assignment>& given, options& all, origin_map& origi
         }
         known.push_back(&each);
         if (const list_path parts = split_path(each.path); parts.index) {
-            listeners.insert(*parts.index);
+            items.emplace(parts.section, *parts.index);
         }
     }
-    grow_listeners(listeners, all);
+    for (const auto& [section, index] : items) {
+        add_item(all, section, index); // stops at the first gap
+    }
     const std::vector<section_ref> table = sections(all);
     for (const assignment* each : known) {
         option_ref* const target = find_option(table, each->path);
         if (target == nullptr) {
-            problems.push_back({each->place, each->path + ": there is no listener before this one",
-                                "number the listeners from 0 without gaps"});
+            const std::string list(split_path(each->path).section);
+            problems.push_back({each->place, each->path + ": there is no entry before this one",
+                                "number the " + list + " from 0 without gaps"});
         } else if (auto wrong = target->read(each->value)) {
             problems.push_back({each->place, each->path + ": " + wrong->what, wrong->remedy});
         } else {

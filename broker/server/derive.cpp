@@ -79,6 +79,9 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     const mqtt_options& mqtt = all.mqtt;
     session::session_limits limits;
     limits.outbound.queue_bytes_max = (*all.limits.queue_bytes_per_session_max).value;
+    if (const std::uint32_t most = *all.limits.queue_messages_per_session_max; most != 0) {
+        limits.outbound.queue_messages_max = most;
+    }
     limits.outbound.total_bytes_max = share_of(queue_total_of(all), shards);
     limits.outbound.in_flight_max = *mqtt.in_flight_max_v5;
     limits.outbound.policy = policy_of(*all.limits.queue_full);
@@ -138,8 +141,27 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.retained.rows_max = share_of(*all.limits.retained_messages_max, shards);
     logic.retained.bytes_max = share_of((*all.limits.retained_bytes_max).value, shards);
     logic.pressure = pressure_of(all);
+    logic.level = static_cast<durability>(*all.storage.durability);
+    for (const topic_options& rule : all.topics.items) {
+        logic.durabilities.push_back(
+            {.filter = *rule.filter, .level = static_cast<durability>(*rule.level)});
+    }
     made.read_bytes_per_turn = (*all.flow.read_bytes_per_turn).value;
     return made;
+}
+
+durability durability_of(const options& all, const listener_options& listener) {
+    switch (*listener.durability) {
+    case durability_choice::inherit:
+        return static_cast<durability>(*all.storage.durability);
+    case durability_choice::fsync:
+        return durability::fsync;
+    case durability_choice::interval:
+        return durability::interval;
+    case durability_choice::memory:
+        return durability::memory;
+    }
+    return durability::fsync;
 }
 
 bool uses_tls(const listener_options& listener) { return !listener.tls_certificate->empty(); }

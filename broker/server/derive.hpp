@@ -16,6 +16,8 @@ namespace gv::server {
 [[nodiscard]] shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
                                                               std::size_t shards);
 [[nodiscard]] transport::tls_options tls_options_of(const listener_options& listener);
+/// What acknowledgements to those who come in there wait for, rules for topics aside.
+[[nodiscard]] durability durability_of(const options& all, const listener_options& listener);
 [[nodiscard]] bool uses_tls(const listener_options& listener);
 /// shards.threads, or one a core.
 [[nodiscard]] std::size_t shard_count_of(const options& all);

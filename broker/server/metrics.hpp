@@ -12,7 +12,8 @@
 
 namespace gv {
 enum class qos : std::uint8_t;
-}
+enum class durability : std::uint8_t;
+} // namespace gv
 namespace gv::mqtt {
 enum class packet_type : std::uint8_t;
 }
@@ -104,6 +105,12 @@ struct auth_labels {
                                                             "busy"};
 };
 
+struct durability_labels {
+    using key = durability;
+    static constexpr std::string_view name = "durability";
+    static constexpr std::array<std::string_view, 3> values{"fsync", "interval", "memory"};
+};
+
 enum class acl_action : std::uint8_t { publish, subscribe };
 struct acl_labels {
     using key = acl_action;
@@ -174,6 +181,9 @@ struct alignas(64) shard_metrics {
             "Topics whose subscribers were looked up, as they were not remembered.">
         route_lookups;
 
+    labelled_counter<durability_labels, "grapevine_publishes_accepted_total",
+                     "Publishes at QoS 1 and 2 by what their acknowledgement waited for.">
+        publishes_accepted;
     labelled_counter<drop_labels, "grapevine_messages_dropped_total",
                      "Messages that did not reach a subscriber, by reason.">
         messages_dropped;

@@ -75,9 +75,21 @@ value_error out_of_range(std::string_view given, std::string_view range) {
 
 std::vector<section_ref> sections(options& all) { return sections_of(all); }
 
+void add_item(options& all, std::string_view section, std::size_t index) {
+    for_each_field(all, [&](auto& group) {
+        if constexpr (requires { group.items; }) {
+            auto made = typename std::decay_t<decltype(group.items)>::value_type{};
+            if (made.about.row().name == section && group.items.size() == index) {
+                group.items.push_back(std::move(made));
+            }
+        }
+    });
+}
+
 options documented_options() {
     options all;
     all.listeners.items.emplace_back();
+    all.topics.items.emplace_back();
     return all;
 }
 

@@ -14,7 +14,11 @@ namespace gv::server {
 /// Every section of `all`, in order. Lifetime: refers to `all`, until its listeners change.
 [[nodiscard]] std::vector<section_ref> sections(options& all);
 
-/// All options at their defaults, with one listener, so that each has a row: for documents.
+/// Adds an item at its defaults to the list of that name, if `index` is the next.
+void add_item(options& all, std::string_view section, std::size_t index);
+
+/// All options at their defaults, with one item in each list, so that each has a row: for
+/// documents.
 [[nodiscard]] options documented_options();
 
 /// The name of every option: "listeners.port", without number.

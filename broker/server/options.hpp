@@ -50,6 +50,17 @@ enum class qos0_policy : std::uint8_t { hold, drop };
 inline constexpr std::array<std::string_view, 2> qos0_names{"hold", "drop"};
 constexpr choice_names choices(qos0_policy) { return qos0_names; }
 
+/// As the enum of the messages, in its order.
+enum class durability_level : std::uint8_t { fsync, interval, memory };
+inline constexpr std::array<std::string_view, 3> durability_names{"fsync", "interval", "memory"};
+constexpr choice_names choices(durability_level) { return durability_names; }
+
+/// What a listener says of durability: nothing, or as the enum of that name.
+enum class durability_choice : std::uint8_t { inherit, fsync, interval, memory };
+inline constexpr std::array<std::string_view, 4> durability_choice_names{"inherit", "fsync",
+                                                                         "interval", "memory"};
+constexpr choice_names choices(durability_choice) { return durability_choice_names; }
+
 enum class log_level : std::uint8_t { error, warn, info, debug, trace };
 inline constexpr std::array<std::string_view, 5> log_level_names{"error", "warn", "info", "debug",
                                                                  "trace"};
@@ -149,6 +160,12 @@ struct listener_options {
         {.name = "listeners.connections_max",
          .doc = "Connections through this listener at one time; more are closed at once. 0: only "
                 "limits.connections_max counts.",
+         .applies = reload::new_connections}};
+    option<durability_choice> durability{
+        {.name = "listeners.durability",
+         .doc = "What acknowledgements of messages that come in here wait for, see "
+                "storage.durability. inherit: what that says.",
+         .def = durability_choice::inherit,
          .applies = reload::new_connections}};
     option<std::uint32_t> backlog{
         {.name = "listeners.backlog",
@@ -358,6 +375,10 @@ struct limits_options {
                 "one absent client takes less.",
          .def = 1_GiB,
          .min = 1_KiB}};
+    option<std::uint32_t> queue_messages_per_session_max{
+        {.name = "limits.queue_messages_per_session_max",
+         .doc = "Messages that wait for one client, whatever their size. Larger: it may be away "
+                "longer. Smaller: it comes back to less. 0: only their bytes count."}};
     option<byte_size> queue_bytes_total_max{
         {.name = "limits.queue_bytes_total_max",
          .doc = "The same over all these clients. Larger: more absent clients. Smaller: less disk. "
@@ -548,6 +569,23 @@ struct storage_options {
          .def = 64_MiB,
          .min = 1_MiB,
          .applies = reload::restart}};
+    option<durability_level> durability{
+        {.name = "storage.durability",
+         .doc = "What PUBACK, PUBREC and PUBCOMP of a message wait for. fsync: it is on disk, and "
+                "survives a power cut. interval: it is written, and survives the end of the "
+                "process; a power cut can lose the last sync_interval. memory: nothing; it is "
+                "written soon, and a crash can lose it. Listeners and topics may say otherwise; "
+                "sessions, subscriptions and the handshakes of subscribers are always synced.",
+         .def = durability_level::fsync,
+         .applies = reload::restart}};
+    option<milliseconds> sync_interval{
+        {.name = "storage.sync_interval",
+         .doc = "Longest time from the writing of a message of durability = interval to its sync. "
+                "Larger: less wear of flash. Smaller: less is lost in a power cut.",
+         .def = 1s,
+         .min = 1ms,
+         .max = 1h,
+         .applies = reload::restart}};
     option<byte_size> ballast{
         {.name = "storage.ballast",
          .doc = "Disk kept in reserve, given up when the disk is full so that the store ends in "
@@ -564,9 +602,27 @@ struct storage_options {
          .applies = reload::restart}};
 };
 
+struct topic_options {
+    section about{{.name = "topics",
+                   .doc =
+                       "Rules for messages by topic: one table a rule. Of the rules whose filter "
+                       "matches, the first counts, before what the listener says."}};
+    option<std::string> filter{{.name = "topics.filter",
+                                .doc = "Topic filter, as in a subscription.",
+                                .def = "#",
+                                .applies = reload::restart}};
+    option<durability_level> level{
+        {.name = "topics.durability",
+         .doc = "What acknowledgements of messages to these topics wait for, see "
+                "storage.durability.",
+         .def = durability_level::fsync,
+         .applies = reload::restart}};
+};
+
 struct options {
     node_options node;
     option_list<listener_options> listeners;
+    option_list<topic_options> topics;
     auth_options auth;
     mqtt_options mqtt;
     limits_options limits;

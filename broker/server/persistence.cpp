@@ -103,6 +103,7 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
     wanted.write_buffer_bytes = (*all.storage.write_buffer).value;
     wanted.log_bytes_max = (*all.storage.log_max).value;
     wanted.salvage = *all.storage.salvage;
+    wanted.sync_interval = *all.storage.sync_interval;
     wanted.ballast_bytes = (*all.storage.ballast).value;
     auto opened = storage::open_rocksdb_store(wanted);
     if (opened) {

@@ -149,6 +149,7 @@ void publish_counts(const shard::core_counts& from, shard_metrics& into) {
     into.shard_messages_sent.set(from.messages_to_shards);
     into.acl_denials.set(acl_action::publish, from.publishes_forbidden);
     into.acl_denials.set(acl_action::subscribe, from.subscriptions_forbidden);
+    copy_each(from.accepted, into.publishes_accepted);
     into.authentications.set(auth_outcome::accepted, from.let_in);
     into.authentications.set(auth_outcome::anonymous, from.let_in_anonymous);
     into.authentications.set(auth_outcome::refused, from.turned_away);

@@ -158,6 +158,7 @@ server::rules_for(const listener_options& listener) const {
     profile->methods = access_.methods;
     profile->open_total = open_total_;
     profile->uses_identity_as_username = *listener.use_identity_as_username;
+    profile->level = durability_of(options_, listener);
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
     rules->connections_max_total = connections_limit(*options_.limits.connections_max);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/validate.hpp"
 
+#include "base/topic.hpp"
+
 #include <arpa/inet.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -62,6 +64,9 @@ class checker {
         for (std::size_t index = 0; index < all_.listeners.items.size(); ++index) {
             check_listener("listeners." + std::to_string(index), all_.listeners.items[index]);
         }
+        for (std::size_t index = 0; index < all_.topics.items.size(); ++index) {
+            check_rule("topics." + std::to_string(index), all_.topics.items[index]);
+        }
         check_ports();
         check_readable("auth.password_file", *all_.auth.password_file);
         check_readable("auth.acl_file", *all_.auth.acl_file);
@@ -78,6 +83,13 @@ class checker {
         check_tls(path, listener);
         check_certificate_use(path, listener);
         check_entrance(path, listener);
+    }
+
+    void check_rule(const std::string& path, const topic_options& rule) {
+        if (!is_valid_topic_filter(*rule.filter)) {
+            report(path + ".filter", "\"" + *rule.filter + "\" is not a topic filter",
+                   "write one as in a subscription, such as home/+/temperature or home/#");
+        }
     }
 
     void check_address(const std::string& path, const std::string& address) {

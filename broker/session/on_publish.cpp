@@ -28,6 +28,9 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
         return;
     }
     what.header.stamp = effects().next_stamp();
+    if (packet.quality != qos::at_most_once) {
+        what.header.level = effects().durability_of(*this, what.topic);
+    }
     switch (packet.quality) {
     case qos::at_most_once:
         effects().route(*this, what, route_token{}, packet_id{});

@@ -138,11 +138,13 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
         std::optional<queued_row> dropped;
         if (const auto run = queue_.drop_oldest(dropped)) {
             log_->run_done(*run);
+            doubt_rows_ -= std::min(doubt_rows_, run->rows);
             for (std::uint32_t i = 0; i < run->rows; ++i) {
                 to.dropped(drop_reason::queue_full);
             }
         } else {
             row_done(dropped->sequence, dropped->where);
+            static_cast<void>(leaves_doubt(dropped->sequence));
             to.dropped(drop_reason::queue_full);
             settle(dropped->group, to);
         }
@@ -153,7 +155,7 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
 std::uint64_t outbound::next_sequence() {
     if (log_ != nullptr && sequence_ >= reserved_until_) {
         reserved_until_ = sequence_ + reservation;
-        log_->reserve(reserved_until_, is_attached_ ? in_doubt : sent_until());
+        log_->reserve(reserved_until_, sent_until());
     }
     return sequence_++;
 }
@@ -209,6 +211,14 @@ void outbound::pump(time_point now, outbound_sink& to) {
     queue_.shrink();
 }
 
+bool outbound::leaves_doubt(std::uint64_t sequence) noexcept {
+    if (doubt_rows_ > 0) {
+        --doubt_rows_;
+        return true;
+    }
+    return sequence < doubt_until_;
+}
+
 void outbound::pump_queue(time_point now, outbound_sink& to) {
     while (!has_resends_ && quota_ > 0 && to.has_room()) {
         queued_row* oldest = queue_.front();
@@ -224,7 +234,7 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
             return;
         }
         const queued_row next = queue_.pop();
-        const bool is_in_doubt = next.sequence < doubt_until_;
+        const bool is_in_doubt = leaves_doubt(next.sequence);
         publication what = message::view_of(next.content);
         if (what.header.expires <= now) {
             if (!is_in_doubt || next.quality != qos::exactly_once) {

@@ -55,6 +55,7 @@ class outbound_sink {
 struct outbound_limits {
     std::size_t queue_bytes_max = std::size_t{64} << 20; ///< of one session
     std::size_t total_bytes_max = std::size_t{1} << 30;  ///< of all sessions of the shard
+    std::size_t queue_messages_max = ~std::size_t{0};    ///< of one session
     std::uint16_t in_flight_max = 1000; ///< ours; the client's Receive Maximum may be lower
     queue_policy policy = queue_policy::drop_newest;
 };
@@ -104,13 +105,20 @@ class outbound {
 
     void restore_release(std::uint64_t release, packet_id id);
     void restore_run(const stored_run& run) { queue_.restore(run); }
-    /// Rows before this sequence may have been sent: they are sent with DUP.
-    void restore_doubt(std::uint64_t until) noexcept { doubt_until_ = until; }
+    /// Rows before `until`, and the oldest `rows` besides, may have been sent: they are sent with
+    /// DUP.
+    void restore_doubt(std::uint64_t until, std::uint32_t rows) noexcept {
+        doubt_until_ = until;
+        doubt_rows_ = rows;
+    }
     void restore_reservation(std::uint64_t until) noexcept { sequence_ = reserved_until_ = until; }
     /// Writes down that nothing of it is left; the session ends.
     void erase_all();
-    /// Rows before this sequence have been sent; of those after it none has.
+    /// Rows before this sequence have been sent; of those after it none has. Or in_doubt.
     [[nodiscard]] std::uint64_t sent_until() noexcept {
+        if (is_attached_ || doubt_rows_ > 0) {
+            return in_doubt;
+        }
         return std::max(doubt_until_, queue_.empty() ? sequence_ : queue_.first_sequence());
     }
     [[nodiscard]] std::uint16_t receive_maximum() const noexcept { return receive_maximum_; }
@@ -166,6 +174,8 @@ class outbound {
     /// The identifier that a message of this sequence is sent under if it is sent now.
     [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence) noexcept;
     void choose_id(queued_row& next);
+    /// Whether a row that leaves the queue may have been sent before.
+    [[nodiscard]] bool leaves_doubt(std::uint64_t sequence) noexcept;
     slot& occupy(std::uint16_t id);
     [[nodiscard]] std::uint32_t free_place(std::uint16_t id) noexcept;
     void widen();
@@ -188,7 +198,8 @@ class outbound {
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
-        return queue_.bytes() + weight <= limits_->queue_bytes_max
+        return queue_.rows() < limits_->queue_messages_max
+               && queue_.bytes() + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;
     }
 
@@ -199,6 +210,7 @@ class outbound {
     ring<pending_release> releases_;
     std::uint64_t reserved_until_ = 0;
     std::uint64_t doubt_until_ = 0;
+    std::uint32_t doubt_rows_ = 0;  ///< of the oldest, may have been sent by an earlier process
     commit_mark sending_since_;     ///< the record that rows may have been sent
     std::unique_ptr<slot[]> slots_; ///< by packet identifier, each at or behind its place
     std::uint32_t slot_count_ = 0;

@@ -43,9 +43,30 @@ std::optional<stored_run> row_queue::drop_oldest(std::optional<queued_row>& sing
         single = pop();
         return std::nullopt;
     }
-    const stored_run dropped = stored_.front();
-    forget_run();
+    stored_run& oldest = stored_.front();
+    if (oldest.rows <= 1 || !is_even(oldest)) {
+        const stored_run dropped = oldest;
+        forget_run();
+        return dropped;
+    }
+    const stored_run dropped{.first = oldest.first,
+                             .end = oldest.first + 1,
+                             .bytes = oldest.bytes / oldest.rows,
+                             .rows = 1,
+                             .body = oldest.body,
+                             .bodies = oldest.bodies > 0 ? 1U : 0U};
+    ++oldest.first;
+    --oldest.rows;
+    oldest.bytes -= dropped.bytes;
+    oldest.bodies -= dropped.bodies;
+    --stored_rows_;
+    count_out(1, dropped.bytes);
     return dropped;
+}
+
+// Whether it is known of each of its rows that it is there, and where its message is.
+bool row_queue::is_even(const stored_run& run) noexcept {
+    return run.end - run.first == run.rows && (run.bodies == 0 || run.bodies == run.rows);
 }
 
 // The run in front, with whatever is left of it.
@@ -157,7 +178,11 @@ void row_queue::take_from_runs(const queued_row& row) {
     }
     stored_run& from = stored_.front();
     const std::size_t weight = row.content->weight();
-    from.bytes -= std::min<std::uint64_t>(from.bytes, weight);
+    if (weight > from.bytes) {
+        count_in(0, weight - from.bytes); // those before it were lighter than they were counted
+        from.bytes = weight;
+    }
+    from.bytes -= weight;
     from.rows -= from.rows > 0 ? 1U : 0U;
     from.bodies -= row.where.body != 0 && from.bodies > 0 ? 1U : 0U;
     --stored_rows_;

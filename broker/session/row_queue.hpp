@@ -48,7 +48,8 @@ class row_queue {
     [[nodiscard]] queued_row* front() noexcept;
     /// Requires: front() is not null.
     queued_row pop();
-    /// Takes the oldest row without reading it, or the oldest run of rows. Requires: not empty.
+    /// Takes the oldest row without reading it; or, if it is not known which that is, the oldest
+    /// run of rows. Requires: not empty.
     [[nodiscard]] std::optional<stored_run> drop_oldest(std::optional<queued_row>& single);
     /// Mark of the oldest row that spill() left; 0 if there is none.
     [[nodiscard]] commit_mark oldest_mark() noexcept {
@@ -96,6 +97,7 @@ class row_queue {
     void store(std::uint64_t sequence, std::size_t weight, std::uint32_t body);
     void return_page(std::vector<group_origin>& settled);
     [[nodiscard]] queued_row take(ring<queued_row>& from, std::size_t& bytes);
+    [[nodiscard]] static bool is_even(const stored_run& run) noexcept;
     void take_from_runs(const queued_row& row);
     void forget_run();
     void count_in(std::size_t rows, std::size_t weight) noexcept {

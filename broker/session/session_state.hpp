@@ -4,13 +4,14 @@
 // front holds one; a persistent session's home holds one.
 #pragma once
 
-#include "base/hash.hpp"
 #include "broker/session/effects.hpp"
 #include "broker/session/outbound.hpp"
 #include "broker/session/replay.hpp"
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
+
+#include <map>
+#include <string>
 
 namespace gv::session {
 
@@ -20,8 +21,8 @@ struct session_state {
         : out(limits, total, keeps, log) {}
 
     /// By filter as the client wrote it.
-    boost::unordered_flat_map<std::string, subscription, string_hash, std::equal_to<>>
-        subscriptions;
+    /// A tree: most have one or two, and the smallest flat table takes room for fifteen.
+    std::map<std::string, subscription, std::less<>> subscriptions;
     std::uint32_t shared_subscriptions = 0; ///< how many of them are shared
     outbound out;
     boost::unordered_flat_set<std::uint16_t> inbound;

@@ -347,20 +347,24 @@ void core::release_inbound(session::front& who, packet_id id) {
 void core::confirm(session::front& who, const session::inbound_ack& what) {
     const session::front_address address{.shard = options_.me, .connection = owner_of(who).number_};
     const shard_id home = home_shard_of(who);
+    const durability level = owner_of(who).profile_->level;
     if (!journal_.is_on() || is_mine(home)) {
-        on_confirm(address, what);
+        on_confirm(address, what, level);
     } else {
-        post_rare(home, shard::confirm{.connection = address.connection, .what = what});
+        post_rare(home,
+                  shard::confirm{.connection = address.connection, .what = what, .level = level});
     }
 }
 
-void core::on_confirm(session::front_address from, const session::inbound_ack& what) {
+void core::on_confirm(session::front_address from, const session::inbound_ack& what,
+                      durability level) {
     if (journal_.is_lost()) {
         return; // what cannot be stored is not confirmed
     }
     operation begun{.front = from, .confirms = what};
     const std::uint64_t number = ++next_operation_;
-    begun.remaining = journal_.wait_for_all({.what = waiter::kind::operation, .number = number});
+    begun.remaining =
+        journal_.wait_for_all({.what = waiter::kind::operation, .number = number}, level);
     if (begun.remaining == 0) {
         complete(std::move(begun));
     } else {
@@ -379,23 +383,26 @@ void core::answer_confirm(session::front_address to, const session::inbound_ack&
 
 void core::change_inbound(client& from, packet_id id, bool is_held) {
     const shard_id shard = home_shard_of(from.front_);
+    const durability level = given_out_ != nullptr ? given_out_->level : from.profile_->level;
     if (!is_mine(shard)) {
-        post_rare(shard,
-                  inbound_change{
-                      .home = from.home_, .branch = journal_.fork(), .id = id, .is_held = is_held});
+        post_rare(shard, inbound_change{.home = from.home_,
+                                        .branch = journal_.fork(),
+                                        .id = id,
+                                        .level = level,
+                                        .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {
-        on_inbound_change(*home, id, is_held);
+        on_inbound_change(*home, id, is_held, level);
     }
 }
 
-void core::on_inbound_change(home_entry& home, packet_id id, bool is_held) {
+void core::on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level) {
     if (is_held) {
         home.home_.hold_inbound(id);
     } else {
         home.home_.release_inbound(id);
     }
     if (home.home_.session() != nullptr) {
-        log_inbound(home, id, is_held);
+        log_inbound(home, id, is_held, level);
     }
 }
 

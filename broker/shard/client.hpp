@@ -25,6 +25,7 @@ struct listener_profile {
     std::shared_ptr<const auth::authenticator> authenticator; ///< null: everybody may come in
     std::shared_ptr<const auth::authentication_methods> methods;
     bool uses_identity_as_username = false; ///< that of the client's certificate
+    durability level = durability::fsync;   ///< of what comes through it
     /// Open connections through this listener, and through all; counted up by who accepts.
     std::shared_ptr<std::atomic<std::uint32_t>> open =
         std::make_shared<std::atomic<std::uint32_t>>();

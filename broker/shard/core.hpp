@@ -41,6 +41,12 @@ struct pressure_options {
     std::size_t credit_bytes_max = std::size_t{8} << 20;
 };
 
+/// How messages to topics that match a filter are kept, whoever publishes them.
+struct durability_rule {
+    std::string filter; ///< valid
+    durability level = durability::fsync;
+};
+
 struct core_options {
     shard_id me;
     std::size_t shards = 1;
@@ -52,6 +58,8 @@ struct core_options {
     pressure_options pressure;
     std::shared_ptr<const auth::authoriser> authoriser; ///< null: everything is allowed
     storage::store* store = nullptr;                    ///< null: nothing outlives the process
+    durability level = durability::fsync;               ///< of what the broker itself publishes
+    std::vector<durability_rule> durabilities;          ///< before those of listeners; first match
     boot_id boot;
 };
 
@@ -103,6 +111,7 @@ struct core_counts {
     std::array<std::uint64_t, 16> closed{};        ///< by close_cause: clients that were in
     std::array<std::uint64_t, 16> never_in{};      ///< by close_cause: the others
     std::array<std::uint64_t, 256> refused{};      ///< of these, by the reason code of CONNACK
+    std::array<std::uint64_t, 3> accepted{};       ///< publishes at QoS 1 and 2, by durability
     std::array<std::uint64_t, 12> connect_times{}; ///< by connect_time_bounds, then what is above
     duration connect_time{};                       ///< summed
 };
@@ -251,8 +260,9 @@ class core final : private session::front_effects, private session::home_effects
         asker who;
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
-        bool is_part = false;            ///< of a transaction, which ends with it
-        bool is_refused = false;         ///< by somebody who cannot keep it
+        durability level = durability::fsync;
+        bool is_part = false;    ///< of a transaction, which ends with it
+        bool is_refused = false; ///< by somebody who cannot keep it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -377,10 +387,12 @@ class core final : private session::front_effects, private session::home_effects
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
     void acknowledge(session::front& who, const session::delivery_ack& ack) override;
+    [[nodiscard]] durability durability_of(session::front& who, std::string_view topic) override;
     void hold_inbound(session::front& who, packet_id id) override;
     void release_inbound(session::front& who, packet_id id) override;
     void confirm(session::front& who, const session::inbound_ack& what) override;
-    void on_confirm(session::front_address from, const session::inbound_ack& what);
+    void on_confirm(session::front_address from, const session::inbound_ack& what,
+                    durability level);
     void answer_confirm(session::front_address to, const session::inbound_ack& what);
     void close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
                std::string_view detail) override;
@@ -397,7 +409,7 @@ class core final : private session::front_effects, private session::home_effects
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
     void change_inbound(client& from, packet_id id, bool is_held);
-    void on_inbound_change(home_entry& home, packet_id id, bool is_held);
+    void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
     // attach.cpp: home_effects
@@ -423,7 +435,7 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] static router::subscription_options
     router_options_of(const session::subscription& wanted);
     void log_session(home_entry& home);
-    void log_inbound(const home_entry& home, packet_id id, bool is_held);
+    void log_inbound(const home_entry& home, packet_id id, bool is_held, durability level);
     void log_subscription(const home_entry& home, const session::subscription& wanted);
     void log_unsubscription(const home_entry& home, std::string_view filter);
     void log_retained(const publication& what, bool is_removed);

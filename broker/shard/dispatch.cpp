@@ -71,14 +71,14 @@ void core::on_rare(shard_id from, rare& message) {
                     journal_.begin_part(m.branch);
                 }
                 if (home_entry* home = find_home(m.home)) {
-                    on_inbound_change(*home, m.id, m.is_held);
+                    on_inbound_change(*home, m.id, m.is_held, m.level);
                 }
                 if (is_part) {
                     journal_.end_part();
                 }
             },
             [&](const shard::confirm& m) {
-                on_confirm({.shard = from, .connection = m.connection}, m.what);
+                on_confirm({.shard = from, .connection = m.connection}, m.what, m.level);
             },
             [&](const confirmed& m) {
                 answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);

@@ -2,6 +2,7 @@
 #include "broker/shard/event_loop.hpp"
 
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -70,6 +71,7 @@ bool event_loop::settle() {
 
 void event_loop::start() {
     thread_ = std::thread([this] {
+        name_this_thread(("shard " + std::to_string(options_.logic.me.value)).c_str());
         const auto work = boost::asio::make_work_guard(context_);
         begin_turn();
         end_turn();

@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gv::shard {
@@ -27,24 +28,22 @@ journal::journal(shard_id me, storage::store* to) noexcept
     : me_(me), store_(to), next_transaction_(std::uint64_t{me.value} << shard_bits),
       next_branch_(next_transaction_) {
     open_.ticket = 1;
-    open_.wants_sync = false;
+    open_.wants = durability::memory;
 }
 
 session::written_row journal::put(storage::table where, std::string_view key,
-                                  std::string_view value, bool is_awaited) {
-    if (!is_awaited) {
-        return {.mark = {}, .operation = open_.operations.put(where, key, value)};
-    }
-    open_.wants_sync = true;
+                                  std::string_view value, durability level) {
+    open_.wants = std::min(open_.wants, level);
     last_mark_ = open_mark();
     return {.mark = last_mark_, .operation = open_.operations.put(where, key, value)};
 }
 
 session::written_row journal::put_in_part(storage::table where, std::string_view key,
-                                          std::string_view value) {
+                                          std::string_view value, durability level) {
     if (!part_) {
-        return put(where, key, value);
+        return put(where, key, value, level);
     }
+    part_->wants = std::min(part_->wants, level);
     last_mark_ = part_mark();
     return {.mark = last_mark_, .operation = part_->operations.put(where, key, value)};
 }
@@ -85,6 +84,7 @@ void journal::begin_part(const storage::branch& from) {
     part_ = std::make_unique<storage::part>();
     part_->id = from.transaction;
     part_->names = from.name;
+    part_->wants = durability::memory;
     transactions_.try_emplace(from.transaction.value);
 }
 
@@ -99,25 +99,29 @@ bool journal::is_durable(session::commit_mark mark) const noexcept {
                : mark.value <= durable_;
 }
 
-void journal::wait(session::commit_mark mark, waiter who) {
+void journal::wait(session::commit_mark mark, waiter who, durability level) {
     BROKER_ASSERT(!is_durable(mark), "nobody would come to wake it");
     if ((mark.value & transaction_bit) != 0) {
         transactions_[mark.value & ~transaction_bit].waiters.push_back(who);
         ++in_parts_;
     } else {
         waiters_.push_back({.ticket = mark.value, .who = who});
-        open_.wants_sync = open_.wants_sync || mark.value == open_.ticket;
+        if (mark.value == open_.ticket) {
+            open_.wants = std::min(open_.wants, level);
+            is_awaited_ = true;
+        }
     }
 }
 
-std::size_t journal::wait_for_all(waiter who) {
+std::size_t journal::wait_for_all(waiter who, durability level) {
     for (auto& [id, open] : transactions_) {
         open.waiters.push_back(who);
         ++in_parts_;
     }
     const bool is_all_durable = open_.operations.empty() && handed_over_ <= durable_;
     if (!is_all_durable) {
-        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who);
+        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who,
+             level);
     }
     return transactions_.size() + (is_all_durable ? 0 : 1);
 }
@@ -159,14 +163,15 @@ void journal::end_turn(bool at_last) {
         open_.parts.clear();
         return;
     }
-    if ((open_.operations.empty() && open_.parts.empty() && !open_.wants_sync)) {
+    if (open_.operations.empty() && open_.parts.empty() && !is_awaited_) {
         return;
     }
     if (!at_last && open_.parts.empty() && handed_over_ - durable_ >= handed_over_max) {
         return;
     }
     const std::uint64_t ticket = open_.ticket;
-    store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants_sync = false}));
+    store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants = durability::memory}));
+    is_awaited_ = false;
     handed_over_ = ticket;
 }
 

@@ -37,9 +37,9 @@ class journal {
 
     // Operations.
 
-    /// `is_awaited`: it shall be on disk soon, even if nobody waits for it yet.
+    /// Its mark is durable when the row is as `level` says, also if nobody waits for it.
     session::written_row put(storage::table where, std::string_view key, std::string_view value,
-                             bool is_awaited = true);
+                             durability level = durability::fsync);
     void erase_range(storage::table where, std::string_view begin, std::string_view end);
     void erase(storage::table where, std::string_view key);
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
@@ -54,7 +54,7 @@ class journal {
     [[nodiscard]] storage::branch fork() noexcept;
     /// As put(), into the part that was begun, if there is one.
     session::written_row put_in_part(storage::table where, std::string_view key,
-                                     std::string_view value);
+                                     std::string_view value, durability level = durability::fsync);
     /// Mark of the transaction as a whole. All of the turn is on disk then as well.
     [[nodiscard]] session::commit_mark part_mark() const noexcept {
         return session::commit_mark{part_->id.value | transaction_bit};
@@ -75,10 +75,11 @@ class journal {
     // Waiting.
 
     [[nodiscard]] bool is_durable(session::commit_mark mark) const noexcept;
-    void wait(session::commit_mark mark, waiter who);
+    /// `level`: what is needed of operations without one of their own, such as erasures.
+    void wait(session::commit_mark mark, waiter who, durability level = durability::fsync);
     /// Waits for all that was put until now, parts included. Returns how often the waiter will be
     /// called: once for each thing that is not on disk yet.
-    [[nodiscard]] std::size_t wait_for_all(waiter who);
+    [[nodiscard]] std::size_t wait_for_all(waiter who, durability level = durability::fsync);
     /// Those who may go on now, in the order in which they came; if the store is lost, all of them:
     /// what they waited for will not be.
     [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
@@ -118,6 +119,7 @@ class journal {
     std::uint64_t next_transaction_;
     std::uint64_t next_branch_;
     session::commit_mark last_mark_;
+    bool is_awaited_ = false; ///< somebody waits for what is gathered
     bool is_lost_ = false;
 };
 

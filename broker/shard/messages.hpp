@@ -119,11 +119,13 @@ struct inbound_change {
     std::uint64_t home = 0;
     storage::branch branch{};
     packet_id id;
+    durability level = durability::fsync;
     bool is_held = false;
 };
 struct confirm {
     std::uint64_t connection = 0;
     session::inbound_ack what;
+    durability level = durability::fsync;
 };
 struct room {
     std::uint64_t home = 0;
@@ -201,10 +203,10 @@ struct replay_errand {
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
-                          confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
-                          group_change, page_request, page_answer, replay_errand, publisher_hold,
-                          front_load>;
+using rare =
+    std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change, confirm,
+                 room, subscribe, unsubscribe, subscribed, route_change, applied, group_change,
+                 page_request, page_answer, replay_errand, publisher_hold, front_load>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

@@ -65,13 +65,14 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
                                  .retain = how.retain,
                                  .id = how.id,
                                  .subscription_ids = how.subscription_ids};
+    const durability level = what.header.level;
     bodies::index in = 0;
     if (shares_body_ && what.payload.size() > inline_payload_max) {
         if (!body_) {
             body_ = bodies_.next(turn_.wall);
             scratch_.clear();
             encode(what, moment(), scratch_);
-            journal_.put(table::bodies, body_key_of(body_->id).view(), scratch_);
+            journal_.put(table::bodies, body_key_of(body_->id).view(), scratch_, level);
         }
         in = body_->in;
         bodies_.hold(in);
@@ -88,9 +89,10 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
     // At QoS 1 the message goes out before it is on disk, and may be acknowledged by then; it may
     // also come twice. At QoS 2 it is there with the identifier under which it came, or not at all.
     const storage::queue_key key = queue_key_of(session, sequence);
-    session::written_row where = how.quality == qos::exactly_once
-                                     ? journal_.put_in_part(table::queue, key.view(), scratch_)
-                                     : journal_.put(table::queue, key.view(), scratch_);
+    session::written_row where =
+        how.quality == qos::exactly_once
+            ? journal_.put_in_part(table::queue, key.view(), scratch_, level)
+            : journal_.put(table::queue, key.view(), scratch_, level);
     where.body = in;
     return where;
 }
@@ -197,7 +199,8 @@ bool home_entry::is_durable(session::commit_mark mark) const {
 void home_entry::wake_when(session::commit_mark mark) {
     if (!is_waking_) {
         is_waking_ = true;
-        core_->journal_.wait(mark, {.what = waiter::kind::home, .number = number_});
+        core_->journal_.wait(mark, {.what = waiter::kind::home, .number = number_},
+                             durability::memory); // its rows say what they want
     }
 }
 
@@ -251,20 +254,20 @@ void core::forget_session(home_entry& home, session::session_state& state) {
         log_unsubscription(home, filter);
     }
     for (const std::uint16_t id : state.inbound) {
-        log_inbound(home, packet_id{id}, false);
+        log_inbound(home, packet_id{id}, false, durability::memory);
     }
     journal_.erase(table::queue_meta, home.key().view());
     journal_.erase(table::sessions, storage::client_key_of(home.partition(), home.client_id()));
     home.session_id_ = {};
 }
 
-void core::log_inbound(const home_entry& home, packet_id id, bool is_held) {
+void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durability level) {
     if (!journal_.is_on()) {
         return;
     }
     const storage::inbound_key key = inbound_key_of(home.key(), id);
     if (is_held) {
-        journal_.put_in_part(table::small, key.view(), {});
+        journal_.put_in_part(table::small, key.view(), {}, level);
     } else {
         journal_.erase(table::small, key.view());
     }
@@ -300,7 +303,8 @@ void core::log_retained(const publication& what, bool is_removed) {
     scratch_.clear();
     encode(what, moment(), scratch_);
     // At QoS 0 nobody waits for it.
-    journal_.put(table::retained, what.topic, scratch_, what.header.quality != qos::at_most_once);
+    journal_.put(table::retained, what.topic, scratch_,
+                 what.header.quality == qos::at_most_once ? durability::memory : what.header.level);
 }
 
 router::retained_options core::retained_options_of(const core_options& given) {
@@ -353,9 +357,11 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
     for (const auto& [release, id] : found.releases) {
         out.restore_release(release, id);
     }
-    const bool is_in_doubt = found.queue.sent_until == session::in_doubt;
-    std::uint64_t doubt = is_in_doubt ? 0 : found.queue.sent_until;
-    std::uint64_t unsure = is_in_doubt ? found.record.receive_maximum : 0;
+    if (found.queue.sent_until == session::in_doubt) {
+        out.restore_doubt(0, found.record.receive_maximum);
+    } else {
+        out.restore_doubt(found.queue.sent_until, 0);
+    }
     for (const storage::stored_rows& each : found.rows) {
         bodies::index body = 0;
         for (std::uint32_t i = 0; i < each.bodies && counts_bodies; ++i) {
@@ -367,12 +373,7 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
                          .rows = each.rows,
                          .body = body,
                          .bodies = counts_bodies ? each.bodies : 0});
-        if (unsure > 0) {
-            doubt = std::max(doubt, each.rows <= unsure ? each.end : each.first + unsure);
-            unsure -= std::min<std::uint64_t>(unsure, each.rows);
-        }
     }
-    out.restore_doubt(doubt);
 }
 
 void core::on_rows(const storage::read_answer& answer) {

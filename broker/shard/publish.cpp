@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A message on its way: to the subscribers of this shard, to other shards, into the retained table.
+#include "base/topic.hpp"
 #include "broker/shard/core.hpp"
 
 #include <bit>
@@ -30,7 +31,8 @@ void core::route(session::front& who, const publication& what, session::route_to
     giving_out given{.who = {.connection = from.number_,
                              .token = token,
                              .wants_answer = what.header.quality != qos::at_most_once},
-                     .front = &who};
+                     .front = &who,
+                     .level = what.header.level};
     begin_giving_out(given, is_held && journal_.is_on() && options_.shards > 1
                                 ? journal_.new_transaction()
                                 : storage::branch{});
@@ -85,8 +87,9 @@ void core::end_giving_out(const reach& where) {
         mark = journal_.part_mark();
         journal_.end_part();
     }
-    if (mark.value != 0 && given.who.wants_answer && !journal_.is_lost()) {
-        journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value});
+    if (mark.value != 0 && given.who.wants_answer && given.level != durability::memory
+        && !journal_.is_lost()) {
+        journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value}, given.level);
     }
     given_out_ = nullptr;
     const reason_code reason = given.is_refused      ? session::not_stored
@@ -95,6 +98,9 @@ void core::end_giving_out(const reach& where) {
                                                      : reason_code::no_matching_subscribers;
     if (!given.who.wants_answer) {
         return;
+    }
+    if (given.front != nullptr) {
+        ++counts_.accepted[static_cast<std::size_t>(given.level)];
     }
     if (given.take.value != 0) {
         pending_take& waiting = takes_[given.take.value - 1];
@@ -105,6 +111,15 @@ void core::end_giving_out(const reach& where) {
     } else {
         answer(given.who, reason);
     }
+}
+
+durability core::durability_of(session::front& who, std::string_view topic) {
+    for (const durability_rule& rule : options_.durabilities) {
+        if (topic_matches(rule.filter, topic)) {
+            return rule.level;
+        }
+    }
+    return owner_of(who).profile_->level;
 }
 
 void core::answer(const asker& who, reason_code reason) {
@@ -183,7 +198,8 @@ void core::on_routed(shard_id from, const routed& message) {
     onward_ = 0;
     publisher_ = message.publisher;
     giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
+        .level = what.header.level};
     begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {
@@ -252,7 +268,8 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
     onward_ = 0;
     publisher_ = message.publisher;
     giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0}};
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
+        .level = what.header.level};
     begin_giving_out(given, message.branch);
     shares_body_ = false;
     deliver_to_member(
@@ -298,13 +315,14 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 void core::publish(publication what) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
+    what.header.level = options_.level;
     // A will may be due while another message is given out: what that one waits for stays its own.
     giving_out* const outer = given_out_;
     const session::commit_mark outer_mark = journal_.last_mark();
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
     const std::uint64_t outer_publisher = std::exchange(publisher_, 0);
-    giving_out given;
+    giving_out given{.level = what.header.level};
     begin_giving_out(given, {});
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {

@@ -41,6 +41,27 @@ class Disk(BrokerTest):
         self.assertEqual(self.awake(again.port, 20), [f"message {n}" for n in range(20)])
         self.assertEqual(run_sub(again.port, "-t", "old/#", "-C", "1").stdout, "retained\n")
 
+    def counters(self, broker, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.ports['admin']}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.rsplit(" ", 1) for line in lines if line.startswith(name)]
+        return {key[len(name):]: float(value) for key, value in found}
+
+    def test_what_need_not_be_synced_is_written_and_outlives_the_process(self):
+        broker = self.broker("--storage.durability", "interval", "--storage.sync_interval", "1h")
+        self.sleeper(broker.port)
+        before = self.counters(broker, "grapevine_store_syncs_total")[""]
+        for number in range(10):
+            publish(broker.port, f"kept/{number}", f"message {number}", "-q", str(1 + number % 2))
+        accepted = self.counters(broker, "grapevine_publishes_accepted_total")
+        self.assertEqual(accepted['{durability="interval"}'], 10)
+        self.assertEqual(accepted['{durability="fsync"}'], 0)
+        # One for the numbers that the queue reserves; none for its messages.
+        self.assertLessEqual(self.counters(broker, "grapevine_store_syncs_total")[""], before + 1)
+        broker.kill()
+        again = self.broker("--storage.folder", broker.folder / "store")
+        self.assertEqual(self.awake(again.port, 10), [f"message {n}" for n in range(10)])
+
     def test_nothing_is_kept_where_nothing_shall_be(self):
         broker = self.broker("--storage.enabled", "false")
         broker.wait_for_log("nothing_is_kept")

@@ -144,16 +144,17 @@ class GroupCommit : public testing::Test {
   protected:
     static constexpr std::size_t shards = 4;
 
-    void begin(std::size_t group_bytes_max = std::size_t{2} << 20) {
-        commits.emplace(target, group_bytes_max);
+    void begin(std::size_t group_bytes_max = std::size_t{2} << 20,
+               std::chrono::milliseconds sync_interval = std::chrono::hours(1)) {
+        commits.emplace(target, group_bytes_max, sync_interval);
         for (std::size_t i = 0; i < shards; ++i) {
             commits->listen(shard_id{static_cast<std::uint16_t>(i)},
                             [this, i](progress word) { ears[i].hear(std::move(word)); });
         }
     }
     /// Hands over one row of that shard.
-    void add(std::size_t shard, bool wants_sync = true) {
-        hand_over what{.ticket = ++tickets[shard], .wants_sync = wants_sync};
+    void add(std::size_t shard, durability wants = durability::fsync) {
+        hand_over what{.ticket = ++tickets[shard], .wants = wants};
         what.operations.put(table::small, key(shard, what.ticket), {});
         commits->add(shard_id{static_cast<std::uint16_t>(shard)}, std::move(what));
     }
@@ -297,11 +298,47 @@ TEST_F(GroupCommit, GroupsAreWrittenWhileASyncBlocksAndTheNextSyncCoversThemAll)
 
 TEST_F(GroupCommit, NothingIsSyncedForWhichNobodyWaits) {
     begin();
-    add(0, false);
+    add(0, durability::memory);
     ears[0].await_durable(1);
     EXPECT_EQ(commits->counts().syncs, 0U);
-    add(0, true);
+    add(0, durability::fsync);
     ears[0].await_durable(2);
+    EXPECT_EQ(commits->counts().syncs, 1U);
+}
+
+TEST_F(GroupCommit, WhatNeedNotBeSyncedNowIsSyncedAtTheEndAtLast) {
+    begin();
+    add(0, durability::interval);
+    add(1, durability::memory);
+    ears[0].await_durable(1);
+    EXPECT_EQ(commits->counts().syncs, 0U) << "its time is an hour";
+    commits->close();
+    EXPECT_EQ(commits->counts().syncs, 1U);
+}
+
+TEST_F(GroupCommit, WhatNeedNotBeSyncedNowIsSyncedWhenItsTimeHasCome) {
+    begin(std::size_t{2} << 20, std::chrono::milliseconds(1));
+    add(0, durability::interval);
+    while (commits->counts().syncs == 0) {
+        std::this_thread::yield();
+    }
+    commits->close();
+    EXPECT_EQ(commits->counts().syncs, 1U) << "once is enough";
+}
+
+TEST_F(GroupCommit, ATransactionIsSyncedIfOneOfItsPartsWantsIt) {
+    begin();
+    for (const durability wants : {durability::fsync, durability::memory}) {
+        hand_over what{.ticket = ++tickets[0], .wants = durability::memory};
+        part& added = what.parts.emplace_back();
+        added.id = transaction_id{7};
+        added.names = 3;
+        added.wants = wants;
+        added.operations.put(table::small, part_key(0, what.ticket), {});
+        commits->add(shard_id{0}, std::move(what));
+    }
+    ears[0].await_durable(2);
+    EXPECT_THAT(ears[0].transactions(), testing::ElementsAre(7));
     EXPECT_EQ(commits->counts().syncs, 1U);
 }
 
@@ -479,7 +516,7 @@ TEST_F(GroupCommit, AShardThatGivesTwoPartsHearsOnce) {
 TEST_F(GroupCommit, WordOfATransactionWaitsForASyncEvenIfNobodyElseDoes) {
     target.lets_sync = false;
     begin();
-    hand_over what{.ticket = 1, .wants_sync = false};
+    hand_over what{.ticket = 1, .wants = durability::memory};
     what.parts.push_back({.id = transaction_id{7}, .names = 0, .operations = {}});
     what.parts[0].operations.put(table::small, "row", {});
     commits->add(shard_id{0}, std::move(what));

@@ -357,7 +357,7 @@ TEST_F(RocksdbStore, ANodeRecordThatIsCutShortIsRefused) {
 TEST_F(RocksdbStore, CloseKeepsWhatNobodyWaitedFor) {
     {
         const auto kept = open();
-        hand_over what{.ticket = 1, .wants_sync = false};
+        hand_over what{.ticket = 1, .wants = durability::memory};
         what.operations.put(table::retained, "t", "x");
         kept->commit(shard_id{0}, std::move(what));
         kept->close();

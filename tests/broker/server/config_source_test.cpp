@@ -112,8 +112,8 @@ TEST(ConfigFile, TellsEveryProblemWithItsLineAndRemedy) {
             "g.toml:5: mqtt.server_reference: 7 is not text; put it in quotes: \"7\"",
             "g.toml:6: mqtt.qos: the items of a list are texts; put each item in quotes",
             "g.toml:7: [mqqt] is not a section; did you mean 'mqtt'?",
-            "g.toml:9: [zzzzzz] is not a section; the sections are node, listeners, auth, mqtt, "
-            "limits, flow, shards, storage, admin, log"));
+            "g.toml:9: [zzzzzz] is not a section; the sections are node, listeners, topics, auth, "
+            "mqtt, limits, flow, shards, storage, admin, log"));
     EXPECT_EQ(*out.values.mqtt.qos_max, 2U);
     EXPECT_EQ(*out.values.mqtt.connect_timeout, 10s);
     EXPECT_THAT(out.origins, IsEmpty());
@@ -184,7 +184,7 @@ TEST(Environment, TellsEveryProblem) {
             "GRAPEVINE_MQTT__QOS_MAX: mqtt.qos_max: 3 is out of range; write a value in the "
             "range: 0 to 2",
             "GRAPEVINE_LISTENERS__4000000000__PORT: listeners.4000000000.port: there is no "
-            "listener before this one; number the listeners from 0 without gaps"));
+            "entry before this one; number the listeners from 0 without gaps"));
     EXPECT_TRUE(out.values.listeners.items.empty());
 }
 

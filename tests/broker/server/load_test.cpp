@@ -57,6 +57,28 @@ class Load : public testing::Test {
                                    / ("grapevine_load_test_" + std::to_string(::getpid()));
 };
 
+TEST_F(Load, RulesForTopicsAreAListOfTheirOwn) {
+    const std::string file = write("g.toml", "[storage]\ndurability = \"interval\"\n"
+                                             "[[topics]]\nfilter = \"a/#\"\n"
+                                             "[[topics]]\nfilter = \"b/+\"\n"
+                                             "durability = \"memory\"\n");
+    const loaded_options loaded = load({"-c", file});
+    EXPECT_THAT(lines(loaded), IsEmpty());
+    ASSERT_EQ(loaded.values.topics.items.size(), 2U);
+    EXPECT_EQ(*loaded.values.storage.durability, durability_level::interval);
+    EXPECT_EQ(*loaded.values.topics.items[0].level, durability_level::fsync);
+    EXPECT_EQ(*loaded.values.topics.items[1].filter, "b/+");
+    EXPECT_EQ(*loaded.values.topics.items[1].level, durability_level::memory);
+    EXPECT_EQ(addresses(loaded).size(), 2U) << "a rule is no listener";
+}
+
+TEST_F(Load, ARuleWithAWrongFilterIsNamed) {
+    const std::string file = write("g.toml", "[[topics]]\nfilter = \"a/#/b\"\n");
+    EXPECT_THAT(
+        lines(load({"-c", file})),
+        ElementsAre(testing::HasSubstr("topics.0.filter: \"a/#/b\" is not a topic filter")));
+}
+
 TEST_F(Load, WithNothingListensOnLoopbackOnly) {
     const loaded_options loaded = load({});
     EXPECT_THAT(lines(loaded), IsEmpty());

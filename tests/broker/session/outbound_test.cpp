@@ -239,6 +239,18 @@ TEST_F(OutboundTest, DropsTheOldestWhereAskedTo) {
     EXPECT_EQ(sink.drops.size(), 2U);
 }
 
+TEST_F(OutboundTest, TheNumberOfMessagesMayBeLimitedToo) {
+    limits.queue_messages_max = 2;
+    for (const char* each : {"1", "2", "3"}) {
+        give(each);
+    }
+    limits.policy = queue_policy::drop_oldest;
+    give("4");
+    reconnect(10);
+    EXPECT_THAT(sink.sent, ElementsAre("2", "4"));
+    EXPECT_EQ(sink.drops.size(), 2U);
+}
+
 TEST_F(OutboundTest, CountsEveryMessageThatMakesRoomForALargeOne) {
     publication sample;
     sample.topic = "t";

@@ -166,9 +166,11 @@ TEST_F(RowQueueTest, ADroppedRunIsPassedOverByAPageThatCoversIt) {
     const auto range = queue.begin_read();
     ASSERT_TRUE(range);
     std::optional<queued_row> single;
-    const auto run = queue.drop_oldest(single);
-    ASSERT_TRUE(run);
-    EXPECT_EQ(run->first, 1U);
+    for (const std::uint64_t each : {1U, 2U}) {
+        const auto run = queue.drop_oldest(single);
+        ASSERT_TRUE(run);
+        EXPECT_EQ(run->first, each);
+    }
     std::vector<queued_row> rows;
     for (const std::uint64_t each : {1U, 2U, 10U, 11U}) {
         rows.push_back(row_of(each));
@@ -176,6 +178,35 @@ TEST_F(RowQueueTest, ADroppedRunIsPassedOverByAPageThatCoversIt) {
     queue.add_page(std::move(rows), 12);
     EXPECT_THAT(pop_all(), ElementsAre(10, 11));
     EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(RowQueueTest, OneRowOfARunIsDroppedAtATimeWhereAllAreThere) {
+    queue.restore({.first = 1, .end = 4, .bytes = 3 * row_of(1).content->weight(), .rows = 3});
+    queue.restore({.first = 10, .end = 20, .bytes = 2 * row_of(1).content->weight(), .rows = 2});
+    std::optional<queued_row> single;
+    EXPECT_EQ(queue.drop_oldest(single)->rows, 1U);
+    EXPECT_EQ(queue.rows(), 4U);
+    EXPECT_EQ(queue.first_sequence(), 2U);
+    EXPECT_EQ(queue.drop_oldest(single)->first, 2U);
+    EXPECT_EQ(queue.drop_oldest(single)->first, 3U);
+    const auto gappy = queue.drop_oldest(single);
+    EXPECT_EQ(gappy->rows, 2U) << "which of its numbers are there is not known";
+    EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(total.bytes, 0U);
+    EXPECT_EQ(total.messages, 0U);
+}
+
+// The weight of each row of a run is not known before it is read.
+TEST_F(RowQueueTest, CountsBytesRightThoughLighterRowsWereDropped) {
+    const std::size_t heavy = row_of(2).content->weight();
+    queue.restore({.first = 1, .end = 3, .bytes = heavy + 1, .rows = 2});
+    std::optional<queued_row> single;
+    ASSERT_TRUE(queue.drop_oldest(single));
+    read_page();
+    EXPECT_EQ(queue.bytes(), heavy);
+    EXPECT_THAT(pop_all(), ElementsAre(2));
+    EXPECT_EQ(queue.bytes(), 0U);
+    EXPECT_EQ(total.bytes, 0U);
 }
 
 } // namespace

@@ -84,7 +84,7 @@ TEST_F(Journal, HandsOverWhatATurnGathered) {
     kept.end_turn();
     ASSERT_EQ(store.handed.size(), 1U);
     EXPECT_EQ(store.handed[0].ticket, 1U);
-    EXPECT_TRUE(store.handed[0].wants_sync);
+    EXPECT_EQ(store.handed[0].wants, durability::fsync);
     EXPECT_THAT(text_of(store.handed[0].operations), ElementsAre("+a", "-b", "--c"));
     kept.end_turn();
     EXPECT_EQ(store.handed.size(), 1U);
@@ -109,14 +109,34 @@ TEST_F(Journal, AMarkIsDurableWithItsTicket) {
 }
 
 TEST_F(Journal, NobodyAsksForASyncOfWhatIsNotAwaited) {
-    EXPECT_EQ(kept.put(table::retained, "a", "v", false).mark, commit_mark{});
+    static_cast<void>(kept.put(table::retained, "a", "v", durability::memory));
     kept.erase(table::queue, "b");
     kept.end_turn();
-    EXPECT_FALSE(store.handed[0].wants_sync);
+    EXPECT_EQ(store.handed[0].wants, durability::memory);
     kept.erase(table::queue, "c");
     wait(kept.open_mark(), 1);
     kept.end_turn();
-    EXPECT_TRUE(store.handed[1].wants_sync);
+    EXPECT_EQ(store.handed[1].wants, durability::fsync);
+}
+
+TEST_F(Journal, TheStrictestOperationSaysHowDurableAHandOverIs) {
+    static_cast<void>(kept.put(table::queue, "a", "v", durability::memory));
+    static_cast<void>(kept.put(table::queue, "b", "v", durability::interval));
+    kept.wait(kept.open_mark(), {.what = waiter::kind::take, .number = 1}, durability::memory);
+    kept.end_turn();
+    EXPECT_EQ(store.handed[0].wants, durability::interval);
+    kept.begin_part(kept.new_transaction());
+    static_cast<void>(kept.put_in_part(table::queue, "c", "v", durability::interval));
+    kept.end_part();
+    kept.end_turn();
+    EXPECT_EQ(store.handed[1].parts[0].wants, durability::interval);
+    EXPECT_EQ(store.handed[1].wants, durability::memory);
+}
+
+TEST_F(Journal, WhoeverWaitsForNothingIsStillCalled) {
+    kept.wait(kept.open_mark(), {.what = waiter::kind::take, .number = 1}, durability::memory);
+    kept.end_turn();
+    ASSERT_EQ(store.handed.size(), 1U);
 }
 
 TEST_F(Journal, WhoeverWaitsIsCalledInOrderAndOnce) {

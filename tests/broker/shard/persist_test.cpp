@@ -74,6 +74,26 @@ TEST(PersistOrder, PubackDoesNotWaitIfNothingIsKept) {
     EXPECT_EQ(s.store().waiting(), 0U) << "a volatile session never touches the disk";
 }
 
+TEST(PersistOrder, PubackAndPubrecDoNotWaitWhereARuleSaysMemory) {
+    for (const std::size_t shards : {1U, 2U}) {
+        stored_options options = on(shards);
+        options.node.core.durabilities = {{.filter = "m/#", .level = durability::memory}};
+        stored_script s(options);
+        const std::string sub = named(s, "sub", shards - 1);
+        s.client(sub).resume();
+        s.client(sub).subscribe("#", qos_2);
+        s.client(sub).disconnect();
+        s.client("pub").connect();
+        s.stop_disk();
+        const packet_id first = s.client("pub").publish("m/1", "a", qos_1);
+        s.client("pub").expect_ack(packet_type::puback, first);
+        const packet_id second = s.client("pub").publish("m/1", "b", qos_2);
+        s.client("pub").expect_ack(packet_type::pubrec, second);
+        static_cast<void>(s.client("pub").publish("other", "c", qos_1));
+        s.client("pub").expect_nothing();
+    }
+}
+
 TEST(PersistOrder, QosOneReachesAPersistentSubscriberBeforeTheDisk) {
     stored_script s;
     s.client("sub").resume();
@@ -725,6 +745,31 @@ TEST(PersistInFlight, IsMarkedAsRepeatedAlsoAfterMoreCameToTheSleeper) {
     EXPECT_TRUE(again.dup);
     EXPECT_FALSE(s.client("sub").receive("t", "2").dup);
     s.settle_for_good();
+}
+
+// Rows in flight are counted, not their numbers: those between may be gone.
+TEST(PersistInFlight, IsMarkedAsRepeatedBehindOneThatIsDone) {
+    stored_script s;
+    s.client("sub").connect({.clean_start = false, .session_expiry = 3600, .receive_maximum = 3});
+    s.client("sub").subscribe("t", qos_1);
+    s.client("pub").connect();
+    std::vector<packet_id> sent;
+    for (const char* each : {"1", "2", "3"}) {
+        s.client("pub").publish_settled({.topic = "t", .payload = each, .quality = qos_1});
+        sent.push_back(s.client("sub").receive("t", each).id);
+    }
+    for (const char* each : {"4", "5"}) {
+        s.client("pub").publish_settled({.topic = "t", .payload = each, .quality = qos_1});
+    }
+    s.client("sub").acknowledge(packet_type::puback, sent[1]);
+    EXPECT_FALSE(s.client("sub").receive("t", "4").dup);
+    s.node.run();
+    s.crash();
+    s.client("sub").connect({.clean_start = false, .session_expiry = 3600, .receive_maximum = 4});
+    for (const char* each : {"1", "3", "4"}) {
+        EXPECT_TRUE(s.client("sub").receive("t", each).dup) << each;
+    }
+    EXPECT_FALSE(s.client("sub").receive("t", "5").dup);
 }
 
 TEST(PersistInFlight, ReleasesComeBackInTheirOrderAndFirst) {
