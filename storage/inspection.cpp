@@ -42,6 +42,7 @@ class inspector {
         if (found_.lost_operations > 0) {
             blame();
         }
+        found_.lacks_mark = !found_.mark && (found_.tables_last > 0 || !list_.tables.empty());
         look_at_tables(how);
         if (refusal_) {
             return failure(*refusal_);

@@ -34,6 +34,7 @@ struct inspection {
     /// Operations that were on disk for certain and are in no file any more.
     std::uint64_t lost_operations = 0;
     std::optional<wal_mark> mark;
+    bool lacks_mark = false;       ///< there must have been one
     std::uint64_t tables_last = 0; ///< last sequence that is in tables, if the manifest tells
     bool has_catalogue = false;    ///< it does
     std::uint64_t log_first = 0;   ///< first sequence in logs; 0: they are empty

@@ -8,8 +8,9 @@
 #include "storage/database_lock.hpp"
 #include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
+#include "storage/inspection.hpp"
 #include "storage/row_reader.hpp"
-#include "storage/salvage.hpp"
+#include "storage/store_opening.hpp"
 #include "storage/sync_log.hpp"
 #include "storage/wal_mark.hpp"
 
@@ -76,16 +77,11 @@ class rocksdb_store final : public store, private commit_target, private table_s
     bool sync() override;
 
     [[nodiscard]] file_system_observer observer() const;
-    [[nodiscard]] result<void, problem> make_whole(const rocksdb_options& options);
-    [[nodiscard]] result<void, problem> set_aside(const rocksdb_options& options,
-                                                  const inspection& found);
-    [[nodiscard]] result<void, problem> open_database_in(const rocksdb_options& options);
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const {
         return unusable_store(folder_, status);
     }
-    [[nodiscard]] problem other_tables(const rocksdb::Status& status) const;
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
         return db_.handle(which);
     }
@@ -110,8 +106,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     std::unique_ptr<mark_file> mark_;
     bool is_mark_bad_ = false;
     bool is_compacting_ = true; ///< of the sync thread
-    inspection found_;          ///< what was wrong when it was opened
-    std::uint64_t rows_lost_at_open_ = 0;
+    damage_met met_;            ///< when it was opened
     mutable std::atomic<std::uint64_t> rows_lost_{0};
     mutable std::atomic<bool> is_unreadable_{false}; ///< the disk gave no answer
     node_record node_;
@@ -150,117 +145,14 @@ problem rocksdb_store::damaged(const std::string& what) const {
             .remedy = "restore the folder from a copy, or move it away to start empty"};
 }
 
-// A newer version may have tables that this one does not know. It says so in one that both have.
-problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
-    rocksdb::DBOptions reading;
-    reading.env = env_.get();
-    reading.info_log = make_rocksdb_log();
-    open_database found;
-    if (!found.open_to_read(reading, database_folder(folder_)).ok()) {
-        return unusable(status);
-    }
-    std::string value;
-    node_record node;
-    const bool is_newer =
-        found->Get(rocksdb::ReadOptions(), found.handle(table::meta), slice(node_key), &value).ok()
-        && decode(value, node) && node.schema > schema;
-    return is_newer ? newer_store(folder_, node.schema) : unusable(status);
-}
-
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
-    std::error_code failed;
-    std::filesystem::create_directories(folder_, failed);
-    if (!failed) {
-        finish_salvage(folder_);
-        std::filesystem::create_directories(database_folder(folder_), failed);
-    }
-    if (failed) {
-        return failure(problem{.place = folder_,
-                               .what = "the folder cannot be made: " + failed.message(),
-                               .remedy = "name one that the broker may write to (storage.folder)"});
-    }
-    if (auto made = make_whole(options); !made) {
-        return made;
-    }
-    if (auto opened = open_database_in(options); !opened) {
-        return opened;
-    }
-    if (const auto made = files_->restore_ballast(); !made) {
-        log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
-    }
-    return begin_life();
-}
-
-// Before RocksDB opens the database, which makes up its mind for good about what is damaged.
-result<void, problem> rocksdb_store::make_whole(const rocksdb_options& options) {
-    auto found = inspect(folder_, thoroughness::quick, options.file_system);
-    if (!found) {
-        return failure(std::move(found.error()));
-    }
-    if (found->is_whole()) {
-        if (found->is_thorough) {
-            forget_suspicion(folder_);
-        }
-        return {};
-    }
-    return set_aside(options, *found);
-}
-
-result<void, problem> rocksdb_store::set_aside(const rocksdb_options& options,
-                                               const inspection& found) {
-    std::string first = "acknowledged operations are gone";
-    for (const damaged_file& each : found.damaged) {
-        log::error("store_file_damaged",
-                   {{"folder", folder_}, {"file", each.name}, {"problem", each.problem}});
-    }
-    if (!found.damaged.empty()) {
-        first = found.damaged.front().name + ": " + found.damaged.front().problem;
-    }
-    if (!options.salvage) {
-        return failure(problem{
-            .place = folder_,
-            .what = "the store is damaged: " + first
-                    + "; acknowledged operations lost: " + std::to_string(found.lost_operations),
-            .remedy = "restore the folder from a copy, or set storage.salvage = true to go on with "
-                      "what can be read; what cannot is kept beside it"});
-    }
-    auto saved = salvage(options, found);
-    if (!saved) {
-        return failure(std::move(saved.error()));
-    }
-    found_ = found;
-    found_.lost_operations = saved->lost_operations;
-    rows_lost_at_open_ = saved->rows_lost;
-    log::error("store_salvaged",
-               {{"folder", folder_},
-                {"damaged_files", found.damaged.size()},
-                {"rows_copied", saved->rows_saved},
-                {"rows_lost_at_least", saved->rows_lost},
-                {"log_operations_saved", saved->operations_saved},
-                {"lost_operations", saved->lost_operations},
-                {"kept_in", saved->kept_in},
-                {"remedy", "check the disk; delete the kept folder when nobody needs it"}});
-    return {};
-}
-
-result<void, problem> rocksdb_store::open_database_in(const rocksdb_options& options) {
     auto how = database_options(options, env_.get());
     how.listeners.push_back(listener_);
-    const auto tables = table_descriptors(options);
-    rocksdb::Status status = db_.open(how, database_folder(folder_), tables);
-    if (status.IsCorruption() && found_.damaged.empty()) {
-        inspection unseen;
-        unseen.mark = read_mark(database_folder(folder_) + "/" + mark_name);
-        unseen.damaged.push_back(
-            {.name = "db", .kind = file_kind::manifest, .problem = status.ToString()});
-        if (auto done = set_aside(options, unseen); !done) {
-            return done;
-        }
-        status = db_.open(how, database_folder(folder_), tables);
+    auto opened = open_whole(options, how, db_);
+    if (!opened) {
+        return failure(std::move(opened.error()));
     }
-    if (!status.ok()) {
-        return failure(status.IsInvalidArgument() ? other_tables(status) : unusable(status));
-    }
+    met_ = *opened;
     if (const auto frozen = files_->failure()) {
         return failure(problem{.place = folder_,
                                .what = "the store could not be opened for writing: " + frozen->text,
@@ -268,7 +160,10 @@ result<void, problem> rocksdb_store::open_database_in(const rocksdb_options& opt
                                              ? "make room on the disk"
                                              : "check the disk"});
     }
-    return {};
+    if (const auto made = files_->restore_ballast(); !made) {
+        log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
+    }
+    return begin_life();
 }
 
 // The number of this life is on disk before anything is written under it.
@@ -314,9 +209,9 @@ result<void, problem> rocksdb_store::begin_life() {
 store_counts rocksdb_store::counts() const {
     store_counts all = commits_->counts();
     all.rows_read = reads_->rows_read();
-    all.damaged_files = found_.damaged.size();
-    all.lost_operations = found_.lost_operations;
-    all.rows_lost = rows_lost_at_open_ + rows_lost_;
+    all.damaged_files = met_.files;
+    all.lost_operations = met_.lost_operations;
+    all.rows_lost = met_.rows_lost + rows_lost_;
     return all;
 }
 

@@ -5,11 +5,10 @@
 #include "storage/database_files.hpp"
 #include "storage/database_lock.hpp"
 #include "storage/freezing_file_system.hpp"
-#include "storage/log_file.hpp"
+#include "storage/salvage_copy.hpp"
 
 #include <fcntl.h>
 #include <rocksdb/env.h>
-#include <rocksdb/sst_file_reader.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,66 +44,6 @@ void sync_folder(const std::string& folder) {
     }
     return wanted;
 }
-
-/// Collects rows and writes them some at a time.
-class row_writer {
-  public:
-    explicit row_writer(open_database& to) : to_(&to) {}
-    ~row_writer() { flush(); }
-    row_writer(const row_writer&) = delete;
-    row_writer& operator=(const row_writer&) = delete;
-
-    void put(table where, std::string_view key, std::string_view value) {
-        ++rows;
-        batch_.Put(to_->handle(where), slice(key), slice(value));
-        if (batch_.GetDataSize() > (1u << 20)) {
-            flush();
-        }
-    }
-    void flush() {
-        rocksdb::WriteOptions unlogged;
-        unlogged.disableWAL = true;                              // all is flushed at the end
-        (*to_)->Write(unlogged, &batch_).PermitUncheckedError(); // the file system tells
-        batch_.Clear();
-    }
-    std::uint64_t rows = 0;
-
-  private:
-    open_database* to_;
-    rocksdb::WriteBatch batch_;
-};
-
-/// Does again what a batch of the log does, by the names of tables instead of their numbers.
-class replay final : public rocksdb::WriteBatch::Handler {
-  public:
-    explicit replay(open_database& to) : to_(&to) {}
-
-    rocksdb::Status PutCF(std::uint32_t where, const rocksdb::Slice& key,
-                          const rocksdb::Slice& value) override {
-        return where < table_count ? batch_.Put(handle(where), key, value) : rocksdb::Status::OK();
-    }
-    rocksdb::Status DeleteCF(std::uint32_t where, const rocksdb::Slice& key) override {
-        return where < table_count ? batch_.Delete(handle(where), key) : rocksdb::Status::OK();
-    }
-    rocksdb::Status DeleteRangeCF(std::uint32_t where, const rocksdb::Slice& begin,
-                                  const rocksdb::Slice& end) override {
-        return where < table_count ? batch_.DeleteRange(handle(where), begin, end)
-                                   : rocksdb::Status::OK();
-    }
-    void write() {
-        rocksdb::WriteOptions unlogged;
-        unlogged.disableWAL = true;
-        (*to_)->Write(unlogged, &batch_).PermitUncheckedError();
-        batch_.Clear();
-    }
-
-  private:
-    [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(std::uint32_t where) const {
-        return to_->handle(static_cast<table>(where));
-    }
-    open_database* to_;
-    rocksdb::WriteBatch batch_;
-};
 
 class salvager {
   public:
@@ -267,25 +206,9 @@ class salvager {
     void copy_damaged_tables(row_writer& writer) {
         for (const damaged_file& each : found_.damaged) {
             if (each.kind == file_kind::table && each.is_usable) {
-                copy_table_file(each.name, writer);
+                add(copy_table_file(links_ + "/" + each.name, env_.get(), writer));
             }
         }
-    }
-
-    void copy_table_file(const std::string& name, row_writer& writer) {
-        rocksdb::Options reading;
-        reading.env = env_.get();
-        rocksdb::SstFileReader file(reading);
-        if (!file.Open(links_ + "/" + name).ok()) {
-            return;
-        }
-        const auto* const known =
-            std::ranges::find(table_names, file.GetTableProperties()->column_family_name);
-        if (known == table_names.end()) {
-            return;
-        }
-        const std::unique_ptr<rocksdb::Iterator> at(file.NewIterator(rocksdb::ReadOptions()));
-        copy(static_cast<table>(known - table_names.begin()), *at, writer);
     }
 
     void copy_all(row_writer& writer) {
@@ -303,31 +226,21 @@ class salvager {
                 rocksdb::ReadOptions scanning;
                 scanning.fill_cache = false;
                 const std::unique_ptr<rocksdb::Iterator> at(source->NewIterator(scanning, handle));
-                copy(static_cast<table>(i), *at, writer);
+                add(storage::copy_rows(static_cast<table>(i), *at, writer));
             }
         }
     }
 
-    void copy(table where, rocksdb::Iterator& at, row_writer& writer) {
-        const row_scan done = scan_rows(at, {}, [&](std::string_view key, std::string_view value) {
-            writer.put(where, key, value);
-            return true;
-        });
+    void add(const row_scan& done) {
         report_.rows_lost += done.gaps;
         is_read_ = is_read_ && done.is_readable;
     }
 
     void replay_logs() {
-        replay again(final_);
         for (const std::string& each : list_.logs) {
-            const log_state state = read_log(from_ + "/" + each, [&](const log_record& record) {
-                const rocksdb::WriteBatch batch{std::string(record.batch)};
-                if (batch.Iterate(&again).ok()) {
-                    report_.operations_saved += record.operations;
-                }
-                again.write();
-            });
-            is_read_ = is_read_ && state.is_readable;
+            const log_replay done = replay_log(from_ + "/" + each, final_);
+            report_.operations_saved += done.operations;
+            is_read_ = is_read_ && done.is_readable;
         }
     }
 
