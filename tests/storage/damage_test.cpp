@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of file of a store, damaged in every way: the store opens, what was damaged is kept
 // beside it, and what is missing is counted.
-#include "base/bytes.hpp"
 #include "storage/inspection.hpp"
-#include "storage/rocksdb_store.hpp"
-#include "tests/storage/held_state.hpp"
-#include "tests/storage/trial_database.hpp"
+#include "tests/storage/damaged_store.hpp"
 
-#include <algorithm>
+#include <array>
 #include <fstream>
 #include <ostream>
 #include <random>
-#include <set>
 
 namespace gv::storage {
 namespace {
@@ -20,192 +16,6 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-enum class damage : std::uint8_t { flip, truncate, zero, remove };
-
-[[nodiscard]] std::string bytes_of(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void damage_file(const fs::path& path, damage how) {
-    ASSERT_TRUE(fs::exists(path)) << path;
-    if (how == damage::remove) {
-        fs::remove(path);
-        return;
-    }
-    std::string bytes = bytes_of(path);
-    const std::size_t half = bytes.size() / 2;
-    if (how == damage::flip) {
-        ASSERT_FALSE(bytes.empty());
-        bytes[half] = static_cast<char>(bytes[half] ^ 4);
-    } else if (how == damage::truncate) {
-        bytes.resize(half);
-    } else {
-        bytes.assign(bytes.size(), '\0');
-    }
-    std::ofstream(path, std::ios::binary) << bytes;
-}
-
-/// The largest file of the database whose name begins or ends so.
-[[nodiscard]] fs::path file_like(const fs::path& folder, const std::string& pattern) {
-    fs::path largest;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename();
-        if ((name.starts_with(pattern) || name.ends_with(pattern))
-            && (largest.empty() || entry.file_size() > fs::file_size(largest))) {
-            largest = entry.path();
-        }
-    }
-    return largest;
-}
-
-class DamagedStore : public testing::Test {
-  protected:
-    static constexpr int sessions = 30;
-    static constexpr int rows_each = 20;
-    static constexpr int in_tables = 1'500; ///< retained messages
-    static constexpr int in_log = 60;       ///< retained messages since
-    /// A commit of one message is two operations: the message and the clock.
-    static constexpr int operations_each = 2;
-
-    /// A store that was ended in order and then killed, made once.
-    static void SetUpTestSuite() {
-        original = new scratch_folder;
-        build(*original / "store", *original / "killed");
-    }
-    static void TearDownTestSuite() { delete original; }
-
-    void SetUp() override { fs::copy(*original / "killed", store(), fs::copy_options::recursive); }
-
-    [[nodiscard]] static rocksdb_options options_in(const std::string& folder) {
-        rocksdb_options made;
-        made.folder = folder;
-        made.cache_bytes = 1 << 20;
-        made.write_buffer_bytes = 4 << 20;
-        made.ballast_bytes = 1 << 16;
-        return made;
-    }
-
-    [[nodiscard]] static std::string payload(int number) {
-        std::minstd_rand random(static_cast<unsigned>(number) + 1);
-        std::string made(300, '\0');
-        std::ranges::generate(made, [&] { return static_cast<char>(random()); });
-        return made;
-    }
-
-    [[nodiscard]] static sample_session session(int number) {
-        return {.client = "client " + std::to_string(number),
-                .created = static_cast<std::uint64_t>(number) + 1};
-    }
-
-    static void build(const std::string& folder, const std::string& copy) {
-        {
-            const auto kept = *open_rocksdb_store(options_in(folder));
-            store_user user(*kept);
-            user.commit_durably([](batch& to) {
-                for (int i = 0; i < sessions; ++i) {
-                    session(i).put(to);
-                    session(i).put_queue(to, 4096, 0);
-                    for (std::uint64_t row = 1; row <= rows_each; ++row) {
-                        session(i).put_row(to, row, payload(i));
-                    }
-                }
-                for (int i = 0; i < in_tables; ++i) {
-                    to.put(table::retained, "tables/" + std::to_string(i), payload(i));
-                }
-            });
-            kept->close();
-        }
-        const auto kept = *open_rocksdb_store(options_in(folder));
-        store_user user(*kept);
-        for (int i = 0; i < in_log; ++i) {
-            user.commit_durably([&](batch& to) {
-                to.put(table::retained, "log/" + std::to_string(i), payload(i));
-            });
-        }
-        fs::copy(folder, copy, fs::copy_options::recursive);
-    }
-
-    [[nodiscard]] std::string store() const { return folder / "store"; }
-    [[nodiscard]] fs::path database() const { return store() + "/db"; }
-
-    /// What the folder gives when a broker starts on it.
-    struct outcome {
-        held_state state;
-        store_counts counts;
-        node_record node;
-        std::size_t kept = 0; ///< quarantine folders
-        [[nodiscard]] int retained(const std::string& prefix) const {
-            return static_cast<int>(std::ranges::count_if(
-                state.retained, [&](const auto& each) { return each.first.starts_with(prefix); }));
-        }
-        [[nodiscard]] int rows() const {
-            int sum = 0;
-            for (const auto& [client, each] : state.sessions) {
-                for (const stored_rows& run : each.rows) {
-                    sum += static_cast<int>(run.rows);
-                }
-            }
-            return sum;
-        }
-        [[nodiscard]] int missing() const {
-            return sessions - static_cast<int>(state.sessions.size()) + sessions * rows_each
-                   - rows() + in_tables - retained("tables/");
-        }
-    };
-
-    [[nodiscard]] outcome start() const {
-        outcome found;
-        auto opened = open_rocksdb_store(options_in(store()));
-        EXPECT_TRUE(opened) << opened.error().what;
-        if (!opened) {
-            return found;
-        }
-        const auto loaded = (*opened)->load(found.state);
-        EXPECT_TRUE(loaded) << loaded.error().what;
-        for (const auto& [topic, message] : found.state.retained) {
-            const int number = std::stoi(topic.substr(topic.find('/') + 1));
-            EXPECT_EQ(message, payload(number)) << topic;
-        }
-        // It is a store that works.
-        store_user user(**opened);
-        user.commit_durably([](batch& to) { to.put(table::small, "x", "y"); });
-        user.commit_durably([](batch& to) { to.erase(table::small, "x"); });
-        found.counts = (*opened)->counts();
-        found.node = (*opened)->node();
-        (*opened)->close();
-        found.kept = quarantines();
-        return found;
-    }
-
-    [[nodiscard]] std::size_t quarantines() const {
-        std::size_t count = 0;
-        for (const auto& entry : fs::directory_iterator(store())) {
-            const std::string name = entry.path().filename();
-            count += name.starts_with("quarantine-") ? 1U : 0U;
-            EXPECT_FALSE(name.starts_with("salvage")) << name;
-        }
-        return count;
-    }
-
-    /// Starts again: all is well, and what was there is there.
-    void expect_healed(const outcome& before) const {
-        const outcome again = start();
-        EXPECT_EQ(again.counts.damaged_files, 0U);
-        EXPECT_EQ(again.counts.lost_operations, 0U);
-        EXPECT_EQ(again.counts.rows_lost, 0U);
-        EXPECT_EQ(again.kept, before.kept);
-        EXPECT_EQ(again.state.retained, before.state.retained);
-        EXPECT_EQ(again.rows(), before.rows());
-        EXPECT_EQ(again.node.node, before.node.node);
-        EXPECT_EQ(again.node.boot.value, before.node.boot.value + 1);
-    }
-
-    static scratch_folder* original;
-    scratch_folder folder;
-};
-scratch_folder* DamagedStore::original = nullptr;
 
 TEST_F(DamagedStore, NothingIsFoundWhereNothingIs) {
     const auto found = inspect(store(), thoroughness::complete);
@@ -250,7 +60,7 @@ TEST_P(EachDamage, IsSurvivedKeptAndCounted) {
     EXPECT_EQ(after.counts.damaged_files, tried.is_told ? 1U : 0U);
     if (tried.lost == damage_case::loss::of_tables) {
         EXPECT_GT(after.missing(), 0);
-        EXPECT_LT(after.missing(), tried.how == damage::flip ? 40 : in_tables + 1);
+        EXPECT_LT(after.missing(), tried.how == damage::flip ? 40 : sessions * rows_each + 1);
         EXPECT_GT(after.counts.rows_lost, 0U);
     } else {
         EXPECT_EQ(after.missing(), 0);
@@ -357,8 +167,7 @@ TEST_F(DamagedStore, EveryTableButTheNodeGone) {
 TEST_F(DamagedStore, EveryFileDamagedAtRandomNeverHindersAStart) {
     std::minstd_rand random(20'26);
     for (int round = 0; round < 12; ++round) {
-        fs::remove_all(store());
-        fs::copy(*original / "killed", store(), fs::copy_options::recursive);
+        renew();
         for (const auto& entry : fs::directory_iterator(database())) {
             if (entry.path().filename() != "LOCK" && random() % 3 == 0) {
                 damage_file(entry.path(), static_cast<damage>(random() % 4));

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind of file, damaged in every way at many places: what the broker does, and the page that
+// tells it. With GRAPEVINE_WRITE_PAGES the page is written, else it must say what was found; the
+// numbers in it are those of one run.
+#include "storage/database.hpp"
+#include "tests/storage/damaged_store.hpp"
+
+#include <fmt/format.h>
+#include <rocksdb/sst_file_reader.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <regex>
+#include <vector>
+
+namespace gv::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* page_name = "docs/damage.md";
+
+constexpr const char* head = R"(# What damage does
+
+<!-- Generated: GRAPEVINE_WRITE_PAGES=1 storage_damage_test --gtest_filter='*Page*'; do not edit. -->
+
+The broker starts on a damaged store, takes over what can be read, keeps the damaged files as they
+were in `quarantine-TIME` beside it, and counts what is missing
+([operations.md](operations.md#a-damaged-store)). Each line of the tables is a kind of file and a kind
+of damage, tried once at each of several places spread over the file: {flips} bits flipped, one in each
+run; the file cut short at {cuts} places from its beginning on; all of it zeros; the file gone.
+
+The store holds {sessions} sessions, each with a subscription and {rows_each} queued messages,
+{retained} retained messages in tables, and {logged} more that were acknowledged since and are in the
+write-ahead log alone; the broker was killed. *Starts*: the store opens, is used, and opens again with
+nothing to complain of. *Told*: the runs in which the damage was met at the start, logged and counted.
+*Kept*: the damaged file is in `quarantine-TIME`, byte for byte. The other columns give what was there
+after the worst run. Where anything is missing the test demands that it was counted, and where nothing
+was told that nothing is missing.
+
+| file | damage | runs | starts | told | kept | sessions | subscriptions | queued | retained | of the log |
+|---|---|---|---|---|---|---|---|---|---|---|
+)";
+
+constexpr const char* foot = R"(
+* A bit in a table costs the block it is in, a few rows; the rest of the file is read around it.
+* A table that is cut short has lost its index, which is at its end, so all of it is lost.
+* The log loses the record that is damaged and what was in it; records behind it are taken over. What
+  was never acknowledged is no loss and is not told: the mark (`wal.mark`) says up to where the log was
+  synced.
+* A missing or damaged `CURRENT` or `MANIFEST` costs nothing: the tables and logs tell what is in them.
+* `OPTIONS` and `IDENTITY` are RocksDB's own and nothing in them is needed; they are written anew.
+* `wal.mark` holds two slots, of which one is enough. Without both nothing is lost, but damage at the
+  end of the log would look like a tail that was never synced; this is told, and there is nothing in
+  it to be kept.
+* A session that is lost takes its subscriptions and queue with it: these columns are of those that
+  are left.
+)";
+
+struct kind {
+    std::string title;
+    std::string pattern; ///< of the name, or
+    std::string table;   ///< of what is in the file
+    bool is_needed = true;
+};
+
+const std::vector<kind>& kinds() {
+    static const std::vector<kind> all{
+        {"`CURRENT`", "CURRENT", ""},
+        {"`MANIFEST-*`", "MANIFEST-", ""},
+        {"`*.log`", ".log", ""},
+        {"`*.sst`, node", "", "default"},
+        {"`*.sst`, sessions", "", "sessions"},
+        {"`*.sst`, queue heads", "", "queue_meta"},
+        {"`*.sst`, subscriptions", "", "subscriptions"},
+        {"`*.sst`, queues", "", "queue"},
+        {"`*.sst`, retained", "", "retained"},
+        {"`wal.mark`", "wal.mark", "", false},
+        {"`OPTIONS-*`", "OPTIONS-", "", false},
+        {"`IDENTITY`", "IDENTITY", "", false},
+    };
+    return all;
+}
+
+/// The file of the database that holds a table.
+[[nodiscard]] fs::path file_of(const fs::path& folder, const std::string& table) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        if (entry.path().extension() != ".sst") {
+            continue;
+        }
+        rocksdb::SstFileReader reader{rocksdb::Options()};
+        if (reader.Open(entry.path()).ok()
+            && reader.GetTableProperties()->column_family_name == table) {
+            return entry.path();
+        }
+    }
+    return {};
+}
+
+struct line {
+    int runs = 0;
+    int starts = 0;
+    int told = 0;
+    int kept = 0;
+    int sessions = 1'000'000;
+    int subscriptions = 1'000'000;
+    int queued = 1'000'000;
+    int retained = 1'000'000;
+    int logged = 1'000'000;
+};
+
+class DamagePage : public DamagedStore {
+  protected:
+    static constexpr int flips = 12;
+    static constexpr int cuts = 6;
+
+    void try_one(const kind& file, damage how, double place, line& sum) const {
+        SCOPED_TRACE(fmt::format("{} damage {} at {}", file.title, static_cast<int>(how), place));
+        renew();
+        const fs::path path = file.table.empty() ? file_like(database(), file.pattern)
+                                                 : file_of(database(), file.table);
+        ASSERT_FALSE(path.empty());
+        damage_file(path, how, place);
+        const std::string left = how == damage::remove ? "" : bytes_of(path);
+        const outcome after = start();
+        ++sum.runs;
+        sum.starts += after.is_open ? 1 : 0;
+        expect_honest(after);
+        const bool is_told = after.counts.damaged_files > 0;
+        sum.told += is_told ? 1 : 0;
+        EXPECT_EQ(is_told && file.is_needed, after.kept == 1);
+        if (after.kept == 1 && how != damage::remove) {
+            EXPECT_EQ(bytes_of(quarantine() / path.filename()), left);
+            ++sum.kept;
+        }
+        sum.sessions = std::min(sum.sessions, static_cast<int>(after.state.sessions.size()));
+        sum.subscriptions = std::min(sum.subscriptions, after.subscriptions());
+        sum.queued = std::min(sum.queued, after.rows());
+        sum.retained = std::min(sum.retained, after.retained("tables/"));
+        sum.logged = std::min(sum.logged, after.retained("log/"));
+        expect_healed(after);
+    }
+
+    static void expect_honest(const outcome& after) {
+        const int lost = in_log - after.retained("log/");
+        EXPECT_GE(after.counts.lost_operations, static_cast<std::uint64_t>(operations_each * lost));
+        EXPECT_EQ(after.missing() > 0, after.counts.rows_lost > 0);
+        if (after.counts.damaged_files == 0) {
+            EXPECT_EQ(after.missing() + lost, 0);
+        }
+    }
+
+    [[nodiscard]] fs::path quarantine() const {
+        for (const auto& entry : fs::directory_iterator(store())) {
+            if (entry.path().filename().string().starts_with("quarantine-")) {
+                return entry.path();
+            }
+        }
+        return {};
+    }
+
+    [[nodiscard]] static std::string text(const kind& file, const char* how, const line& of) {
+        return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", file.title,
+                           how, of.runs, of.starts, of.told, of.kept, of.sessions, of.subscriptions,
+                           of.queued, of.retained, of.logged);
+    }
+
+    [[nodiscard]] std::string rows_of(const kind& file) const {
+        const auto spread = [&](damage how, int count, double first) {
+            line sum;
+            for (int i = 0; i < count; ++i) {
+                try_one(file, how, (i + first) / count, sum);
+            }
+            EXPECT_EQ(sum.starts, sum.runs);
+            return sum;
+        };
+        return text(file, "bit flipped", spread(damage::flip, flips, 0.5))
+               + text(file, "cut short", spread(damage::truncate, cuts, 0))
+               + text(file, "zeroed", spread(damage::zero, 1, 0))
+               + text(file, "gone", spread(damage::remove, 1, 0));
+    }
+};
+
+TEST_F(DamagePage, SaysWhatHappens) {
+    std::string page =
+        fmt::format(fmt::runtime(head), fmt::arg("flips", flips), fmt::arg("cuts", cuts),
+                    fmt::arg("sessions", sessions), fmt::arg("rows_each", rows_each),
+                    fmt::arg("retained", in_tables), fmt::arg("logged", in_log));
+    for (const kind& each : kinds()) {
+        page += rows_of(each);
+    }
+    page += foot;
+    if (std::getenv("GRAPEVINE_WRITE_PAGES") != nullptr) {
+        std::ofstream(page_name) << page;
+    }
+    const std::regex number("[0-9]+");
+    EXPECT_EQ(std::regex_replace(page, number, "#"),
+              std::regex_replace(bytes_of(page_name), number, "#"))
+        << page_name << " is stale: run this with GRAPEVINE_WRITE_PAGES=1";
+}
+
+} // namespace
+} // namespace gv::storage
