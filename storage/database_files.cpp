@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/database_files.hpp"
 
+#include "base/hash.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 namespace gv::storage {
 
@@ -56,6 +63,71 @@ std::string current_manifest(const std::string& folder) {
     std::string name;
     const bool is_whole = std::getline(file, name) && !file.eof() && name.starts_with("MANIFEST-");
     return is_whole && std::filesystem::exists(folder + "/" + name) ? name : std::string();
+}
+
+namespace {
+
+[[nodiscard]] std::uint64_t number_in(const std::string& manifest) {
+    const std::size_t begin = manifest.find('-') + 1;
+    std::uint64_t number = 0;
+    std::from_chars(manifest.data() + begin, manifest.data() + manifest.size(), number);
+    return number;
+}
+
+/// At most so many bytes from its beginning; it grows while it is read.
+[[nodiscard]] std::optional<std::string> beginning_of(int file, std::uint64_t size_max) {
+    std::string bytes;
+    char part[65'536];
+    while (bytes.size() < size_max) {
+        const std::size_t wanted = std::min<std::uint64_t>(sizeof part, size_max - bytes.size());
+        const ssize_t count = ::pread(file, part, wanted, static_cast<off_t>(bytes.size()));
+        if (count < 0) {
+            return std::nullopt;
+        }
+        if (count == 0) {
+            break;
+        }
+        bytes.append(part, static_cast<std::size_t>(count));
+    }
+    return bytes;
+}
+
+} // namespace
+
+manifest_mark mark_manifest(const std::string& folder) {
+    const std::string name = current_manifest(folder);
+    const int file = ::open((folder + "/" + name).c_str(), O_RDWR | O_CLOEXEC);
+    if (name.empty() || file < 0) {
+        return {};
+    }
+    const auto bytes = beginning_of(file, UINT64_MAX);
+    const bool is_synced = ::fdatasync(file) == 0;
+    ::close(file);
+    return bytes && is_synced ? manifest_mark{number_in(name), bytes->size(), hash64(*bytes)}
+                              : manifest_mark{};
+}
+
+std::string manifest_fault(const std::string& folder, const manifest_mark& known) {
+    const std::string name = current_manifest(folder);
+    if (known.number == 0 || name.empty() || number_in(name) > known.number) {
+        return {};
+    }
+    if (number_in(name) < known.number) {
+        return "is older than the one that was in use";
+    }
+    const int file = ::open((folder + "/" + name).c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return {};
+    }
+    const auto bytes = beginning_of(file, known.size);
+    ::close(file);
+    if (!bytes) {
+        return {};
+    }
+    if (bytes->size() < known.size) {
+        return "is cut short";
+    }
+    return hash64(*bytes) == known.hash ? "" : "is damaged";
 }
 
 std::shared_ptr<rocksdb::FileSystem> without_logs(std::shared_ptr<rocksdb::FileSystem> files) {

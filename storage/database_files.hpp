@@ -2,6 +2,8 @@
 // The names of files in the folder of a database, and the database seen without its logs.
 #pragma once
 
+#include "storage/wal_mark.hpp"
+
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
@@ -26,6 +28,12 @@ struct database_files {
 
 /// The manifest that CURRENT names; empty if it is not one that is there.
 [[nodiscard]] std::string current_manifest(const std::string& folder);
+
+/// What the manifest in use has in it by now, synced. Number 0 if it cannot be read.
+[[nodiscard]] manifest_mark mark_manifest(const std::string& folder);
+/// Why the manifest in use is not the one that was marked, or has lost something of it; empty if it
+/// goes on from there.
+[[nodiscard]] std::string manifest_fault(const std::string& folder, const manifest_mark& known);
 
 /// Hides the logs, so that opening a database to read shows what is in its tables alone.
 [[nodiscard]] std::shared_ptr<rocksdb::FileSystem>

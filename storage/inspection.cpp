@@ -34,9 +34,7 @@ class inspector {
         }
         look_at_logs();
         if (found_.has_catalogue && is_catalogue_short()) {
-            add(current_manifest(folder_), file_kind::manifest, "is cut short");
-            found_.has_catalogue = false;
-            known_.clear();
+            distrust_catalogue("is cut short");
             look_at_logs();
         }
         if (found_.lost_operations > 0) {
@@ -91,6 +89,13 @@ class inspector {
             }
             return;
         }
+        if (found_.mark) {
+            if (const std::string fault = manifest_fault(folder_, found_.mark->manifest);
+                !fault.empty()) {
+                distrust_catalogue(fault);
+                return;
+            }
+        }
         found_.has_catalogue = true;
         found_.tables_last = database->GetLatestSequenceNumber();
         std::vector<rocksdb::LiveFileMetaData> live;
@@ -98,6 +103,12 @@ class inspector {
         for (const rocksdb::LiveFileMetaData& each : live) {
             known_[each.name.substr(each.name.find_first_not_of('/'))] = each.size;
         }
+    }
+
+    void distrust_catalogue(const std::string& fault) {
+        add(current_manifest(folder_), file_kind::manifest, fault);
+        found_.has_catalogue = false;
+        known_.clear();
     }
 
     void look_at_tables(thoroughness how) {

@@ -6,20 +6,20 @@
 #include "storage/database.hpp"
 #include "storage/database_files.hpp"
 #include "storage/database_lock.hpp"
+#include "storage/database_mark.hpp"
 #include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
 #include "storage/inspection.hpp"
 #include "storage/row_reader.hpp"
 #include "storage/store_opening.hpp"
 #include "storage/sync_log.hpp"
-#include "storage/wal_mark.hpp"
 
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
+#include <functional>
 #include <random>
 
 namespace gv::storage {
@@ -33,8 +33,15 @@ namespace {
 
 /// A compaction that meets a damaged block fails each time. It does not have to stop the store,
 /// which writes on without it.
-class corruption_listener final : public rocksdb::EventListener {
+/// And tells when the manifest has changed.
+class database_listener final : public rocksdb::EventListener {
   public:
+    explicit database_listener(std::function<void()> on_manifest)
+        : on_manifest_(std::move(on_manifest)) {}
+    void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { on_manifest_(); }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+        on_manifest_();
+    }
     void OnBackgroundError(rocksdb::BackgroundErrorReason why, rocksdb::Status* status) override {
         if (why == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
             *status = rocksdb::Status::OK();
@@ -42,6 +49,9 @@ class corruption_listener final : public rocksdb::EventListener {
         }
     }
     std::atomic<bool> has_met_damage = false;
+
+  private:
+    std::function<void()> on_manifest_;
 };
 
 class rocksdb_store final : public store, private commit_target, private table_source {
@@ -52,7 +62,9 @@ class rocksdb_store final : public store, private commit_target, private table_s
               options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
               observer(),
               ballast_settings{.path = folder_ + "/ballast", .size_bytes = options.ballast_bytes})),
-          env_(rocksdb::NewCompositeEnv(files_)), salvages_(options.salvage) {}
+          env_(rocksdb::NewCompositeEnv(files_)), mark_(folder_),
+          listener_(std::make_shared<database_listener>([this] { mark_.note_manifest(); })),
+          salvages_(options.salvage) {}
     ~rocksdb_store() override { close(); }
 
     [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
@@ -85,7 +97,6 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
         return db_.handle(which);
     }
-    void note_synced(std::uint64_t sequence);
     void note_damage(std::uint64_t rows, const char* where) const;
     void live_with_damage();
     [[nodiscard]] bool is_whole(const row_scan& done, table which) const;
@@ -100,11 +111,10 @@ class rocksdb_store final : public store, private commit_target, private table_s
     std::chrono::milliseconds sync_interval_;
     std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
-    std::shared_ptr<corruption_listener> listener_ = std::make_shared<corruption_listener>();
+    database_mark mark_;
+    std::shared_ptr<database_listener> listener_;
     bool salvages_;
     open_database db_;
-    std::unique_ptr<mark_file> mark_;
-    bool is_mark_bad_ = false;
     bool is_compacting_ = true; ///< of the sync thread
     damage_met met_;            ///< when it was opened
     mutable std::atomic<std::uint64_t> rows_lost_{0};
@@ -198,8 +208,7 @@ result<void, problem> rocksdb_store::begin_life() {
     if (!written.ok()) {
         return failure(unusable(written));
     }
-    mark_ = std::make_unique<mark_file>(database_folder(folder_) + "/" + mark_name);
-    note_synced(db_->GetLatestSequenceNumber());
+    mark_.begin(node_.node, node_.boot, db_->GetLatestSequenceNumber());
     reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
     commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this), 2u << 20,
                                               sync_interval_);
@@ -224,6 +233,7 @@ void rocksdb_store::close() {
         reads_->close();
     }
     db_.close();
+    mark_.note_manifest(); // it has flushed what it had
 }
 
 bool rocksdb_store::write(std::span<const batch* const> group) {
@@ -263,22 +273,11 @@ bool rocksdb_store::sync() {
         log::error("store_lost", {{"folder", folder_}, {"problem", synced.error().text}});
         return false;
     }
-    note_synced(covered);
+    mark_.note_synced(covered);
     if (listener_->has_met_damage && is_compacting_) {
         live_with_damage();
     }
     return true;
-}
-
-void rocksdb_store::note_synced(std::uint64_t sequence) {
-    const bool is_noted =
-        mark_->note({.node = node_.node, .boot = node_.boot, .sequence = sequence},
-                    std::chrono::steady_clock::now());
-    if (!is_noted && !std::exchange(is_mark_bad_, true)) {
-        log::warn("store_mark_not_written",
-                  {{"folder", folder_},
-                   {"means", "should the log be damaged, what is lost cannot be counted"}});
-    }
 }
 
 // Tables that are not compacted any more hold up no writes either.

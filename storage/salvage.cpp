@@ -267,21 +267,23 @@ class salvager {
         return why ? why->text : otherwise;
     }
 
-    // It stays the same node if its record is gone.
+    // It stays the same node if its record is gone, and no life begins under the number of another:
+    // what was made in one that is lost may be with others.
     result<void, problem> keep_node() {
         std::string value;
         node_record node;
-        if (final_->Get(rocksdb::ReadOptions(), final_.handle(table::meta), slice(node_key), &value)
+        const bool is_known =
+            final_->Get(rocksdb::ReadOptions(), final_.handle(table::meta), slice(node_key), &value)
                 .ok()
-            && decode(value, node)) {
-            if (node.schema > schema) {
-                return failure(newer_store(store_, node.schema));
-            }
-            return {};
+            && decode(value, node);
+        if (is_known && node.schema > schema) {
+            return failure(newer_store(store_, node.schema));
         }
-        if (found_.mark) {
+        if (found_.mark && (!is_known || node.boot < found_.mark->boot)) {
+            node.node = is_known ? node.node : found_.mark->node;
+            node.boot = found_.mark->boot;
             value.clear();
-            encode(node_record{.node = found_.mark->node, .boot = found_.mark->boot}, value);
+            encode(node, value);
             rocksdb::WriteOptions unlogged;
             unlogged.disableWAL = true;
             final_->Put(unlogged, final_.handle(table::meta), slice(node_key), slice(value))

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <tuple>
+
 namespace gv::storage {
 
 namespace {
@@ -22,6 +24,9 @@ std::array<char, wal_mark::size> encode(const wal_mark& mark) noexcept {
     at = store_u32(at, mark.boot.value);
     at = store_u64(at, mark.node.value);
     at = store_u64(at, mark.sequence);
+    at = store_u64(at, mark.manifest.number);
+    at = store_u64(at, mark.manifest.size);
+    at = store_u64(at, mark.manifest.hash);
     store_u64(at, hash64({slot.data(), checked_size}));
     return slot;
 }
@@ -34,6 +39,9 @@ bool decode(std::string_view slot, wal_mark& mark) noexcept {
     mark.boot.value = load_u32(slot.data() + 4);
     mark.node.value = load_u64(slot.data() + 8);
     mark.sequence = load_u64(slot.data() + 16);
+    mark.manifest.number = load_u64(slot.data() + 24);
+    mark.manifest.size = load_u64(slot.data() + 32);
+    mark.manifest.hash = load_u64(slot.data() + 40);
     return true;
 }
 
@@ -50,7 +58,9 @@ std::optional<wal_mark> read_mark(const std::string& path) {
     for (std::size_t at = 0; at + wal_mark::size <= bytes.size(); at += wal_mark::size) {
         wal_mark found;
         if (decode(bytes.substr(at, wal_mark::size), found)
-            && (!newest || found.sequence > newest->sequence)) {
+            && (!newest
+                || std::tie(found.sequence, found.manifest)
+                       > std::tie(newest->sequence, newest->manifest))) {
             newest = found;
         }
     }
@@ -66,13 +76,21 @@ mark_file::~mark_file() {
     }
 }
 
-bool mark_file::note(const wal_mark& mark, std::chrono::steady_clock::time_point now) {
+bool mark_file::write(const wal_mark& mark) {
     if (file_ < 0) {
         return false;
     }
     const auto slot = encode(mark);
     const auto place = static_cast<off_t>((writes_++ % 2) * slot.size());
-    if (::pwrite(file_, slot.data(), slot.size(), place) != static_cast<ssize_t>(slot.size())) {
+    return ::pwrite(file_, slot.data(), slot.size(), place) == static_cast<ssize_t>(slot.size());
+}
+
+bool mark_file::note_at_once(const wal_mark& mark) {
+    return write(mark) && ::fdatasync(file_) == 0;
+}
+
+bool mark_file::note(const wal_mark& mark, std::chrono::steady_clock::time_point now) {
+    if (!write(mark)) {
         return false;
     }
     if (now - synced_at_ < sync_every) {
