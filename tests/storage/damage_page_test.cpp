@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
+#include <limits>
 #include <regex>
 #include <vector>
 
@@ -37,7 +37,7 @@ The store holds {sessions} sessions, each with a subscription and {rows_each} qu
 write-ahead log alone; the broker was killed. *Starts*: the store opens, is used, and opens again with
 nothing to complain of. *Told*: the runs in which the damage was met at the start, logged and counted.
 *Kept*: the damaged file is in `quarantine-TIME`, byte for byte. The other columns give what was there
-after the worst run. Where anything is missing the test demands that it was counted, and where nothing
+after the worst and after the best run. Where anything is missing the test demands that it was counted, and where nothing
 was told that nothing is missing.
 
 | file | damage | runs | starts | told | kept | sessions | subscriptions | queued | retained | of the log |
@@ -45,7 +45,9 @@ was told that nothing is missing.
 )";
 
 constexpr const char* foot = R"(
-* A bit in a table costs the block it is in, a few rows; the rest of the file is read around it.
+* A bit in a table costs the block it is in, 4 KiB of rows; the rest of the file is read around it. A
+  bit in its index, which is at its end, costs the table: in the small tables of this test that is one
+  place in three, in one of 64 MiB one in several hundred.
 * A table that is cut short has lost its index, which is at its end, so all of it is lost.
 * The log loses the record that is damaged and what was in it; records behind it are taken over. What
   was never acknowledged is no loss and is not told: the mark (`wal.mark`) says up to where the log was
@@ -99,16 +101,25 @@ const std::vector<kind>& kinds() {
     return {};
 }
 
+/// From the worst run to the best.
+struct range {
+    int least = std::numeric_limits<int>::max();
+    int most = 0;
+    void add(int each) {
+        least = std::min(least, each);
+        most = std::max(most, each);
+    }
+    [[nodiscard]] std::string text() const {
+        return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
+    }
+};
+
 struct line {
     int runs = 0;
     int starts = 0;
     int told = 0;
     int kept = 0;
-    int sessions = 1'000'000;
-    int subscriptions = 1'000'000;
-    int queued = 1'000'000;
-    int retained = 1'000'000;
-    int logged = 1'000'000;
+    range sessions, subscriptions, queued, retained, logged;
 };
 
 class DamagePage : public DamagedStore {
@@ -138,11 +149,11 @@ class DamagePage : public DamagedStore {
             EXPECT_EQ(bytes_of(quarantine() / path.filename()), left);
             ++sum.kept;
         }
-        sum.sessions = std::min(sum.sessions, static_cast<int>(after.state.sessions.size()));
-        sum.subscriptions = std::min(sum.subscriptions, after.subscriptions());
-        sum.queued = std::min(sum.queued, after.rows());
-        sum.retained = std::min(sum.retained, after.retained("tables/"));
-        sum.logged = std::min(sum.logged, after.retained("log/"));
+        sum.sessions.add(static_cast<int>(after.state.sessions.size()));
+        sum.subscriptions.add(after.subscriptions());
+        sum.queued.add(after.rows());
+        sum.retained.add(after.retained("tables/"));
+        sum.logged.add(after.retained("log/"));
         expect_healed(after);
     }
 
@@ -166,8 +177,9 @@ class DamagePage : public DamagedStore {
 
     [[nodiscard]] static std::string text(const kind& file, const char* how, const line& of) {
         return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", file.title,
-                           how, of.runs, of.starts, of.told, of.kept, of.sessions, of.subscriptions,
-                           of.queued, of.retained, of.logged);
+                           how, of.runs, of.starts, of.told, of.kept, of.sessions.text(),
+                           of.subscriptions.text(), of.queued.text(), of.retained.text(),
+                           of.logged.text());
     }
 
     [[nodiscard]] std::string rows_of(const kind& file) const {
@@ -198,7 +210,7 @@ TEST_F(DamagePage, SaysWhatHappens) {
     if (std::getenv("GRAPEVINE_WRITE_PAGES") != nullptr) {
         std::ofstream(page_name) << page;
     }
-    const std::regex number("[0-9]+");
+    const std::regex number("[0-9]+( to [0-9]+)?");
     EXPECT_EQ(std::regex_replace(page, number, "#"),
               std::regex_replace(bytes_of(page_name), number, "#"))
         << page_name << " is stale: run this with GRAPEVINE_WRITE_PAGES=1";
