@@ -45,9 +45,9 @@ was told that nothing is missing.
 )";
 
 constexpr const char* foot = R"(
-* A bit in a table costs the block it is in, 4 KiB of rows; the rest of the file is read around it. A
-  bit in its index, which is at its end, costs the table: in the small tables of this test that is one
-  place in three, in one of 64 MiB one in several hundred.
+* A bit in a table costs the block it is in, 4 KiB of rows before compression; the rest of the file is
+  read around it. A bit in its index or its properties, which are at its end, costs the table: in the
+  small tables of this test that is one place in four, in one of 64 MiB one in hundreds.
 * A table that is cut short has lost its index, which is at its end, so all of it is lost.
 * The log loses the record that is damaged and what was in it; records behind it are taken over. What
   was never acknowledged is no loss and is not told: the mark (`wal.mark`) says up to where the log was
