@@ -5,7 +5,6 @@
 #include "storage/database_files.hpp"
 #include "tests/storage/damaged_store.hpp"
 
-#include <fmt/format.h>
 #include <rocksdb/sst_file_reader.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <fstream>
 #include <limits>
 #include <regex>
+#include <sstream>
 #include <vector>
 
 namespace gv::storage {
@@ -110,7 +110,8 @@ struct range {
         most = std::max(most, each);
     }
     [[nodiscard]] std::string text() const {
-        return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
+        return least == most ? std::to_string(least)
+                             : std::to_string(least) + " to " + std::to_string(most);
     }
 };
 
@@ -128,7 +129,8 @@ class DamagePage : public DamagedStore {
     static constexpr int cuts = 6;
 
     void try_one(const kind& file, damage how, double place, line& sum) const {
-        SCOPED_TRACE(fmt::format("{} damage {} at {}", file.title, static_cast<int>(how), place));
+        SCOPED_TRACE(file.title + " damage " + std::to_string(static_cast<int>(how)) + " at "
+                     + std::to_string(place));
         renew();
         const fs::path path = file.table.empty() ? file_like(database(), file.pattern)
                                                  : file_of(database(), file.table);
@@ -176,10 +178,17 @@ class DamagePage : public DamagedStore {
     }
 
     [[nodiscard]] static std::string text(const kind& file, const char* how, const line& of) {
-        return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", file.title,
-                           how, of.runs, of.starts, of.told, of.kept, of.sessions.text(),
-                           of.subscriptions.text(), of.queued.text(), of.retained.text(),
-                           of.logged.text());
+        std::ostringstream out;
+        out << "| " << file.title << " | " << how;
+        for (const int each : {of.runs, of.starts, of.told, of.kept}) {
+            out << " | " << each;
+        }
+        for (const range& each :
+             {of.sessions, of.subscriptions, of.queued, of.retained, of.logged}) {
+            out << " | " << each.text();
+        }
+        out << " |\n";
+        return out.str();
     }
 
     [[nodiscard]] std::string rows_of(const kind& file) const {
@@ -199,10 +208,16 @@ class DamagePage : public DamagedStore {
 };
 
 TEST_F(DamagePage, SaysWhatHappens) {
-    std::string page =
-        fmt::format(fmt::runtime(head), fmt::arg("flips", flips), fmt::arg("cuts", cuts),
-                    fmt::arg("sessions", sessions), fmt::arg("rows_each", rows_each),
-                    fmt::arg("retained", in_tables), fmt::arg("logged", in_log));
+    std::string page = head;
+    const auto fill_in = [&page](const std::string& name, int value) {
+        page.replace(page.find(name), name.size(), std::to_string(value));
+    };
+    fill_in("{flips}", flips);
+    fill_in("{cuts}", cuts);
+    fill_in("{sessions}", sessions);
+    fill_in("{rows_each}", rows_each);
+    fill_in("{retained}", in_tables);
+    fill_in("{logged}", in_log);
     for (const kind& each : kinds()) {
         page += rows_of(each);
     }
