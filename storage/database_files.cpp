@@ -52,8 +52,10 @@ database_files list_database(const std::string& folder) {
         }
     }
     for (auto* each : {&found.manifests, &found.tables, &found.logs}) {
-        std::ranges::sort(*each); // numbers have six digits, and then more
-        std::ranges::stable_sort(*each, {}, &std::string::size);
+        // Numbers have six digits, and then more.
+        std::ranges::sort(*each, [](const std::string& a, const std::string& b) {
+            return a.size() != b.size() ? a.size() < b.size() : a < b;
+        });
     }
     return found;
 }
