@@ -7,6 +7,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/process.hpp"
 #include "broker/server/server.hpp"
+#include "broker/server/store_command.hpp"
 
 #include <cstdio>
 #include <string_view>
@@ -61,6 +62,12 @@ int main(int count, char** arguments) {
     case action::passwd: {
         const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
         return auth::passwd_main(rest);
+    }
+    case action::store: {
+        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
+        const int outcome = server::store_main(rest);
+        log::shutdown();
+        return outcome;
     }
     case action::run:
     case action::check_config:

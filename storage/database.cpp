@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/database.hpp"
 
-#include "base/log.hpp"
 #include "storage/required_options.hpp"
 
 #include <rocksdb/cache.h>
@@ -16,22 +15,6 @@
 namespace gv::storage {
 
 namespace {
-
-/// What RocksDB has to say goes where everything goes, if it is a warning or worse.
-class rocksdb_log final : public rocksdb::Logger {
-  public:
-    rocksdb_log() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
-    using rocksdb::Logger::Logv;
-    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-        if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) {
-            return;
-        }
-        char text[512];
-        std::vsnprintf(text, sizeof text, format, arguments);
-        log::warn("rocksdb", {{"says", text}});
-    }
-    void Logv(const char*, va_list) override {}
-};
 
 [[nodiscard]] rocksdb::ColumnFamilyOptions
 table_options(table which, const rocksdb_options& wanted,

@@ -5,6 +5,7 @@
 
 #include "storage/format.hpp"
 #include "storage/rocksdb_store.hpp"
+#include "storage/rocksdb_words.hpp"
 
 #include <rocksdb/db.h>
 
@@ -16,23 +17,6 @@
 #include <vector>
 
 namespace gv::storage {
-
-/// Column families in the order of `table`, which is also that of their numbers in the log.
-inline constexpr std::array<const char*, table_count> table_names{
-    "default", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
-inline constexpr std::string_view node_key = "N";
-inline constexpr std::string_view clock_key = "H";
-
-[[nodiscard]] inline rocksdb::Slice slice(std::string_view bytes) {
-    return {bytes.data(), bytes.size()};
-}
-[[nodiscard]] inline std::string_view view(const rocksdb::Slice& bytes) {
-    return {bytes.data(), bytes.size()};
-}
-
-[[nodiscard]] inline std::string database_folder(const std::string& store_folder) {
-    return store_folder + "/db";
-}
 
 /// Passes on what RocksDB says if it is a warning or worse.
 [[nodiscard]] std::shared_ptr<rocksdb::Logger> make_rocksdb_log();

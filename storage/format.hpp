@@ -91,7 +91,10 @@ using body_key = fixed_key<18>;
 
 // Values.
 
-/// node, under "N" in the meta table.
+/// Of the node's own record in the table `meta`.
+inline constexpr std::string_view node_key = "N";
+/// Of a stamp there that no other in the store is newer than.
+inline constexpr std::string_view clock_key = "H";
 struct node_record {
     std::uint32_t schema = storage::schema;
     node_id node{};

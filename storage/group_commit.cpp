@@ -57,7 +57,7 @@ store_counts group_commit::counts() const noexcept {
 }
 
 // Waits; empty: the end.
-std::vector<group_commit::line_entry> group_commit::next_entries() {
+std::vector<line_entry> group_commit::next_entries() {
     std::unique_lock lock(mutex_);
     has_entries_.wait(lock, [this] { return !line_.empty() || is_closing_ || is_lost_; });
     if (is_lost_) {
@@ -95,52 +95,23 @@ void group_commit::write_loop() {
     }
 }
 
-group_commit::group group_commit::write_group(std::vector<line_entry>& entries) {
-    group made;
-    std::vector<batch> complete;
+group group_commit::write_group(std::vector<line_entry>& entries) {
+    gathered made = gather(entries, joining_);
+    if (made.operations.empty()) {
+        made.done.wants = durability::memory;
+        return std::move(made.done);
+    }
     std::vector<const batch*> all;
-    for (line_entry& each : entries) {
-        made.words[each.from].durable = each.what.ticket;
-        made.wants = std::min(made.wants, each.what.wants);
-        if (!each.what.operations.empty()) {
-            all.push_back(&each.what.operations);
-        }
-        for (part& added : each.what.parts) {
-            join(each.from, std::move(added), complete, made);
-        }
-    }
-    for (const batch& each : complete) {
+    for (const batch& each : made.operations) {
         all.push_back(&each);
-    }
-    if (all.empty()) {
-        made.wants = durability::memory;
-        return made;
-    }
-    for (const batch* each : all) {
-        operations_ += each->size();
-        bytes_ += each->bytes();
+        operations_ += each.size();
+        bytes_ += each.bytes();
     }
     ++groups_;
     if (!target_->write(all)) {
         give_up();
     }
-    return made;
-}
-
-void group_commit::join(shard_id from, part added, std::vector<batch>& complete, group& made) {
-    const transaction_id id = added.id;
-    std::optional<transactions::complete> whole = joining_.add(from, std::move(added));
-    if (!whole) {
-        return;
-    }
-    made.wants = std::min(made.wants, whole->wants);
-    std::ranges::move(whole->operations, std::back_inserter(complete));
-    for (const shard_id shard : whole->shards) {
-        std::vector<transaction_id>& told = made.words[shard].transactions;
-        if (told.empty() || told.back() != id) {
-            told.push_back(id);
-        }
-    }
+    return std::move(made.done);
 }
 
 void group_commit::sync_loop() {

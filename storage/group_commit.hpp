@@ -8,8 +8,7 @@
 //   word         sync thread         one sync for every group written before it began
 #pragma once
 
-#include "storage/store.hpp"
-#include "storage/transactions.hpp"
+#include "storage/gathering.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -52,21 +51,10 @@ class group_commit {
     [[nodiscard]] store_counts counts() const noexcept;
 
   private:
-    struct line_entry {
-        shard_id from;
-        hand_over what;
-    };
-    /// What a written group completes.
-    struct group {
-        std::map<shard_id, progress> words;
-        durability wants = durability::memory;
-    };
-
     void write_loop();
     void sync_loop();
     [[nodiscard]] std::vector<line_entry> next_entries();
     [[nodiscard]] group write_group(std::vector<line_entry>& entries);
-    void join(shard_id from, part added, std::vector<batch>& complete, group& made);
     [[nodiscard]] bool sync_if_due(const std::vector<group>& covered, bool is_end);
     void tell(const std::vector<group>& done);
     void give_up();

@@ -39,18 +39,14 @@ void memory_store::commit(shard_id from, hand_over what) {
 void memory_store::read(shard_id from, read_request what) { reads_.emplace_back(from, what); }
 
 std::size_t memory_store::run(std::size_t count) {
-    std::map<shard_id, progress> words;
     const std::size_t done = std::min(count, line_.size());
-    for (std::size_t i = 0; i < done; ++i) {
-        entry& each = line_[i];
-        apply(each.what.operations);
-        words[each.from].durable = each.what.ticket;
-        for (part& added : each.what.parts) {
-            join(each.from, std::move(added), words);
-        }
+    const auto end = line_.begin() + static_cast<std::ptrdiff_t>(done);
+    gathered group = gather({line_.begin(), end}, joining_);
+    line_.erase(line_.begin(), end);
+    for (const batch& each : group.operations) {
+        apply(each);
     }
-    line_.erase(line_.begin(), line_.begin() + static_cast<std::ptrdiff_t>(done));
-    for (auto& [shard, word] : words) {
+    for (auto& [shard, word] : group.done.words) {
         listeners_.at(shard)(std::move(word));
     }
     const auto reads = std::exchange(reads_, {});
@@ -58,6 +54,24 @@ std::size_t memory_store::run(std::size_t count) {
         readers_.at(shard)(read_rows(*this, what));
     }
     return done + reads.size();
+}
+
+durability memory_store::strictest_waiting() const noexcept {
+    durability strictest = durability::memory;
+    for (const line_entry& each : line_) {
+        strictest = std::min(strictest, each.what.wants);
+        for (const part& one : each.what.parts) {
+            strictest = std::min(strictest, one.wants);
+        }
+    }
+    return strictest;
+}
+
+void memory_store::lose() {
+    line_.clear();
+    for (auto& [shard, listener] : listeners_) {
+        listener({.is_lost = true});
+    }
 }
 
 void memory_store::apply(const batch& operations) {
@@ -75,20 +89,6 @@ void memory_store::apply(const batch& operations) {
             break;
         }
     });
-}
-
-void memory_store::join(shard_id from, part added, std::map<shard_id, progress>& words) {
-    const transaction_id id = added.id;
-    const auto whole = joining_.add(from, std::move(added));
-    if (!whole) {
-        return;
-    }
-    for (const batch& each : whole->operations) {
-        apply(each);
-    }
-    for (const shard_id shard : whole->shards) {
-        words[shard].transactions.push_back(id);
-    }
 }
 
 bool memory_store::scan(table which, const visitor& visit) const {

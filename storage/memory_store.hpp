@@ -4,8 +4,8 @@
 // a machine has after a power cut.
 #pragma once
 
+#include "storage/gathering.hpp"
 #include "storage/loading.hpp"
-#include "storage/transactions.hpp"
 
 #include <array>
 #include <map>
@@ -34,14 +34,14 @@ class memory_store final : public store, private table_source {
     /// Returns how many there were of both.
     std::size_t run(std::size_t count = static_cast<std::size_t>(-1));
     [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
+    /// What those that wait ask for.
+    [[nodiscard]] durability strictest_waiting() const noexcept;
+    /// Says that nothing more can be stored, now and never.
+    void lose();
     /// What a crash leaves: everything durable, nothing else.
     [[nodiscard]] const rows& durable() const noexcept { return rows_; }
 
   private:
-    struct entry {
-        shard_id from;
-        hand_over what;
-    };
     // table_source
     [[nodiscard]] bool scan(table which, const visitor& visit) const override;
     [[nodiscard]] bool scan(table which, std::string_view begin, std::string_view end,
@@ -50,11 +50,10 @@ class memory_store final : public store, private table_source {
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override;
 
     void apply(const batch& operations);
-    void join(shard_id from, part added, std::map<shard_id, progress>& words);
 
     rows rows_;
     node_record node_;
-    std::vector<entry> line_;
+    std::vector<line_entry> line_;
     transactions joining_;
     std::vector<std::pair<shard_id, read_request>> reads_;
     std::map<shard_id, std::function<void(progress)>> listeners_;

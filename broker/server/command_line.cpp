@@ -73,8 +73,9 @@ class parser {
     explicit parser(std::span<const std::string_view> arguments) : arguments_(arguments) {}
 
     command_line parse() {
-        if (!arguments_.empty() && arguments_.front() == "passwd") {
-            out_.wanted = action::passwd;
+        if (!arguments_.empty()
+            && (arguments_.front() == "passwd" || arguments_.front() == "store")) {
+            out_.wanted = arguments_.front() == "store" ? action::store : action::passwd;
             out_.rest.assign(arguments_.begin() + 1, arguments_.end());
             return std::move(out_);
         }
@@ -88,7 +89,7 @@ class parser {
     void read_argument(std::string_view argument) {
         if (!argument.starts_with('-') || argument.size() < 2) {
             report(argument, "is neither a flag nor a command",
-                   "flags start with -; the only command is passwd, and it comes first");
+                   "flags start with -; the commands are passwd and store, and come first");
             return;
         }
         std::optional<std::string_view> attached;

@@ -14,14 +14,22 @@
 namespace gv::server {
 
 struct command_line {
-    enum class action : std::uint8_t { run, check_config, print_config, help, version, passwd };
+    enum class action : std::uint8_t {
+        run,
+        check_config,
+        print_config,
+        help,
+        version,
+        passwd,
+        store
+    };
 
     action wanted = action::run;
     bool is_daemon = false;           ///< -d: go into the background
     std::string config_file;          ///< -c; empty: none
     std::vector<std::uint16_t> ports; ///< each -p, in order
     std::vector<assignment> assignments;
-    std::vector<std::string> rest; ///< what follows `passwd`
+    std::vector<std::string> rest; ///< what follows `passwd` or `store`
     std::vector<problem> problems;
 };
 

@@ -142,7 +142,8 @@ std::string help_text() {
     std::string out = "Grapevine " + std::string(version())
                       + ", an MQTT broker.\n\n"
                         "Usage: grapevine [flags]\n"
-                        "       grapevine passwd …    manage a password file\n\n"
+                        "       grapevine passwd …    manage a password file\n"
+                        "       grapevine store …     look into the store, or move it\n\n"
                         "Flags:\n";
     for (const flag_doc& flag : flag_docs()) {
         out.append(help_of_flag(flag));

@@ -571,11 +571,12 @@ struct storage_options {
          .applies = reload::restart}};
     option<durability_level> durability{
         {.name = "storage.durability",
-         .doc = "What PUBACK, PUBREC and PUBCOMP of a message wait for. fsync: it is on disk, and "
+         .doc = "What PUBACK and PUBREC of a message wait for. fsync: it is on disk, and "
                 "survives a power cut. interval: it is written, and survives the end of the "
                 "process; a power cut can lose the last sync_interval. memory: nothing; it is "
                 "written soon, and a crash can lose it. Listeners and topics may say otherwise; "
-                "sessions, subscriptions and the handshakes of subscribers are always synced.",
+                "sessions, subscriptions, the handshakes of subscribers and PUBCOMP are always "
+                "synced.",
          .def = durability_level::fsync,
          .applies = reload::restart}};
     option<milliseconds> sync_interval{

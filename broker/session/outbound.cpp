@@ -34,7 +34,16 @@ void outbound::attach(std::uint16_t receive_maximum) {
 void outbound::detach() {
     is_attached_ = false;
     has_resends_ = false;
-    static_cast<void>(spill()); // not reported: nothing is in flight to a member that is offline
+    static_cast<void>(spill());
+    forget_groups();
+}
+
+// Nothing is in flight to a member that is offline, and the count begins at none when it is back.
+void outbound::forget_groups() {
+    for (std::uint32_t i = 0; i < slot_count_; ++i) {
+        slots_[i].group = {};
+    }
+    queue_.forget_groups();
 }
 
 bool outbound::deliver(const publication& what, const delivery& how, queueing limit, time_point now,

@@ -20,6 +20,7 @@
 #include "broker/session/outbound_log.hpp"
 #include "broker/session/row_queue.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -130,8 +131,10 @@ class outbound {
     [[nodiscard]] std::size_t queued() const noexcept { return queue_.rows(); }
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
     [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
-    /// Messages that may still be sent before the client must acknowledge one.
-    [[nodiscard]] std::size_t window() const noexcept { return quota_; }
+    /// Messages that may still be taken and sent before the client must acknowledge one.
+    [[nodiscard]] std::size_t window() const noexcept {
+        return quota_ - std::min<std::size_t>(quota_, queue_.rows());
+    }
 
   private:
     enum class state : std::uint8_t { free, sent, released };
@@ -195,10 +198,13 @@ class outbound {
     void read_ahead();
     /// Returns the groups of the messages that are on disk alone now.
     [[nodiscard]] std::vector<group_origin> spill();
+    void forget_groups();
     /// Of a connected client's queue; beyond, what is on disk leaves memory.
     static constexpr std::size_t resident_bytes_max = std::size_t{512} << 10;
     [[nodiscard]] bool has_queue_room(std::size_t weight) const noexcept {
-        return queue_.rows() < limits_->queue_messages_max
+        // What the window takes and only waits for the disk is not in the client's way.
+        const std::size_t in_window = is_attached_ && log_ != nullptr ? quota_ : 0;
+        return queue_.rows() - std::min(queue_.rows(), in_window) < limits_->queue_messages_max
                && queue_.bytes() + weight <= limits_->queue_bytes_max
                && total_->bytes + weight <= limits_->total_bytes_max;
     }

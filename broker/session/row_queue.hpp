@@ -61,6 +61,15 @@ class row_queue {
     /// one to `settled`. Requires: a log.
     void spill(const outbound_log& log, bool keeps_page, std::vector<group_origin>& settled);
 
+    /// Rows count for no group from now on.
+    void forget_groups() noexcept {
+        for (ring<queued_row>* rows : {&page_, &recent_}) {
+            for (std::size_t i = 0; i < rows->size(); ++i) {
+                (*rows)[i].group = {};
+            }
+        }
+    }
+
     /// What to read next, if it is time; add_page() follows.
     [[nodiscard]] std::optional<row_range> begin_read();
     /// Rows of the range asked for, in order; all there are before `read_until`.

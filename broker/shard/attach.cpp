@@ -70,7 +70,6 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.bytes_pushed_ = 0;
     open_home(home);
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
-    home.has_ended_session_ = false;
     home.home_.on_attach(from, std::move(request));
     if (home.home_.front() != from) {
         return; // it died before, and has been detached again
@@ -83,21 +82,20 @@ void core::attach_now(home_entry& home, session::front_address from,
     settle_home(home);
 }
 
-// Whoever is told that an older session is gone never sees anything of it again: its end is on
-// disk by then.
+// Whoever is told that there is no session never sees anything of an older one again: its end is on
+// disk by then, also if it came before this connection.
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
     home_entry& home = entry_of(from);
-    if (!home.has_ended_session_ || !journal_.is_on() || journal_.is_lost()) {
+    if (answer.session_present || journal_.is_lost() || journal_.is_durable(last_end_)) {
         send_attach_answer(to, home.number(), std::move(answer));
         return;
     }
     home.client_ = nullptr; // it may go meanwhile without a word to its home
     const std::uint64_t number = ++next_operation_;
-    journal_.wait(journal_.open_mark(), {.what = waiter::kind::operation, .number = number});
-    operations_.emplace(number, operation{.remaining = 1,
-                                          .front = to,
-                                          .holder = home.number(),
-                                          .attaches = std::move(answer)});
+    journal_.wait(last_end_, {.what = waiter::kind::operation, .number = number});
+    begin(number,
+          operation{
+              .remaining = 1, .front = to, .holder = home.number(), .attaches = std::move(answer)});
 }
 
 void core::complete_attach(operation done) {
@@ -347,29 +345,23 @@ void core::release_inbound(session::front& who, packet_id id) {
 void core::confirm(session::front& who, const session::inbound_ack& what) {
     const session::front_address address{.shard = options_.me, .connection = owner_of(who).number_};
     const shard_id home = home_shard_of(who);
-    const durability level = owner_of(who).profile_->level;
     if (!journal_.is_on() || is_mine(home)) {
-        on_confirm(address, what, level);
+        on_confirm(address, what);
     } else {
-        post_rare(home,
-                  shard::confirm{.connection = address.connection, .what = what, .level = level});
+        post_rare(home, shard::confirm{.connection = address.connection, .what = what});
     }
 }
 
-void core::on_confirm(session::front_address from, const session::inbound_ack& what,
-                      durability level) {
+// Whatever the level of the message was: an identifier that came back after its PUBCOMP would
+// swallow the next message that uses it.
+void core::on_confirm(session::front_address from, const session::inbound_ack& what) {
     if (journal_.is_lost()) {
         return; // what cannot be stored is not confirmed
     }
     operation begun{.front = from, .confirms = what};
     const std::uint64_t number = ++next_operation_;
-    begun.remaining =
-        journal_.wait_for_all({.what = waiter::kind::operation, .number = number}, level);
-    if (begun.remaining == 0) {
-        complete(std::move(begun));
-    } else {
-        operations_.emplace(number, std::move(begun));
-    }
+    begun.remaining = journal_.wait_for_all({.what = waiter::kind::operation, .number = number});
+    begin(number, std::move(begun));
 }
 
 void core::answer_confirm(session::front_address to, const session::inbound_ack& what) {
@@ -408,7 +400,6 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held, durab
 
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
-    home.has_ended_session_ = true;
     open_home(home);
     forget_session(home, state);
     withdraw_all(home, home.number(), state);

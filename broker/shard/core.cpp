@@ -427,6 +427,13 @@ bool home_entry::may_receive(std::string_view topic) const {
     return !access_ || access_->check(auth::action::receive, topic).allowed;
 }
 
+// The message given out meanwhile, if any, is another one: they have no body in common.
+void home_entry::replay_row(const publication& what, const session::delivery& how) {
+    const bool is_shared = std::exchange(core_->shares_body_, false);
+    home_.on_replay_row(what, how);
+    core_->shares_body_ = is_shared;
+}
+
 std::size_t home_entry::replay_rows() {
     session::session_state* state = home_.session();
     if (state == nullptr || !home_.front()

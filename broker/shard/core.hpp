@@ -279,6 +279,11 @@ class core final : private session::front_effects, private session::home_effects
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
+
+        /// Whether another subscription of its filter must wait as well.
+        [[nodiscard]] bool is_subscription() const noexcept {
+            return !confirms && !attaches && !is_removal;
+        }
     };
     /// How many of the takers of one message are full.
     struct takers {
@@ -388,11 +393,11 @@ class core final : private session::front_effects, private session::home_effects
     void attach(session::front& who, session::attach_request request) override;
     void acknowledge(session::front& who, const session::delivery_ack& ack) override;
     [[nodiscard]] durability durability_of(session::front& who, std::string_view topic) override;
+    [[nodiscard]] durability durability_of(std::string_view topic, durability otherwise) const;
     void hold_inbound(session::front& who, packet_id id) override;
     void release_inbound(session::front& who, packet_id id) override;
     void confirm(session::front& who, const session::inbound_ack& what) override;
-    void on_confirm(session::front_address from, const session::inbound_ack& what,
-                    durability level);
+    void on_confirm(session::front_address from, const session::inbound_ack& what);
     void answer_confirm(session::front_address to, const session::inbound_ack& what);
     void close(session::front& who, session::close_cause cause, mqtt::reason_code reason,
                std::string_view detail) override;
@@ -490,12 +495,15 @@ class core final : private session::front_effects, private session::home_effects
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     void on_applied(std::uint64_t number);
+    /// Answers it when there is nothing more to wait for.
+    void begin(std::uint64_t number, operation begun);
+    [[nodiscard]] operation end_operation(std::uint64_t number);
     void complete(operation done);
     void answer_subscribe(session::front_address to, packet_id id, bool is_removal,
                           std::vector<mqtt::reason_code> reasons);
     /// Whether some filter's first subscription is not in force everywhere yet: then another one of
     /// that filter must wait as well, so all are told again.
-    [[nodiscard]] bool may_be_unapplied() const noexcept { return !operations_.empty(); }
+    [[nodiscard]] bool may_be_unapplied() const noexcept { return subscribing_ > 0; }
     /// Returns how many shards were told.
     std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
     [[nodiscard]] shard_id group_owner(std::string_view group,
@@ -553,15 +561,18 @@ class core final : private session::front_effects, private session::home_effects
     ring<client*> freed_;           ///< publishers that wait for nobody any more
     ring<client*> held_elsewhere_;  ///< empty: where those are that others hold
     std::vector<waiting_publishers> credit_waiters_; ///< they wait for credit of a shard
+    waiting_publishers journal_waiters_;             ///< they wait for the disk
     std::size_t held_now_ = 0;
     std::vector<pending_take> takes_;
     std::vector<std::uint32_t> free_takes_;
     giving_out* given_out_ = nullptr; ///< the message under way
+    session::commit_mark last_end_;   ///< of the last end of a stored session
     /// Whether that message may have several takers here, and where its body is then.
     bool shares_body_ = false;
     std::optional<bodies::place> body_;
     std::string scratch_; ///< value of a row being written down
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
+    std::size_t subscribing_ = 0; ///< of these, subscriptions
     std::vector<std::vector<shard_message>> outboxes_;
     std::vector<std::size_t> credit_used_;
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard

@@ -78,7 +78,7 @@ void core::on_rare(shard_id from, rare& message) {
                 }
             },
             [&](const shard::confirm& m) {
-                on_confirm({.shard = from, .connection = m.connection}, m.what, m.level);
+                on_confirm({.shard = from, .connection = m.connection}, m.what);
             },
             [&](const confirmed& m) {
                 answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);

@@ -33,9 +33,7 @@ class home_entry final : public router::subscriber,
     // replay_holder
     [[nodiscard]] session::session_state* replay_session() override { return home_.session(); }
     [[nodiscard]] std::size_t replay_rows() override;
-    void replay_row(const publication& what, const session::delivery& how) override {
-        home_.on_replay_row(what, how);
-    }
+    void replay_row(const publication& what, const session::delivery& how) override;
 
   private:
     friend class core;
@@ -84,10 +82,9 @@ class home_entry final : public router::subscriber,
     client_timer timer_;
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
-    std::size_t bytes_pushed_ = 0;   ///< to a front on another shard since it last had room
-    bool is_stored_ = false;         ///< counted among the stored sessions
-    bool has_ended_session_ = false; ///< since the last attach began
-    bool is_waking_ = false;         ///< already among those who wait for the journal
+    std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
+    bool is_stored_ = false;       ///< counted among the stored sessions
+    bool is_waking_ = false;       ///< already among those who wait for the journal
 };
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.

@@ -85,10 +85,13 @@ void journal::begin_part(const storage::branch& from) {
     part_->id = from.transaction;
     part_->names = from.name;
     part_->wants = durability::memory;
-    transactions_.try_emplace(from.transaction.value);
+    if (!is_lost_) {
+        transactions_.try_emplace(from.transaction.value);
+    }
 }
 
 void journal::end_part() {
+    open_part_bytes_ += part_->operations.bytes();
     open_.parts.push_back(std::move(*part_));
     part_.reset();
 }
@@ -113,15 +116,14 @@ void journal::wait(session::commit_mark mark, waiter who, durability level) {
     }
 }
 
-std::size_t journal::wait_for_all(waiter who, durability level) {
+std::size_t journal::wait_for_all(waiter who) {
     for (auto& [id, open] : transactions_) {
         open.waiters.push_back(who);
         ++in_parts_;
     }
     const bool is_all_durable = open_.operations.empty() && handed_over_ <= durable_;
     if (!is_all_durable) {
-        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who,
-             level);
+        wait(open_.operations.empty() ? session::commit_mark{handed_over_} : open_mark(), who);
     }
     return transactions_.size() + (is_all_durable ? 0 : 1);
 }
@@ -137,10 +139,14 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
             ready.insert(ready.end(), open.waiters.begin(), open.waiters.end());
         }
         transactions_.clear();
+        under_way_.clear();
         in_parts_ = 0;
         return ready;
     }
     durable_ = std::max(durable_, word.durable);
+    while (!under_way_.empty() && under_way_.front().ticket <= durable_) {
+        handed_over_bytes_ -= under_way_.pop_front().bytes;
+    }
     while (!waiters_.empty() && waiters_.front().ticket <= durable_) {
         ready.push_back(waiters_.pop_front().who);
     }
@@ -170,6 +176,9 @@ void journal::end_turn(bool at_last) {
         return;
     }
     const std::uint64_t ticket = open_.ticket;
+    const std::size_t bytes = open_.operations.bytes() + std::exchange(open_part_bytes_, 0);
+    under_way_.push_back({.ticket = ticket, .bytes = bytes});
+    handed_over_bytes_ += bytes;
     store_->commit(me_, std::exchange(open_, {.ticket = ticket + 1, .wants = durability::memory}));
     is_awaited_ = false;
     handed_over_ = ticket;

@@ -11,6 +11,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class journal {
   public:
     /// Hand-overs that the store has at a time: one being synced, one being written.
     static constexpr std::uint64_t handed_over_max = 2;
+    /// Bytes that are not durable yet; beyond, whoever adds to them should wait.
+    static constexpr std::size_t backlog_bytes_max = std::size_t{16} << 20;
 
     /// `to` is null if nothing is kept.
     journal(shard_id me, storage::store* to) noexcept;
@@ -42,6 +45,8 @@ class journal {
                              durability level = durability::fsync);
     void erase_range(storage::table where, std::string_view begin, std::string_view end);
     void erase(storage::table where, std::string_view key);
+    /// Of all that is gathered now, also if nobody waits for it.
+    void want(durability level) noexcept { open_.wants = std::min(open_.wants, level); }
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
     void undo(const session::written_row& what, storage::table where, std::string_view key);
 
@@ -79,7 +84,7 @@ class journal {
     void wait(session::commit_mark mark, waiter who, durability level = durability::fsync);
     /// Waits for all that was put until now, parts included. Returns how often the waiter will be
     /// called: once for each thing that is not on disk yet.
-    [[nodiscard]] std::size_t wait_for_all(waiter who, durability level = durability::fsync);
+    [[nodiscard]] std::size_t wait_for_all(waiter who);
     /// Those who may go on now, in the order in which they came; if the store is lost, all of them:
     /// what they waited for will not be.
     [[nodiscard]] std::vector<waiter> on_progress(const storage::progress& word);
@@ -90,12 +95,22 @@ class journal {
 
     /// The store writes no more: nothing that is put now can be waited for.
     [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
+    /// The disk is slower than what is added: more than backlog_bytes_max is not durable.
+    [[nodiscard]] bool is_behind() const noexcept {
+        return !is_lost_
+               && open_.operations.bytes() + open_part_bytes_ + handed_over_bytes_
+                      > backlog_bytes_max;
+    }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiters_.size() + in_parts_; }
 
   private:
     struct plain_waiter {
         std::uint64_t ticket = 0;
         waiter who;
+    };
+    struct under_way {
+        std::uint64_t ticket = 0;
+        std::size_t bytes = 0;
     };
     struct undone_row {
         storage::table where;
@@ -113,6 +128,9 @@ class journal {
     std::unique_ptr<storage::part> part_; ///< being gathered
     std::uint64_t durable_ = 0;           ///< ticket
     std::uint64_t handed_over_ = 0;       ///< ticket
+    ring<under_way> under_way_;           ///< handed over and not durable
+    std::size_t handed_over_bytes_ = 0;   ///< of all of these
+    std::size_t open_part_bytes_ = 0;     ///< of parts that are to be handed over
     ring<plain_waiter> waiters_;
     boost::unordered_flat_map<std::uint64_t, open_transaction> transactions_;
     std::size_t in_parts_ = 0; ///< waiters of transactions

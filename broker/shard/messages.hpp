@@ -125,7 +125,6 @@ struct inbound_change {
 struct confirm {
     std::uint64_t connection = 0;
     session::inbound_ack what;
-    durability level = durability::fsync;
 };
 struct room {
     std::uint64_t home = 0;

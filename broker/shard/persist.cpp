@@ -122,9 +122,9 @@ session::written_row home_entry::row_changed(std::uint64_t sequence,
                                              const session::written_row& where,
                                              const publication& what,
                                              const session::delivery& how) {
-    const bool shared = std::exchange(core_->shares_body_, false);
+    const bool is_shared = std::exchange(core_->shares_body_, false);
     session::written_row again = core_->log_row(key(), sequence, what, how);
-    core_->shares_body_ = shared;
+    core_->shares_body_ = is_shared;
     core_->forget_body(where.body);
     again.operation = not_open; // the older one may be on disk by now
     return again;
@@ -246,7 +246,7 @@ session::commit_mark core::log_queue(const storage::session_key& session,
 }
 
 void core::forget_session(home_entry& home, session::session_state& state) {
-    if (!journal_.is_on()) {
+    if (!journal_.is_on() || home.session_id_.created.value == 0) {
         return;
     }
     state.out.erase_all();
@@ -259,6 +259,8 @@ void core::forget_session(home_entry& home, session::session_state& state) {
     journal_.erase(table::queue_meta, home.key().view());
     journal_.erase(table::sessions, storage::client_key_of(home.partition(), home.client_id()));
     home.session_id_ = {};
+    journal_.want(durability::fsync);
+    last_end_ = journal_.open_mark();
 }
 
 void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durability level) {
@@ -406,6 +408,7 @@ void core::on_rows(const storage::read_answer& answer) {
                         .id = parts.row.id.value});
     }
     home->home_.on_page(std::move(rows), answer.read_until);
+    pump_replay(answer.reader);
 }
 
 void core::restore_subscription(home_entry& home, std::string_view filter,
@@ -463,9 +466,13 @@ void core::on_progress(const storage::progress& word) {
             if (home_entry* home = find_home(each.number)) {
                 home->is_waking_ = false;
                 home->home_.on_durable();
+                pump_replay(each.number);
             }
             break;
         }
+    }
+    if (!journal_.is_behind()) {
+        set_free(journal_waiters_);
     }
 }
 

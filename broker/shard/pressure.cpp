@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who waits for whom. A client whose output or queue passes its limit is full; publishers whose
-// messages go mostly to full clients are held back, so that TCP tells them, for as long as the full
-// ones still take bytes, and for one second at most. Then the full ones are slow: their drop policy
-// applies and nobody waits for them. One slow reader among many never holds anybody.
+// Who waits for whom. Publishers of what is to be stored wait for a disk that is behind. A client
+// whose output or queue passes its limit is full; publishers whose messages go mostly to full
+// clients are held back, so that TCP tells them, for as long as the full ones still take bytes, and
+// for one second at most. Then the full ones are slow: their drop policy applies and nobody waits
+// for them. One slow reader among many never holds anybody.
 #include "base/log.hpp"
 #include "broker/shard/core.hpp"
 
@@ -84,6 +85,10 @@ bool core::most_takers_are_full() const noexcept {
 }
 
 void core::hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards) {
+    if (journal_.last_mark().value != 0 && journal_.is_behind()) {
+        hold(publisher, journal_waiters_);
+        return;
+    }
     if (most_takers_are_full()) {
         hold(publisher, *takers_.one_full);
         return;

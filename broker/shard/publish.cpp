@@ -3,6 +3,7 @@
 #include "base/topic.hpp"
 #include "broker/shard/core.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace gv::shard {
@@ -87,8 +88,12 @@ void core::end_giving_out(const reach& where) {
         mark = journal_.part_mark();
         journal_.end_part();
     }
-    if (mark.value != 0 && given.who.wants_answer && given.level != durability::memory
-        && !journal_.is_lost()) {
+    // A part is waited for at every level: what follows it, such as the erasure of the identifier
+    // that it holds, must not be written before it.
+    if (mark.value != 0 && journal_.is_lost()) {
+        given.is_refused = true;
+    } else if (mark.value != 0 && given.who.wants_answer
+               && (given.level != durability::memory || given.is_part)) {
         journal_.wait(mark, {.what = waiter::kind::take, .number = await_one().value}, given.level);
     }
     given_out_ = nullptr;
@@ -114,12 +119,14 @@ void core::end_giving_out(const reach& where) {
 }
 
 durability core::durability_of(session::front& who, std::string_view topic) {
-    for (const durability_rule& rule : options_.durabilities) {
-        if (topic_matches(rule.filter, topic)) {
-            return rule.level;
-        }
-    }
-    return owner_of(who).profile_->level;
+    return durability_of(topic, owner_of(who).profile_->level);
+}
+
+durability core::durability_of(std::string_view topic, durability otherwise) const {
+    const auto rule = std::ranges::find_if(options_.durabilities, [&](const durability_rule& each) {
+        return topic_matches(each.filter, topic);
+    });
+    return rule == options_.durabilities.end() ? otherwise : rule->level;
 }
 
 void core::answer(const asker& who, reason_code reason) {
@@ -145,6 +152,7 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
     for (router::group* each : found.groups) {
         deliver_to_group(*each, what);
     }
+    shares_body_ = false;
     if (is_for_retained && is_small_enough_to_retain(what)) {
         const shard_id owner = retained_owner(what.topic);
         if (is_mine(owner)) {
@@ -271,7 +279,6 @@ void core::on_group_delivery(shard_id from, const group_delivery& message) {
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
         .level = what.header.level};
     begin_giving_out(given, message.branch);
-    shares_body_ = false;
     deliver_to_member(
         message.subscriber, what,
         {.quality = message.quality,
@@ -315,7 +322,7 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 void core::publish(publication what) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
-    what.header.level = options_.level;
+    what.header.level = durability_of(what.topic, options_.level);
     // A will may be due while another message is given out: what that one waits for stays its own.
     giving_out* const outer = given_out_;
     const session::commit_mark outer_mark = journal_.last_mark();

@@ -68,11 +68,7 @@ void core::subscribe_for(router::subscriber& who, std::uint64_t number,
     }
     begun.replays.end = state.replays.next_announcement();
     await_journal(begun, operation_number);
-    if (begun.remaining == 0) {
-        complete(std::move(begun));
-    } else {
-        operations_.emplace(operation_number, std::move(begun));
-    }
+    begin(operation_number, std::move(begun));
 }
 
 reason_code core::add_subscription(router::subscriber& who, std::uint64_t number,
@@ -175,11 +171,7 @@ void core::on_group_change(shard_id from, group_change change) {
         const std::uint64_t own = change.operation;
         operation begun{.joiner = from, .joiner_operation = asked};
         begun.remaining = join_group(std::move(change), from);
-        if (begun.remaining == 0) {
-            complete(std::move(begun));
-        } else {
-            operations_.emplace(own, std::move(begun));
-        }
+        begin(own, std::move(begun));
         return;
     }
     case group_change::kind::leave:
@@ -240,7 +232,7 @@ void core::on_route_change(shard_id from, const route_change& change) {
 void core::refuse_operation(std::uint64_t number) {
     const auto found = operations_.find(number);
     if (found != operations_.end() && found->second.confirms) {
-        operations_.erase(found); // nothing is confirmed
+        static_cast<void>(end_operation(number)); // nothing is confirmed
     } else if (found != operations_.end()) {
         found->second.reasons.assign(found->second.reasons.size(), reason_code::quota_exceeded);
         on_applied(number);
@@ -249,12 +241,26 @@ void core::refuse_operation(std::uint64_t number) {
 
 void core::on_applied(std::uint64_t number) {
     const auto found = operations_.find(number);
-    if (found == operations_.end() || --found->second.remaining > 0) {
+    if (found != operations_.end() && --found->second.remaining == 0) {
+        complete(end_operation(number));
+    }
+}
+
+void core::begin(std::uint64_t number, operation begun) {
+    if (begun.remaining == 0) {
+        complete(std::move(begun));
         return;
     }
-    operation done = std::move(found->second);
+    subscribing_ += begun.is_subscription() ? 1U : 0U;
+    operations_.emplace(number, std::move(begun));
+}
+
+core::operation core::end_operation(std::uint64_t number) {
+    const auto found = operations_.find(number);
+    operation ended = std::move(found->second);
     operations_.erase(found);
-    complete(std::move(done));
+    subscribing_ -= ended.is_subscription() ? 1U : 0U;
+    return ended;
 }
 
 void core::complete(operation done) {
@@ -342,11 +348,7 @@ void core::on_home_unsubscribe(std::uint64_t number, session::front_address from
     }
     journal_.set_mark(journal_.open_mark());
     await_journal(begun, ++next_operation_);
-    if (begun.remaining == 0) {
-        complete(std::move(begun));
-    } else {
-        operations_.emplace(next_operation_, std::move(begun));
-    }
+    begin(next_operation_, std::move(begun));
 }
 
 std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std::uint64_t number,

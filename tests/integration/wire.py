@@ -48,8 +48,8 @@ class Wire:
     def send(self, data):
         self.socket.sendall(data)
 
-    def connect(self, client_id="", keep_alive=0):
-        self.send(packet(0x10, text("MQTT") + bytes([self.version, 2])
+    def connect(self, client_id="", keep_alive=0, clean=True):
+        self.send(packet(0x10, text("MQTT") + bytes([self.version, 2 if clean else 0])
                          + struct.pack(">H", keep_alive) + self.properties() + text(client_id)))
         kind, body = self.receive()
         assert kind == CONNACK and body[1] == 0, (kind, body)
@@ -76,6 +76,10 @@ class Wire:
 
     def receive(self):
         """The next packet as (type, body); (None, b"") at the end of the connection."""
+        return self.receive_with_flags()[:2]
+
+    def receive_with_flags(self):
+        """The same with the first byte of the packet behind."""
         while True:
             whole = self.parse()
             if whole:
@@ -85,7 +89,7 @@ class Wire:
             except ConnectionError:
                 data = b""
             if not data:
-                return None, b""
+                return None, b"", 0
             self.input += data
 
     def parse(self):
@@ -97,7 +101,7 @@ class Wire:
                 end = at + 1 + length
                 if len(self.input) < end:
                     return None
-                found = self.input[0] >> 4, bytes(self.input[at + 1:end])
+                found = self.input[0] >> 4, bytes(self.input[at + 1:end]), self.input[0]
                 del self.input[:end]
                 return found
         return None

@@ -44,6 +44,14 @@ bool stored_script::work() {
     return true;
 }
 
+std::size_t stored_script::held() {
+    std::size_t held = 0;
+    for (std::size_t shard = 0; shard < node.shards(); ++shard) {
+        held += node.core(shard).held_publishers();
+    }
+    return held;
+}
+
 std::size_t stored_script::let_through(std::size_t count) {
     const std::size_t done = store_->run(count);
     node.run();

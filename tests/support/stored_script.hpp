@@ -38,6 +38,8 @@ class stored_script final : private store_holder, public script {
         is_stopped_ = false;
         node.run();
     }
+    /// Publishers that are held back, on all shards.
+    [[nodiscard]] std::size_t held();
     /// Makes the oldest hand-overs durable, and lets the node work on it.
     std::size_t let_through(std::size_t count = static_cast<std::size_t>(-1));
 

@@ -103,6 +103,34 @@ TEST(SharedGroup, AMessageThatAMemberCannotTakeIsNotInFlight) {
     EXPECT_EQ(other.got.size(), 5u);
 }
 
+// The count of what is in flight begins anew with a connection.
+TEST(SharedGroup, AnAcknowledgementOfWhatIsSentAgainDoesNotMakeAMemberIdle) {
+    stage all(1, by_load());
+    player& publisher = all.enter(0);
+    player& busy = all.enter(0, {.session_expiry = long_expiry});
+    busy.subscribe(shared(0, "t"), qos::at_least_once);
+    busy.wire.is_automatic = false;
+    publish_many(publisher, 4, qos::at_least_once);
+    all.listen();
+    static_cast<void>(busy.wire.let_go());
+    all.listen();
+    busy.connect({.clean_start = false, .session_expiry = long_expiry});
+    all.listen();
+    publish_many(publisher, 4, qos::at_least_once);
+    all.listen();
+    for (int i = 0; i < 4; ++i) {
+        const auto oldest = busy.wire.owed.front();
+        busy.wire.owed.pop_front();
+        busy.wire.send_ack(oldest.type, oldest.id);
+    }
+    player& idle = all.enter(0, {.session_expiry = long_expiry});
+    idle.subscribe(shared(0, "t"), qos::at_least_once);
+    const std::size_t before = idle.got.size();
+    publish_many(publisher, 4, qos::at_least_once);
+    all.listen();
+    EXPECT_EQ(idle.got.size() - before, 4U) << "the other one has four in flight";
+}
+
 // It was to take the session over and broke before the connection before it had left.
 TEST(SharedGroup, AMemberWhoseSuccessorDiedMeanwhileIsOffline) {
     for (int group = 0; group < groups; ++group) {

@@ -94,6 +94,130 @@ TEST(PersistOrder, PubackAndPubrecDoNotWaitWhereARuleSaysMemory) {
     }
 }
 
+TEST(PersistOrder, AnIdentifierIsForgottenAfterItWasWrittenAtEveryLevel) {
+    stored_options options = on(2);
+    options.node.core.level = durability::memory;
+    options.node.core.durabilities = {{.filter = "#", .level = durability::memory}};
+    stored_script s(options);
+    const std::string pub = named(s, "pub", 1);
+    s.client(pub).connect(persistent());
+    s.stop_disk();
+    const packet_id id = s.client(pub).publish("t", "m", qos_2);
+    s.client(pub).expect_nothing();
+    s.start_disk();
+    s.client(pub).expect_ack(packet_type::pubrec, id);
+    s.client(pub).acknowledge(packet_type::pubrel, id);
+    s.client(pub).expect_ack(packet_type::pubcomp, id);
+    EXPECT_EQ(s.rows(table::small), 0U);
+    s.settle_for_good();
+}
+
+TEST(PersistOrder, PubcompIsSyncedWhateverTheLevelOfTheListener) {
+    for (const std::size_t shards : {1U, 2U}) {
+        stored_script s(on(shards));
+        const std::string pub = named(s, "pub", shards - 1);
+        auto lenient = std::make_shared<shard::listener_profile>();
+        lenient->level = durability::interval;
+        s.client(pub).wire.open(0, lenient);
+        s.client(pub).connect(persistent());
+        const packet_id id = s.client(pub).publish("t", "m", qos_2);
+        s.client(pub).expect_ack(packet_type::pubrec, id);
+        s.stop_disk();
+        s.client(pub).acknowledge(packet_type::pubrel, id);
+        EXPECT_EQ(s.store().strictest_waiting(), durability::fsync);
+        s.start_disk();
+        s.client(pub).expect_ack(packet_type::pubcomp, id);
+    }
+}
+
+TEST(PersistOrder, AWillIsKeptAsTheRuleForItsTopicSays) {
+    for (const durability level : {durability::fsync, durability::memory}) {
+        stored_options options;
+        options.node.core.level =
+            level == durability::fsync ? durability::memory : durability::fsync;
+        options.node.core.durabilities = {{.filter = "alarms/#", .level = level}};
+        stored_script s(options);
+        connect_request mortal;
+        mortal.will =
+            will_request{.topic = "alarms/dead", .payload = "1", .quality = qos_1, .retain = true};
+        s.client("mortal").connect(mortal);
+        s.stop_disk();
+        s.client("mortal").cut();
+        s.node.run();
+        ASSERT_EQ(s.store().waiting(), 1U);
+        EXPECT_EQ(s.store().strictest_waiting(), level);
+        s.start_disk();
+    }
+}
+
+TEST(PersistOrder, AQueueLimitDropsNothingThatOnlyWaitsForTheDisk) {
+    stored_options options;
+    options.node.core.limits.outbound.queue_messages_max = 1;
+    stored_script s(options);
+    s.client("sub").resume();
+    s.client("sub").subscribe("t", qos_2);
+    s.client("pub").connect();
+    s.stop_disk();
+    for (const char* each : {"1", "2", "3"}) {
+        static_cast<void>(s.client("pub").publish("t", each, qos_2));
+    }
+    s.start_disk();
+    for (const char* each : {"1", "2", "3"}) {
+        s.client("sub").take("t", each);
+    }
+    EXPECT_EQ(s.node.dropped(session::drop_reason::queue_full), 0U);
+}
+
+TEST(PersistOrder, ConnackOfANewSessionWaitsForTheEndOfOneThatEndedByItself) {
+    for (const bool is_clean : {false, true}) {
+        stored_script s;
+        s.client("sub").connect(persistent());
+        s.client("sub").subscribe("t", qos_2);
+        s.stop_disk();
+        s.client("sub").disconnect(mqtt::reason_code::success, 0U);
+        s.client("sub").wire.send_connect({.clean_start = is_clean});
+        s.client("sub").expect_nothing();
+        EXPECT_EQ(s.store().strictest_waiting(), durability::fsync);
+        s.start_disk();
+        const received answer = s.client("sub").next();
+        ASSERT_NE(answer.as<mqtt::connack_view>(), nullptr);
+        EXPECT_FALSE(answer.as<mqtt::connack_view>()->session_present);
+        EXPECT_EQ(s.rows(table::subscriptions), 0U);
+        EXPECT_EQ(s.rows(table::sessions), 0U);
+        s.settle_for_good();
+    }
+}
+
+TEST(PersistOrder, PublishersWaitForADiskThatIsBehindAtEveryLevel) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_options options = on(shards);
+        options.node.core.durabilities = {{.filter = "#", .level = durability::memory}};
+        stored_script s(options);
+        const std::string sub = named(s, "sub", shards - 1);
+        s.client(sub).resume();
+        s.client(sub).subscribe("t", qos_1);
+        s.client(sub).disconnect();
+        s.client("pub").connect();
+        s.client("other").connect();
+        s.client("other").subscribe("volatile", qos_1);
+        s.stop_disk();
+        constexpr int many = 60;
+        for (int i = 0; i < many; ++i) {
+            static_cast<void>(s.client("pub").wire.send_publish(
+                {.topic = "t", .payload = std::string(1U << 20, 'x'), .quality = qos_1}));
+            s.node.run();
+        }
+        EXPECT_EQ(s.held(), 1U);
+        const packet_id id = s.client("other").publish("volatile", "m", qos_1);
+        s.client("other").receive("volatile", "m");
+        s.client("other").expect_ack(packet_type::puback, id);
+        s.start_disk();
+        EXPECT_EQ(s.held(), 0U);
+        EXPECT_EQ(s.rows(table::queue), std::size_t{many}) << "and nothing is lost";
+    }
+}
+
 TEST(PersistOrder, QosOneReachesAPersistentSubscriberBeforeTheDisk) {
     stored_script s;
     s.client("sub").resume();
@@ -498,6 +622,17 @@ TEST_P(PersistCrash, CleanStart) {
         s.client("sub").subscribe("t", qos_2);
         s.client("pub").publish_settled({.topic = "t", .payload = "4", .quality = qos_2});
         s.client("sub").take("t", "4");
+    });
+}
+
+TEST_P(PersistCrash, AnEndAndANewBeginning) {
+    replay([](stored_script& s) {
+        s.client("sub").resume();
+        s.client("sub").subscribe("t", qos_2);
+        s.client("sub").disconnect(mqtt::reason_code::success, 0U);
+        s.client("sub").connect({.clean_start = true, .session_expiry = 3600});
+        s.client("pub").resume();
+        s.client("pub").publish_settled({.topic = "t", .payload = "1", .quality = qos_2});
     });
 }
 
@@ -1009,6 +1144,57 @@ TEST(PersistRetained, ReachesAPersistentSessionThatSubscribes) {
     s.settle_for_good();
 }
 
+TEST(PersistRetained, OfOneReplayHaveTheirOwnContent) {
+    for (const bool has_persistent_taker : {false, true}) {
+        stored_script s;
+        s.client("pub").connect();
+        for (const char* topic : {"conf/a", "conf/b"}) {
+            s.client("pub").publish_settled(
+                {.topic = topic, .payload = topic + large, .quality = qos_1, .retain = true});
+        }
+        for (const char* each : {"reader", "other"}) {
+            s.client(each).connect(has_persistent_taker ? persistent() : connect_request{});
+            s.client(each).subscribe("news", qos_1);
+        }
+        s.stop_disk();
+        static_cast<void>(s.client("pub").publish("news", "secret" + large, qos_1));
+        s.node.run();
+        s.start_disk();
+        s.client("sub").resume();
+        s.client("sub").subscribe("conf/#", qos_1);
+        s.node.run();
+        s.crash();
+        s.client("sub").resume();
+        s.client("sub").take("conf/a", "conf/a" + large);
+        s.client("sub").take("conf/b", "conf/b" + large);
+    }
+}
+
+TEST(PersistRetained, ReplayTakesNoMoreThanTheWindow) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_script s(on(shards));
+        constexpr int topics = 100;
+        constexpr std::uint16_t window = 10;
+        s.client("pub").connect();
+        for (int i = 0; i < topics; ++i) {
+            s.client("pub").publish_settled({.topic = "r/" + std::to_string(i),
+                                             .payload = std::to_string(i),
+                                             .quality = qos_2,
+                                             .retain = true});
+        }
+        const std::string sub = named(s, "sub", shards - 1);
+        s.client(sub).connect(
+            {.clean_start = false, .session_expiry = 3600, .receive_maximum = window});
+        s.client(sub).subscribe("r/#", qos_2);
+        s.node.run();
+        EXPECT_LE(s.node.queues().messages, std::size_t{window});
+        s.client(sub).behave();
+        s.settle();
+        EXPECT_EQ(s.client(sub).got.size(), std::size_t{topics});
+    }
+}
+
 // Bodies.
 
 TEST(PersistBodies, AreWrittenOnceAndGoWithTheirBucket) {
@@ -1051,6 +1237,27 @@ TEST(PersistBodies, OfNobodyAreRemovedAtStart) {
     }
     s.crash();
     EXPECT_EQ(s.rows(table::bodies), 0U);
+}
+
+// A store that is lost.
+
+TEST(PersistLoss, NothingIsAcknowledgedThatCannotBeStored) {
+    stored_script s(on(2));
+    const std::string pub = named(s, "pub", 1);
+    s.client(pub).connect(persistent());
+    s.client("volatile").connect();
+    s.store().lose();
+    s.node.run();
+    const packet_id kept =
+        s.client("volatile")
+            .publish({.topic = "r", .payload = "kept", .quality = qos_1, .retain = true});
+    EXPECT_EQ(s.client("volatile").expect_ack(packet_type::puback, kept),
+              mqtt::reason_code::quota_exceeded);
+    const packet_id twice = s.client(pub).publish("t", "m", qos_2);
+    EXPECT_EQ(s.client(pub).expect_ack(packet_type::pubrec, twice),
+              mqtt::reason_code::quota_exceeded);
+    const packet_id light = s.client("volatile").publish("t", "m", qos_1);
+    EXPECT_FALSE(mqtt::is_error(s.client("volatile").expect_ack(packet_type::puback, light)));
 }
 
 // What needs no disk.

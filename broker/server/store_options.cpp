@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/store_options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace gv::server {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, store_task>, 6> tasks{{
+    {"check", store_task::check},
+    {"stats", store_task::stats},
+    {"export", store_task::export_lines},
+    {"import", store_task::import_file},
+    {"help", store_task::help},
+    {"--help", store_task::help},
+}};
+
+[[nodiscard]] bool is_option(std::string_view arg) { return arg.size() > 1 && arg.front() == '-'; }
+
+class option_reader {
+  public:
+    explicit option_reader(std::span<const std::string_view> args) : rest_(args) {}
+
+    result<store_options, std::string> read() {
+        while (!rest_.empty()) {
+            const std::string_view arg = take();
+            const std::string wrong = is_option(arg) ? on_option(arg) : on_position(arg);
+            if (!wrong.empty()) {
+                return failure(wrong);
+            }
+        }
+        const std::string wrong = wants_help_ ? std::string() : check_together();
+        if (!wrong.empty()) {
+            return failure(wrong);
+        }
+        return std::move(options_);
+    }
+
+  private:
+    std::string_view take() {
+        const std::string_view first = rest_.front();
+        rest_ = rest_.subspan(1);
+        return first;
+    }
+
+    // These return what is wrong; empty: nothing.
+
+    std::string on_option(std::string_view option) {
+        if (option == "-h" || option == "--help") {
+            wants_help_ = true;
+            return {};
+        }
+        if (option == "--merge") {
+            options_.merges = true;
+            return {};
+        }
+        const std::size_t equals =
+            option.starts_with("--") ? option.find('=') : std::string_view::npos;
+        const std::string_view name = option.substr(0, equals);
+        std::string* const target = name == "--folder"                   ? &options_.folder
+                                    : name == "-c" || name == "--config" ? &options_.config_file
+                                                                         : nullptr;
+        if (target == nullptr) {
+            return "the option " + std::string(name) + " is not known; see --help";
+        }
+        if (equals == std::string_view::npos && rest_.empty()) {
+            return std::string(name) + " needs a value";
+        }
+        *target = equals == std::string_view::npos ? take() : option.substr(equals + 1);
+        return target->empty() ? std::string(name) + " needs a value" : std::string();
+    }
+
+    std::string on_position(std::string_view arg) {
+        positions_.push_back(arg);
+        return {};
+    }
+
+    std::string check_together() {
+        if (positions_.empty()) {
+            return "say what to do: check, stats, export or import; see --help";
+        }
+        const auto* const found = std::ranges::find(tasks, positions_.front(),
+                                                    [](const auto& each) { return each.first; });
+        if (found == tasks.end()) {
+            return "\"" + std::string(positions_.front())
+                   + "\" is neither check, stats, export nor import; see --help";
+        }
+        options_.task = found->second;
+        if (options_.merges && options_.task != store_task::import_file) {
+            return "--merge is for import";
+        }
+        return take_file();
+    }
+
+    std::string take_file() {
+        const std::size_t files = positions_.size() - 1;
+        if (options_.task == store_task::import_file && files != 1) {
+            return "import takes exactly one FILE; see --help";
+        }
+        if (options_.task == store_task::export_lines && files > 1) {
+            return "export takes one FILE at most; see --help";
+        }
+        if (files == 1) {
+            options_.file = positions_.back();
+        }
+        if (files > 0
+            && (options_.task == store_task::check || options_.task == store_task::stats)) {
+            return std::string(positions_.front()) + " takes no file; see --help";
+        }
+        return {};
+    }
+
+    std::span<const std::string_view> rest_;
+    std::vector<std::string_view> positions_;
+    store_options options_;
+    bool wants_help_ = false;
+};
+
+} // namespace
+
+result<store_options, std::string> parse_store_options(std::span<const std::string_view> args) {
+    return option_reader(args).read();
+}
+
+std::string_view store_usage() noexcept {
+    return "Usage: grapevine store check [options]         read every row and say what is broken\n"
+           "       grapevine store stats [options]         say what the store holds\n"
+           "       grapevine store export [options] [FILE] write it as JSON lines to FILE\n"
+           "       grapevine store import [options] FILE   add what FILE holds\n"
+           "\n"
+           "  --folder DIR   the store (default: that of the configuration)\n"
+           "  -c FILE        the configuration of the broker; without it the environment and the\n"
+           "                 defaults say where the store is\n"
+           "  --merge        import into a store that holds something: sessions that are there "
+           "stay\n"
+           "                 as they are, and of two retained messages the newer stays\n"
+           "  -h, --help     print this\n"
+           "\n"
+           "FILE to import is what export wrote, or the mosquitto.db of a Mosquitto 1.6 or 2 that "
+           "was\n"
+           "stopped. \"-\", and no FILE to export to, are standard input and output.\n"
+           "\n"
+           "check, stats and export change nothing and may run beside a broker: they show what "
+           "the\n"
+           "store held when they began. import needs the store for itself: stop the broker first.\n"
+           "Exit code: 0 done, 1 failed or something is broken, 2 a command line without sense.\n";
+}
+
+} // namespace gv::server
