@@ -92,6 +92,7 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     limits.output_bytes_max = (*all.flow.output_buffer_max).value;
     limits.packet_size_max = static_cast<std::uint32_t>(
         std::min<std::uint64_t>((*mqtt.packet_size_max).value, 268'435'455));
+    limits.connect_size_max = static_cast<std::uint32_t>((*mqtt.connect_size_max).value);
     limits.session_expiry_max = seconds_of(*mqtt.session_expiry_max);
     limits.session_expiry_v3 = seconds_of(*mqtt.session_expiry_v3);
     limits.filters_per_subscribe_max = *mqtt.filters_per_subscribe_max;

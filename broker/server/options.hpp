@@ -232,6 +232,14 @@ struct mqtt_options {
          .min = 128_B,
          .max = 256_MiB,
          .applies = reload::new_connections}};
+    option<byte_size> connect_size_max{
+        {.name = "mqtt.connect_size_max",
+         .doc = "Largest packet accepted from a client that is not connected yet. Larger: bigger "
+                "wills and credentials. Smaller: less memory for strangers.",
+         .def = 256_KiB,
+         .min = 128_B,
+         .max = 256_MiB,
+         .applies = reload::new_connections}};
     option<milliseconds> connect_timeout{
         {.name = "mqtt.connect_timeout",
          .doc = "Time from the opening of a connection (with TLS and WebSocket) to its CONNECT. "

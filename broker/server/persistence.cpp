@@ -2,6 +2,7 @@
 #include "broker/server/persistence.hpp"
 
 #include "base/log.hpp"
+#include "broker/server/process.hpp"
 #include "storage/rocksdb_store.hpp"
 
 #include <unistd.h>
@@ -104,6 +105,7 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
     wanted.log_bytes_max = (*all.storage.log_max).value;
     wanted.salvage = *all.storage.salvage;
     wanted.sync_interval = *all.storage.sync_interval;
+    wanted.open_files_max = static_cast<int>(share_descriptors(descriptor_limit()).store_files);
     wanted.ballast_bytes = (*all.storage.ballast).value;
     auto opened = storage::open_rocksdb_store(wanted);
     if (opened) {

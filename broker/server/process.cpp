@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -22,8 +23,10 @@ namespace gv::server {
 
 namespace {
 
-// Listeners, log, files that are read now and then.
-constexpr rlim_t descriptors_reserved = 64;
+// Descriptors.
+constexpr std::uint64_t written_by_store = 32; ///< logs, files being made, the folder
+constexpr std::uint64_t by_admin = 64;         ///< connections of its port
+constexpr std::uint64_t by_all_else = 64;      ///< listeners, event loops, log, files read at times
 
 [[nodiscard]] std::string error_text() { return std::strerror(errno); }
 
@@ -54,13 +57,21 @@ void raise_descriptor_limit() noexcept {
     }
 }
 
-std::uint32_t connections_limit(std::uint32_t configured) noexcept {
+descriptor_shares share_descriptors(std::uint64_t limit) noexcept {
+    const std::uint64_t files = std::clamp<std::uint64_t>(limit / 16, 48, 512);
+    const std::uint64_t reserved = files + written_by_store + by_admin + by_all_else;
+    const std::uint64_t left = std::max(limit / 4, limit - std::min(limit, reserved));
+    return {.store_files = static_cast<std::uint32_t>(files),
+            .connections = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, 0xffff'ffff))};
+}
+
+std::uint64_t descriptor_limit() noexcept {
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * descriptors_reserved) {
-        return configured;
-    }
-    const auto possible = static_cast<std::uint32_t>(
-        std::min<rlim_t>(limit.rlim_cur - descriptors_reserved, 0xffff'ffff));
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+std::uint32_t connections_limit(std::uint32_t configured) noexcept {
+    const std::uint32_t possible = share_descriptors(descriptor_limit()).connections;
     return configured == 0 ? possible : std::min(configured, possible);
 }
 

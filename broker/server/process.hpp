@@ -19,7 +19,17 @@ void keep_freed_memory() noexcept;
 /// Raises the soft limit of descriptors to the hard one.
 void raise_descriptor_limit() noexcept;
 
-/// `configured`, or what the descriptor limit leaves beside files and a reserve.
+/// How the descriptors of the process are divided.
+struct descriptor_shares {
+    std::uint32_t store_files; ///< kept open by the store
+    std::uint32_t connections; ///< of clients; what the admin port and all else need is left out
+};
+/// Connections never take what the store needs: one that cannot open a file can store nothing.
+[[nodiscard]] descriptor_shares share_descriptors(std::uint64_t limit) noexcept;
+/// The soft limit of the process.
+[[nodiscard]] std::uint64_t descriptor_limit() noexcept;
+
+/// `configured`, or what the descriptor limit leaves for connections.
 [[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured) noexcept;
 
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.

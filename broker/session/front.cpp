@@ -50,13 +50,24 @@ void front::on_frame(std::uint8_t first_byte, std::string_view body) {
     on_rare_frame(first_byte, body);
 }
 
+void front::on_stranger(std::string_view bytes) {
+    const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+    if (bytes.front() == tls_handshake) {
+        violate(
+            mqtt::reason_code::protocol_error,
+            "TLS came to a listener without: connect without TLS, or give it a tls_certificate");
+    } else if (std::ranges::all_of(bytes.substr(0, 3), is_letter)) {
+        violate(mqtt::reason_code::protocol_error,
+                "this looks like HTTP: WebSocket needs a listener with transport = \"websocket\"");
+    } else {
+        violate(mqtt::reason_code::protocol_error,
+                "the first packet is not CONNECT [MQTT-3.1.0-1]");
+    }
+}
+
 // What is neither a message nor an acknowledgement.
 void front::on_rare_frame(std::uint8_t first_byte, std::string_view body) {
     const auto type = static_cast<mqtt::packet_type>(first_byte >> 4);
-    if (phase_ == phase::awaiting_connect && type != mqtt::packet_type::connect) {
-        disconnect(close_cause::protocol_violation, mqtt::reason_code::protocol_error, {});
-        return;
-    }
     if (phase_ != phase::awaiting_connect && type == mqtt::packet_type::connect) {
         violate(mqtt::reason_code::protocol_error, "a second CONNECT [MQTT-3.1.0-2]");
         return;

@@ -29,6 +29,7 @@
 #include "broker/session/session_state.hpp"
 #include "broker/session/topic_alias.hpp"
 
+#include <algorithm>
 #include <memory>
 
 namespace gv::session {
@@ -59,9 +60,11 @@ class front final : private outbound_sink {
 
     /// One whole frame. Lifetime: `body` is used during the call.
     void on_frame(std::uint8_t first_byte, std::string_view body);
-    /// Bytes that are no frame, or one longer than packet_size_max.
+    /// Before CONNECT, bytes that begin otherwise than one: of HTTP, of TLS, of whatever.
+    void on_stranger(std::string_view bytes);
+    /// Bytes that are no frame.
     void on_violation(const mqtt::violation& what);
-    /// A frame longer than packet_size_max; `body` is what came of it.
+    /// A frame longer than frame_size_max(); `body` is what came of it.
     void on_oversized(std::uint8_t first_byte, std::string_view body);
     void on_authenticated(const authentication_answer& answer);
     void on_attached(attached answer);
@@ -102,6 +105,16 @@ class front final : private outbound_sink {
                || phase_ == phase::awaiting_connect
                || (phase_ == phase::authenticating && is_exchange_open_);
     }
+    /// Bytes of the largest frame that may come now: little before the client is known.
+    [[nodiscard]] std::size_t frame_size_max() const noexcept {
+        return phase_ == phase::connected
+                   ? limits().packet_size_max
+                   : std::min(limits().packet_size_max, limits().connect_size_max);
+    }
+    [[nodiscard]] bool is_stranger(char first_byte) const noexcept {
+        return phase_ == phase::awaiting_connect
+               && ((first_byte & 0xf0) != connect_type || first_byte == tls_handshake);
+    }
     [[nodiscard]] front_owner& owner() const noexcept { return *owner_; }
     [[nodiscard]] output_buffer& output() noexcept { return output_; }
     /// Bytes that wait for the client: in the output, and queued for a volatile one.
@@ -138,6 +151,9 @@ class front final : private outbound_sink {
     [[nodiscard]] const detach_notice& farewell() const noexcept { return farewell_; }
 
   private:
+    static constexpr char connect_type = 0x10;
+    static constexpr char tls_handshake = 0x16; ///< content type of a record (RFC 8446, 5.1)
+
     /// Kept only where CONNECT said something out of the ordinary.
     struct connect_details {
         std::string username;
@@ -170,15 +186,20 @@ class front final : private outbound_sink {
     };
 
     void on_rare_frame(std::uint8_t first_byte, std::string_view body);
+    /// Returns false, and sends nothing, if the client takes no packet so large [MQTT-3.1.2-24].
     template <typename Packet>
-    void send(mqtt::packet_type type, const Packet& packet) {
+    bool send(mqtt::packet_type type, const Packet& packet) {
         std::string bytes;
         mqtt::encode(packet, version_, bytes);
+        if (v5_ && bytes.size() > v5_->packet_size_max) {
+            return false;
+        }
         output_.append(bytes);
         ++counters().packets_sent[static_cast<std::size_t>(type)];
         if (limits().traces_packets) {
             trace_sent(packet);
         }
+        return true;
     }
     // trace.cpp: one line of the log a packet
     void trace_received(std::uint8_t first_byte, std::string_view body) const;
@@ -221,10 +242,14 @@ class front final : private outbound_sink {
     /// At once, or when the home says that it may be said.
     void confirm(const inbound_ack& what);
     void send_ack(mqtt::packet_type type, packet_id id, mqtt::reason_code reason);
+    /// A property that says why, for MQTT 5 clients that want to know [MQTT-3.1.2-29].
+    [[nodiscard]] std::string reason_properties(std::string_view text) const;
     // on_subscribe.cpp
     void on_subscribe(const mqtt::subscribe_view& packet);
     void on_unsubscribe(const mqtt::unsubscribe_view& packet);
     [[nodiscard]] mqtt::reason_code judge_filter(const mqtt::subscription_request& request);
+    [[nodiscard]] mqtt::reason_code refuse_filter(std::string_view filter, mqtt::reason_code reason,
+                                                  std::string_view rule = {});
     // on_disconnect.cpp
     void on_disconnect(const mqtt::disconnect_view& packet);
     void violate(mqtt::reason_code reason, std::string_view text);
@@ -273,6 +298,7 @@ class front final : private outbound_sink {
     mqtt::protocol_version version_ = mqtt::protocol_version::v3_1_1;
     phase phase_ = phase::awaiting_connect;
     bool is_held_by_home_ = false;
+    bool is_bridge_ = false;
     bool outlives_connection_ = false; ///< CONNECT asked for a session expiry
     bool is_exchange_open_ = false;
     bool withholds_ = false;       ///< an acknowledgement, since the message could not be stored

@@ -19,9 +19,10 @@ struct session_limits {
     outbound_limits outbound_in_memory; ///< of the others
     std::size_t output_bytes_max = std::size_t{1} << 20; ///< buffered per connection: full beyond
     std::uint32_t packet_size_max = std::uint32_t{16} << 20;
-    std::uint32_t session_expiry_max = 365 * 86'400; ///< seconds
-    std::uint32_t session_expiry_v3 = 30 * 86'400;   ///< of a v3 client without clean session
-    std::uint32_t filters_per_subscribe_max = 0;     ///< 0: no cap
+    std::uint32_t connect_size_max = std::uint32_t{256} << 10; ///< before a client is known
+    std::uint32_t session_expiry_max = 365 * 86'400;           ///< seconds
+    std::uint32_t session_expiry_v3 = 30 * 86'400; ///< of a v3 client without clean session
+    std::uint32_t filters_per_subscribe_max = 0;   ///< 0: no cap
     std::uint32_t subscriptions_max = 100'000;
     std::uint16_t receive_maximum = 1000; ///< announced to v5 clients
     std::uint16_t in_flight_max_v3 = 100;

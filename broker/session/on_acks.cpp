@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBACK, PUBREC, PUBREL and PUBCOMP from the client (MQTT 5, 3.4 to 3.7, 4.3).
 #include "broker/session/front.hpp"
+#include "broker/session/reasons.hpp"
 
 namespace gv::session {
 
@@ -75,7 +76,25 @@ void front::on_confirmed(const inbound_ack& what) {
     }
 }
 
+std::string front::reason_properties(std::string_view text) const {
+    constexpr std::size_t around = 16; // of an acknowledgement of one message or filter
+    mqtt::property_writer given;
+    if (is_v5() && v5_->wants_problem_information && !text.empty()
+        && around + text.size() <= v5_->packet_size_max) {
+        given.add(mqtt::property::reason_string, text);
+    }
+    return given.take();
+}
+
 void front::send_ack(packet_type type, packet_id id, reason_code reason) {
+    if (mqtt::is_error(reason)) [[unlikely]] {
+        const std::string properties = reason_properties(why_not_taken(reason));
+        send(type, mqtt::ack_view{.type = type,
+                                  .id = id,
+                                  .reason = reason,
+                                  .properties = mqtt::property_view(properties)});
+        return;
+    }
     char* at = output_.reserve(mqtt::ack_size_max);
     output_.commit(mqtt::write_ack(at, type, id, reason, version_));
     ++counters().packets_sent[static_cast<std::size_t>(type)];

@@ -44,6 +44,7 @@ void front::sniff_version(std::string_view connect_body) {
 void front::on_connect(const mqtt::connect_view& packet) {
     answers_connect_ = true;
     version_ = packet.version;
+    is_bridge_ = packet.is_bridge;
     connect_ = std::make_unique<connect_details>();
     if (is_v5()) {
         v5_ = std::make_unique<v5_details>();
@@ -210,9 +211,13 @@ void front::on_attached(attached answer) {
     mqtt::connack_view packet{.session_present = answer.session_present};
     const std::string properties = connack_properties();
     packet.properties = mqtt::property_view(properties);
+    if (!send(mqtt::packet_type::connack, packet)) {
+        refuse(reason_code::packet_too_large,
+               "CONNACK is larger than the client's Maximum Packet Size");
+        return;
+    }
     phase_ = phase::connected;
     last_receipt_ = now();
-    send(mqtt::packet_type::connack, packet);
     if (connect_->username.empty() && connect_->method.empty() && !connect_->has_username) {
         connect_.reset(); // nothing of it is needed again
     }

@@ -57,7 +57,9 @@ void front::on_oversized(std::uint8_t first_byte, std::string_view body) {
         && static_cast<mqtt::packet_type>(first_byte >> 4) == mqtt::packet_type::connect) {
         sniff_version(body);
     }
-    violate(reason_code::packet_too_large, "the packet is larger than mqtt.packet_size_max");
+    violate(reason_code::packet_too_large, phase_ == phase::connected
+                                               ? "the packet is larger than mqtt.packet_size_max"
+                                               : "the packet is larger than mqtt.connect_size_max");
 }
 
 void front::violate(reason_code reason, std::string_view text) {

@@ -2,6 +2,7 @@
 // SUBSCRIBE and UNSUBSCRIBE (MQTT 5, 3.8 to 3.11).
 #include "base/topic.hpp"
 #include "broker/session/front.hpp"
+#include "broker/session/reasons.hpp"
 
 #include <algorithm>
 
@@ -38,17 +39,20 @@ void front::on_subscribe(const mqtt::subscribe_view& packet) {
     const std::size_t filters_max = limits().filters_per_subscribe_max;
     for (const mqtt::subscription_request& request : packet.filters) {
         const reason_code judged = filters_max != 0 && waiting.reasons.size() >= filters_max
-                                       ? reason_code::quota_exceeded
+                                       ? refuse_filter(request.filter, reason_code::quota_exceeded)
                                        : judge_filter(request);
         waiting.reasons.push_back(judged);
         if (judged != undecided) {
             continue;
         }
+        // What came over a bridge must not go back over it, and keeps its retain flag, as
+        // Mosquitto's bridges expect who cannot ask for it.
+        const bool is_shared = is_shared_filter(request.filter);
         accepted.push_back({.filter = std::string(request.filter),
                             .subscription_id = subscription_id,
                             .quality = lower(request.quality, limits().quality_max),
-                            .no_local = request.no_local,
-                            .retain_as_published = request.retain_as_published,
+                            .no_local = request.no_local || (is_bridge_ && !is_shared),
+                            .retain_as_published = request.retain_as_published || is_bridge_,
                             .handling = request.handling});
     }
     if (!pending_subscribes_) {
@@ -66,20 +70,25 @@ reason_code front::judge_filter(const mqtt::subscription_request& request) {
     const std::string_view bare = bare_filter(request.filter);
     if (bare.empty() || request.filter.size() > limits().filter_length_max
         || count_levels(bare) > limits().topic_levels_max) {
-        return reason_code::topic_filter_invalid;
+        return refuse_filter(request.filter, reason_code::topic_filter_invalid);
     }
     if (!limits().shared_available && is_shared_filter(request.filter)) {
-        return reason_code::shared_subscriptions_not_supported;
+        return refuse_filter(request.filter, reason_code::shared_subscriptions_not_supported);
     }
     if (!limits().wildcards_available && has_wildcard(bare)) {
-        return reason_code::wildcard_subscriptions_not_supported;
+        return refuse_filter(request.filter, reason_code::wildcard_subscriptions_not_supported);
     }
     const permission allowed = effects().may_subscribe(*this, request.filter);
     if (!allowed.is_allowed) {
-        effects().denied(*this, request.filter, reason_code::not_authorized, allowed.rule);
-        return reason_code::not_authorized;
+        return refuse_filter(request.filter, reason_code::not_authorized, allowed.rule);
     }
     return undecided;
+}
+
+reason_code front::refuse_filter(std::string_view filter, reason_code reason,
+                                 std::string_view rule) {
+    effects().denied(*this, filter, reason, rule.empty() ? why_not_granted(reason) : rule);
+    return reason;
 }
 
 // `reasons`: one for each filter that was passed on, in order.
@@ -103,7 +112,16 @@ void front::on_subscribed(packet_id id, std::span<const reason_code> reasons) {
             reason = next < reasons.size() ? reasons[next++] : reason_code::unspecified_error;
         }
     }
-    send(mqtt::packet_type::suback, packet);
+    std::string properties;
+    if (const auto refused = std::ranges::find_if(packet.reasons, mqtt::is_error);
+        refused != packet.reasons.end()) {
+        properties = reason_properties(why_not_granted(*refused));
+        packet.properties = mqtt::property_view(properties);
+    }
+    if (!send(mqtt::packet_type::suback, packet)) {
+        disconnect(close_cause::protocol_violation, reason_code::packet_too_large,
+                   "SUBACK is larger than the client's Maximum Packet Size");
+    }
 }
 
 void front::on_unsubscribe(const mqtt::unsubscribe_view& packet) {

@@ -139,6 +139,9 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     const bool is_present = answer.session_present;
     const bool is_clean = front->front_.is_clean_start();
     front->front_.on_attached(std::move(answer));
+    if (front->is_ended_) {
+        return;
+    }
     log_connected(*front, is_clean, is_present);
     touch(*front);
     arm(*front);

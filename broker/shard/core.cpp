@@ -93,12 +93,16 @@ std::size_t core::on_input(client& from, std::string_view bytes) {
     std::size_t used = 0;
     in_input_ = &from;
     while (takes_input(from) && used < bytes.size()) {
+        if (from.front_.is_stranger(bytes[used])) {
+            from.front_.on_stranger(bytes.substr(used));
+            break;
+        }
         const mqtt::frame next = mqtt::next_frame(bytes.substr(used));
         if (next.state == mqtt::frame_state::malformed) {
             from.front_.on_violation(mqtt::malformed_length);
             break;
         }
-        if (next.size != 0 && next.size > options_.limits.packet_size_max) {
+        if (next.size != 0 && next.size > from.front_.frame_size_max()) {
             from.front_.on_oversized(next.first_byte, next.body);
             break;
         }
@@ -223,12 +227,14 @@ void core::finish(client& ended, session::close_cause cause, mqtt::reason_code r
         return;
     }
     if (log::enabled(log::level::debug)) {
-        log::debug({.conn = ended.number_, .client = ended.front_.client_id()},
-                   ended.is_attached_ ? "client_disconnected" : "connection_closed",
-                   {{"from", ended.peer_text()},
-                    {"cause", name_of(cause)},
-                    {"reason", mqtt::reason_name(reason)},
-                    {"detail", detail}});
+        log::debug(
+            {.conn = ended.number_, .client = ended.front_.client_id()},
+            ended.is_attached_ ? "client_disconnected" : "connection_closed",
+            {{"from", ended.peer_text()},
+             {"cause", name_of(cause)},
+             {"reason", cause == session::close_cause::connection_lost ? std::string_view()
+                                                                       : mqtt::reason_name(reason)},
+             {"detail", detail}});
     }
     count_end(ended, cause, reason);
     leave(ended, cause);

@@ -28,7 +28,7 @@ def wait_for(what, condition, seconds=PATIENCE_S):
 class Broker:
     """Listens on free ports of the loopback address; `port` is that of the first listener."""
 
-    def __init__(self, folder, *arguments, config=None):
+    def __init__(self, folder, *arguments, config=None, descriptors=None):
         self.folder = pathlib.Path(folder)
         self.was_killed = False
         self.ports_file = self.folder / "ports"
@@ -42,6 +42,8 @@ class Broker:
             self.config_file.write_text(config)
             self.command += ["-c", str(self.config_file)]
         self.command += [str(each) for each in arguments]
+        if descriptors is not None:
+            self.command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *self.command]
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
         wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)
@@ -94,11 +96,11 @@ class BrokerTest(unittest.TestCase):
         self.folder = pathlib.Path(holder.name)
         self.brokers = 0
 
-    def broker(self, *arguments, config=None):
+    def broker(self, *arguments, **options):
         self.brokers += 1
         folder = self.folder / f"broker-{self.brokers}"
         folder.mkdir()
-        started = Broker(folder, *arguments, config=config)
+        started = Broker(folder, *arguments, **options)
         self.addCleanup(self.end, started)
         return started
 

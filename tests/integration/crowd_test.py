@@ -73,6 +73,44 @@ class Crowd(BrokerTest):
             good.publish("t", b"x")
             self.assertEqual(good.receive(), (PUBLISH, b"\0\1tx"))
 
+    def test_strangers_are_told_apart_in_the_log(self):
+        broker = self.broker()
+        for start, word in ((b"GET / HTTP/1.1\r\n\r\n", "this looks like HTTP"),
+                            (b"\x16\x03\x01\x02\x00", "TLS came to a listener without"),
+                            (packet(0x30, b"\0\1t"), "the first packet is not CONNECT")):
+            with Wire(broker.port) as stranger:
+                stranger.send(start)
+                self.assertEqual(stranger.receive(), (None, b""))
+            broker.wait_for_log(word)
+
+    def test_little_is_read_of_a_client_that_is_not_known(self):
+        """By length alone: the packets are announced, and never come whole."""
+        broker = self.broker()
+        for start in (b"\x10\x80\x80\x40", b"\x30\x80\x80\x40"):
+            with Wire(broker.port) as stranger:
+                stranger.send(start)
+                self.assertEqual(stranger.receive(), (None, b""))
+        broker.wait_for_log("mqtt.connect_size_max")
+
+    def test_connections_never_take_what_the_store_needs(self):
+        """All descriptors that connections may have are taken, and files are opened meanwhile."""
+        limit = 300
+        broker = self.broker("--storage.write_buffer", "1MiB", "--storage.log_max", "1MiB",
+                             descriptors=limit)
+        with Wire(broker.port).connect("sleeper", clean=False) as sleeper:
+            sleeper.subscribe("t", qos=1)
+        with Wire(broker.port).connect("writer") as writer:
+            flood = [Wire(broker.port) for _ in range(limit)]
+            broker.wait_for_log("connection_refused")
+            for number in range(3000):
+                writer.publish_and_wait("t", bytes(5000))
+                if number % 100 == 0:
+                    flood.append(Wire(broker.port))
+            for each in flood:
+                each.socket.close()
+        self.assertNotIn("store_lost", broker.log())
+        self.assertNotIn("store_frozen", broker.log())
+
     def test_five_hundred_come_at_once(self):
         port = self.broker().port
         crowd = [Wire(port) for _ in range(500)]

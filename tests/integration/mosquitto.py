@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mosquitto itself, with its persistence on, to move away from."""
+"""Mosquitto itself, with its persistence on: to move away from, or to bridge."""
 
 import getpass
 import pathlib
@@ -20,7 +20,7 @@ def accepts(port):
 class Mosquitto:
     """Cannot choose a port itself, so that of a socket just closed is taken."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, further=""):
         self.folder = pathlib.Path(folder)
         self.file = self.folder / "mosquitto.db"
         with socket.socket() as probe:
@@ -30,7 +30,7 @@ class Mosquitto:
         config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
                           f"user {getpass.getuser()}\npersistence true\n"
                           f"persistence_location {self.folder}/\nautosave_interval 0\n"
-                          "max_queued_messages 0\n")
+                          "max_queued_messages 0\n" + further)
         with (self.folder / "mosquitto.log").open("w") as log:
             self.process = subprocess.Popen([PROGRAM, "-c", config], stdout=log, stderr=log)
         wait_for("mosquitto", lambda: accepts(self.port))

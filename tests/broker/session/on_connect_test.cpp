@@ -200,6 +200,16 @@ TEST(SessionDisconnect, ReasonTextsAreLeftOutWhereTheyDoNotFit) {
     who.expect_closed(reason_code::protocol_error); // the client throws on a larger packet
 }
 
+// [MQTT-3.1.2-24]
+TEST(SessionDisconnect, WhomNoConnackFitsIsClosedWithoutAWord) {
+    script s;
+    script_client& who = s.client("a");
+    who.wire.send_connect({.packet_size_max = 4});
+    who.wire.listen();
+    EXPECT_TRUE(who.wire.is_closed());
+    EXPECT_FALSE(who.has_next());
+}
+
 TEST(SessionDisconnect, ARefusalFitsToo) {
     node_options options;
     options.core.limits.retain_available = false;

@@ -318,6 +318,28 @@ TEST(SessionPublish, AV3ClientThatIsDeniedIsAcknowledgedToTheEnd) {
     EXPECT_EQ(five.expect_ack(packet_type::pubrec, id), reason_code::no_matching_subscribers);
 }
 
+// [MQTT-3.1.2-29]
+TEST(SessionPublish, WhyItWasRefusedIsSaidToWhomWantsToKnow) {
+    script s;
+    for (const bool wants : {true, false}) {
+        mqtt::property_writer asked;
+        asked.add(mqtt::property::request_problem_information, wants ? 1U : 0U);
+        script_client& who = s.client(wants ? "curious" : "incurious");
+        who.connect({.more_properties = asked.take()});
+        who.wire.send_publish({.topic = "$SYS/x", .payload = "m", .quality = qos::at_least_once});
+        const support::received answer = who.next();
+        const auto* ack = answer.as<mqtt::ack_view>();
+        ASSERT_NE(ack, nullptr);
+        EXPECT_EQ(ack->reason, reason_code::not_authorized);
+        EXPECT_EQ(ack->properties.text(mqtt::property::reason_string).has_value(), wants);
+        who.wire.send_subscribe({{.filter = "t"}, {.filter = "a/#/b"}});
+        const support::received granted = who.next();
+        const auto* suback = granted.as<mqtt::suback_view>();
+        ASSERT_NE(suback, nullptr);
+        EXPECT_EQ(suback->properties.text(mqtt::property::reason_string).has_value(), wants);
+    }
+}
+
 TEST(SessionPublish, AV3ClientThatReusesAnIdentifierOfAnotherMessageIsNotLeftWaiting) {
     script s;
     script_client& from = s.client("from");
