@@ -52,6 +52,10 @@ std::vector<metric_family> metric_board::metrics() {
     if (const storage::store* store = store_.load()) {
         publish_metrics(store->counts(), process_);
     }
+    if (const space_watch* disk = disk_.load()) {
+        process_.store_free.set(disk->free_bytes());
+        process_.store_refusing.set(static_cast<std::uint64_t>(disk->room()));
+    }
     return collect(blocks(), process_);
 }
 

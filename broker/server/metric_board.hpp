@@ -6,6 +6,7 @@
 #include "broker/admin/admin_source.hpp"
 #include "broker/server/metric_table.hpp"
 #include "broker/server/metrics.hpp"
+#include "broker/server/space_watch.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
 
@@ -27,6 +28,8 @@ class metric_board final : public admin::admin_source {
     /// What the process keeps its messages in; null: nothing. Before the first refresh(). Lifetime:
     /// outlives it.
     void watch(const storage::store* kept_in) noexcept { store_ = kept_in; }
+    /// How much room its disk has; null: unknown. Lifetime: outlives it.
+    void watch_disk(const space_watch* disk) noexcept { disk_ = disk; }
     /// What state() says from now on.
     void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
 
@@ -42,6 +45,7 @@ class metric_board final : public admin::admin_source {
     std::vector<std::unique_ptr<shard_metrics>> blocks_;
     process_metrics process_; ///< the scraper's
     std::atomic<const storage::store*> store_{nullptr};
+    std::atomic<const space_watch*> disk_{nullptr};
     std::atomic<admin::readiness> readiness_{admin::readiness::starting};
 };
 

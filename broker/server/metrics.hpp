@@ -290,6 +290,11 @@ struct process_metrics {
           "Whether acknowledged messages are kept: 0 after the disk failed or was full, and if "
           "storage is switched off.">
         store_writable;
+    gauge<"grapevine_store_free_bytes", "Free space of the disk that the store is on."> store_free;
+    gauge<"grapevine_store_refusing",
+          "What is refused for want of room on the disk: 0 nothing, 1 messages that would have to "
+          "be kept, 2 new persistent sessions too.">
+        store_refusing;
     counter<"grapevine_store_groups_total", "Writes to the store, each of many messages.">
         store_groups;
     counter<"grapevine_store_operations_total", "Rows put and erased in them."> store_operations;

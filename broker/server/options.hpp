@@ -602,6 +602,14 @@ struct storage_options {
          .def = 16_MiB,
          .max = 1_GiB,
          .applies = reload::restart}};
+    option<byte_size> free_min{
+        {.name = "storage.free_min",
+         .doc = "Free space of the disk below which nothing more is taken that would have to be "
+                "kept: publishers at QoS 1 and 2 get 0x97 (MQTT 5) or no acknowledgement, the rest "
+                "goes on, and all does when there is room again. 0: 8 % of the disk, at most "
+                "1 GiB. Below three eighths of it new persistent sessions are refused too.",
+         .def = 0_B,
+         .applies = reload::restart}};
     option<byte_size> log_max{
         {.name = "storage.log_max",
          .doc = "Size of the write-ahead log beyond which what it covers is flushed. Larger: fewer "

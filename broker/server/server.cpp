@@ -119,6 +119,15 @@ std::vector<problem> server::build_store() {
     if (const auto restored = restore_all(*store_, loops_); !restored) {
         return {restored.error()};
     }
+    space_ = std::make_unique<space_watch>(
+        control_, store_folder(options_), (*options_.storage.free_min).value,
+        [this](shard::store_room room) {
+            for (const auto& each : loops_) {
+                each->post([&loop = *each, room] { loop.logic().set_store_room(room); });
+            }
+        });
+    board_->watch_disk(space_.get());
+    space_->start();
     return {};
 }
 
@@ -288,6 +297,9 @@ void server::stop() {
     notify_supervisor("STOPPING=1");
     board_->set_readiness(admin::readiness::stopping);
     observer_->stop();
+    if (space_) {
+        space_->stop();
+    }
     std::promise<void> closed;
     loops_.front()->post([this, &closed] {
         for (const auto& each : acceptors_) {

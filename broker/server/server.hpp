@@ -11,6 +11,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/metric_board.hpp"
 #include "broker/server/observer.hpp"
+#include "broker/server/space_watch.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
 
@@ -70,6 +71,7 @@ class server {
     std::vector<std::unique_ptr<acceptor>> acceptors_;
     std::vector<std::size_t> accepting_options_; ///< which listener of the options each serves
     std::shared_ptr<std::atomic<std::uint32_t>> open_total_;
+    std::unique_ptr<space_watch> space_; ///< null: nothing is kept
     std::unique_ptr<observer> observer_;
     boost::asio::signal_set signals_{control_};
 };

@@ -39,6 +39,12 @@ void core::attach(session::front& who, session::attach_request request) {
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
     auto found = homes_.find(std::string_view(request.client_id));
+    if (found == homes_.end() && room_ == store_room::none && request.session_expiry > 0
+        && journal_.is_on()) {
+        kick(from, {}, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
+             "the disk has no room for another session");
+        return;
+    }
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);

@@ -417,7 +417,7 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     if (home_.session() == nullptr) {
         return; // ended in this turn
     }
-    if (core_->journal_.is_lost() && lower(what.header.quality, how.quality) != qos::at_most_once) {
+    if (core_->refuses_to_keep() && lower(what.header.quality, how.quality) != qos::at_most_once) {
         core_->given_out_->is_refused = true;
         core_->settle_in_group(number_, session::group_origin{how.group});
         return;

@@ -41,6 +41,13 @@ struct pressure_options {
     std::size_t credit_bytes_max = std::size_t{8} << 20;
 };
 
+/// Whether the disk has room for what would have to be kept.
+enum class store_room : std::uint8_t {
+    plenty,
+    scarce, ///< no new messages of QoS 1 and 2 for kept sessions, no new retained ones
+    none    ///< no new sessions that are kept either
+};
+
 /// How messages to topics that match a filter are kept, whoever publishes them.
 struct durability_rule {
     std::string filter; ///< valid
@@ -177,6 +184,9 @@ class core final : private session::front_effects, private session::home_effects
     void on_rows(const storage::read_answer& answer);
     /// Hands everything over that was not yet; nothing more will come.
     void flush_journal() { journal_.end_turn(true); }
+
+    /// What is kept already can be delivered, acknowledged and erased whatever it says.
+    void set_store_room(store_room now) noexcept { room_ = now; }
 
     // Other shards and time.
 
@@ -346,6 +356,12 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
     /// Returns false where a limit of the table is reached.
     [[nodiscard]] bool retain(const publication& what);
+    /// Whether the message given out is refused if it would have to be kept. What nobody can be
+    /// told about, such as a will, is kept as long as that is possible.
+    [[nodiscard]] bool refuses_to_keep() const noexcept {
+        return journal_.is_lost()
+               || (journal_.is_on() && room_ != store_room::plenty && given_out_->who.wants_answer);
+    }
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     void distribute_there(const publication& what, const reach& where);
     void deliver_to_group(router::group& group, const publication& what);
@@ -583,6 +599,7 @@ class core final : private session::front_effects, private session::home_effects
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
+    store_room room_ = store_room::plenty;
     std::size_t stored_sessions_ = 0;
     std::size_t slow_clients_ = 0;
     std::size_t shared_subscriptions_ = 0;

@@ -165,6 +165,10 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
 }
 
 bool core::retain(const publication& what) {
+    if (refuses_to_keep() && what.header.quality != qos::at_most_once && !what.payload.empty()) {
+        given_out_->is_refused = true;
+        return true;
+    }
     const router::put_outcome outcome = retained_.put(what);
     using enum router::put_outcome;
     if (outcome == stored || outcome == replaced || outcome == removed) {

@@ -9,7 +9,8 @@ import urllib.request
 
 from tests.integration.broker import PROGRAM, BrokerTest, wait_for
 from tests.integration.clients import Subscriber, publish, run_sub
-from tests.integration.wire import PUBACK, PUBLISH, Wire
+from tests.integration.wire import (CONNACK, DISCONNECT, PUBACK, PUBLISH, PUBREC, Wire, packet,
+                                    text)
 
 QUOTA_EXCEEDED = 0x97
 
@@ -98,11 +99,96 @@ class Disk(BrokerTest):
                 return number
         return self.fail("the disk was never full")
 
+    def fill(self, disk, leave):
+        """Takes all of the disk but so many bytes."""
+        found = os.statvfs(disk)
+        with (disk / "filler").open("ab", buffering=0) as filler:
+            left = found.f_bavail * found.f_frsize - leave
+            while left > 0:
+                left -= filler.write(bytes(min(left, 1 << 20)))
+
+    def test_a_disk_without_room_packet_by_packet(self):
+        """What is refused, what goes on, and that all does by itself when there is room again."""
+        disk = self.small_disk("100m")
+        broker = self.broker("--storage.folder", disk / "store", "--storage.ballast", "1MiB",
+                             "--storage.write_buffer", "4MiB", "--storage.free_min", "20MiB")
+        self.sleeper(broker.port)
+        said = []
+
+        def tell(client, kind, body):
+            text = {None: "closed", CONNACK: "CONNACK", PUBACK: "PUBACK", PUBREC: "PUBREC",
+                    PUBLISH: "PUBLISH", DISCONNECT: "DISCONNECT"}[kind]
+            if kind == PUBLISH:
+                text += " " + body.split(b"=")[-1].decode()
+            elif kind in (PUBACK, PUBREC):
+                text += f" {body[2]:#04x}" if len(body) > 2 else " 0x00"
+            elif kind == CONNACK:
+                text += f" {body[1]:#04x}"
+            said.append(f"{client} < {text}")
+
+        def publish_and_tell(wire, client, topic, payload, **how):
+            how_much = "retained " if how.get("retain") else ""
+            said.append(f"{client} > PUBLISH {how_much}{topic} QoS {how.get('qos', 0)}")
+            wire.publish(topic, b"=" + payload, **how)
+            if how.get("qos"):
+                tell(client, *wire.receive())
+
+        def expect_silence(wire, client):
+            wire.socket.settimeout(1)
+            with self.assertRaises(socket.timeout):
+                wire.receive()
+            said.append(f"{client} < nothing")
+
+        with Wire(broker.port, version=5).connect("five") as five, \
+                Wire(broker.port).connect("reader").subscribe("volatile", 1) as reader:
+            publish_and_tell(five, "five", "kept/x", b"1", qos=1)
+            self.fill(disk, 15 << 20)
+            broker.wait_for_log("store_has_no_room")
+            publish_and_tell(five, "five", "kept/x", b"2", qos=1)
+            publish_and_tell(five, "five", "kept/x", b"3", qos=2, packet_id=2)
+            publish_and_tell(five, "five", "a/topic", b"4", qos=1, retain=True)
+            for qos in (0, 1):
+                publish_and_tell(five, "five", "volatile", b"5", qos=qos)
+                tell("reader", *reader.receive())
+            with Wire(broker.port).connect("three") as three:
+                said.append("three > PUBLISH kept/x QoS 1")
+                three.publish("kept/x", b"=6", qos=1)
+                expect_silence(three, "three")
+            self.fill(disk, 5 << 20)
+            wait_for("new sessions to be refused",
+                     lambda: broker.log().count("store_has_no_room") == 2)
+            with Wire(broker.port) as new:
+                said.append("new > CONNECT, a session that is kept")
+                new.send(packet(0x10, text("MQTT") + bytes([4, 0, 0, 0]) + text("new")))
+                tell("new", *new.receive())
+            with Wire(broker.port) as brief:
+                said.append("brief > CONNECT, a clean session")
+                brief.send(packet(0x10, text("MQTT") + bytes([4, 2, 0, 0]) + text("brief")))
+                tell("brief", *brief.receive())
+            self.assertEqual(self.awake(broker.port, 1), ["=1"])
+            said.append("sleeper < PUBLISH 1")
+            (disk / "filler").unlink()
+            broker.wait_for_log("store_has_room")
+            publish_and_tell(five, "five", "kept/x", b"7", qos=1)
+        self.assertEqual(readiness(broker), 200)
+        self.assertEqual(said, [
+            "five > PUBLISH kept/x QoS 1", "five < PUBACK 0x00",
+            "five > PUBLISH kept/x QoS 1", "five < PUBACK 0x97",
+            "five > PUBLISH kept/x QoS 2", "five < PUBREC 0x97",
+            "five > PUBLISH retained a/topic QoS 1", "five < PUBACK 0x97",
+            "five > PUBLISH volatile QoS 0", "reader < PUBLISH 5",
+            "five > PUBLISH volatile QoS 1", "five < PUBACK 0x00", "reader < PUBLISH 5",
+            "three > PUBLISH kept/x QoS 1", "three < nothing",
+            "new > CONNECT, a session that is kept", "new < CONNACK 0x03",
+            "brief > CONNECT, a clean session", "brief < CONNACK 0x00",
+            "sleeper < PUBLISH 1",
+            "five > PUBLISH kept/x QoS 1", "five < PUBACK 0x00"])
+
     def test_a_full_disk(self):
         """MQTT 5 is told, MQTT 3 is not answered, what needs no disk goes on, nothing is lost."""
         disk = self.small_disk("24m")
         broker = self.broker("--storage.folder", disk / "store", "--storage.ballast", "2MiB",
-                             "--storage.write_buffer", "4MiB",
+                             "--storage.write_buffer", "4MiB", "--storage.free_min", "1B",
                              "--limits.queue_bytes_total_max", "10GiB")
         self.sleeper(broker.port)
         with Wire(broker.port, version=5).connect("five") as writer:

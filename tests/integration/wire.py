@@ -7,7 +7,7 @@ import struct
 
 from tests.integration.broker import PATIENCE_S
 
-CONNACK, PUBLISH, PUBACK, SUBACK, DISCONNECT = 2, 3, 4, 9, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, DISCONNECT = 2, 3, 4, 5, 9, 14
 
 
 def text(value):

@@ -1260,6 +1260,57 @@ TEST(PersistLoss, NothingIsAcknowledgedThatCannotBeStored) {
     EXPECT_FALSE(mqtt::is_error(s.client("volatile").expect_ack(packet_type::puback, light)));
 }
 
+// A disk without room.
+
+TEST(PersistRoom, WhatWouldHaveToBeKeptIsRefusedUntilThereIsRoom) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_script s(on(shards));
+        const std::string sub = named(s, "sub", shards - 1);
+        const std::string topic = kept_on(s, shards - 1);
+        s.client(sub).resume();
+        s.client(sub).subscribe("t", qos_1);
+        s.client("other").connect();
+        s.client("other").subscribe("volatile", qos_1);
+        s.client("pub").connect();
+        s.client("pub").publish_settled({.topic = "t", .payload = "before", .quality = qos_1});
+        s.client(sub).disconnect();
+        const auto tell = [&s](shard::store_room room) {
+            for (std::size_t shard = 0; shard < s.node.shards(); ++shard) {
+                s.core(shard).set_store_room(room);
+            }
+        };
+        const auto answer = [&s](const publish_request& what) {
+            const packet_id id = s.client("pub").publish(what);
+            return s.client("pub").expect_ack(
+                what.quality == qos_1 ? packet_type::puback : packet_type::pubrec, id);
+        };
+        tell(shard::store_room::scarce);
+        EXPECT_EQ(answer({.topic = "t", .payload = "1", .quality = qos_1}),
+                  mqtt::reason_code::quota_exceeded);
+        EXPECT_EQ(answer({.topic = "t", .payload = "2", .quality = qos_2}),
+                  mqtt::reason_code::quota_exceeded);
+        EXPECT_EQ(answer({.topic = topic, .payload = "3", .quality = qos_1, .retain = true}),
+                  mqtt::reason_code::quota_exceeded);
+        EXPECT_FALSE(mqtt::is_error(
+            answer({.topic = topic, .payload = "", .quality = qos_1, .retain = true})));
+        EXPECT_FALSE(
+            mqtt::is_error(answer({.topic = "volatile", .payload = "4", .quality = qos_1})));
+        s.client("other").receive("volatile", "4");
+        s.client("new").resume();
+        s.client(sub).resume();
+        s.client(sub).take("t", "before");
+        tell(shard::store_room::none);
+        s.client("newer").wire.send_connect(persistent());
+        s.client("newer").expect_refused(mqtt::reason_code::quota_exceeded);
+        s.client("short").connect();
+        tell(shard::store_room::plenty);
+        s.client("pub").publish_settled({.topic = "t", .payload = "after", .quality = qos_1});
+        s.client(sub).take("t", "after");
+        s.client("newest").resume();
+    }
+}
+
 // What needs no disk.
 
 TEST(PersistNothing, OfVolatileClients) {

@@ -97,10 +97,10 @@ TEST_F(Websocket, GivesUpOnASlowHandshake) {
 
 TEST_F(Websocket, AnEstablishedOneOutlivesTheHandshakeTimeout) {
     auto hasty = std::make_shared<websocket_options>();
-    hasty->handshake_timeout = std::chrono::milliseconds(20);
+    hasty->handshake_timeout = std::chrono::milliseconds(500);
     host.profile.websocket = std::move(hasty);
     auto& ours = open();
-    host.context.run_for(std::chrono::milliseconds(40));
+    host.context.run_for(std::chrono::milliseconds(600));
     client->send("later");
     EXPECT_TRUE(host.until([&] { return ours.received == "later"; }));
 }
