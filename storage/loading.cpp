@@ -16,6 +16,7 @@ class loader {
     [[nodiscard]] load_report run() {
         scan(table::sessions,
              [this](std::string_view key, std::string_view value) { add_session(key, value); });
+        are_sessions_whole_ = report_.is_readable && report_.rows_broken == 0;
         index();
         scan(table::queue_meta, [this](std::string_view key, std::string_view value) {
             std::string_view rest;
@@ -71,7 +72,9 @@ class loader {
                                : by_id_.find(std::string(key.substr(skipped, size)));
         if (found == by_id_.end()) {
             ++report_.rows_stray;
-            to_.on_stray(where, key);
+            if (are_sessions_whole_) { // else its session may be among those that are missing
+                to_.on_stray(where, key);
+            }
             return nullptr;
         }
         rest = key.substr(skipped + size);
@@ -154,6 +157,7 @@ class loader {
     const table_source& from_;
     store_reader& to_;
     load_report report_;
+    bool are_sessions_whole_ = false;
     std::vector<stored_session> sessions_;
     boost::unordered_flat_map<std::string, std::size_t> by_id_;
     queue_row_view row_;

@@ -3,88 +3,56 @@
 
 #include "base/bytes.hpp"
 #include "base/log.hpp"
+#include "storage/database.hpp"
+#include "storage/database_files.hpp"
+#include "storage/database_lock.hpp"
+#include "storage/database_mark.hpp"
 #include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
-#include "storage/required_options.hpp"
-#include "storage/rocksdb_words.hpp"
+#include "storage/inspection.hpp"
 #include "storage/row_reader.hpp"
+#include "storage/store_opening.hpp"
 #include "storage/sync_log.hpp"
 
-#include <rocksdb/cache.h>
-#include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
-#include <rocksdb/table.h>
-#include <rocksdb/utilities/table_properties_collectors.h>
-#include <rocksdb/write_buffer_manager.h>
+#include <rocksdb/listener.h>
 
+#include <atomic>
 #include <chrono>
-#include <filesystem>
+#include <functional>
 #include <random>
 
 namespace gv::storage {
 
 namespace {
 
-[[nodiscard]] rocksdb::DBOptions database_options(const rocksdb_options& wanted,
-                                                  rocksdb::Env* env) {
-    rocksdb::DBOptions made;
-    made.env = env;
-    made.create_if_missing = true;
-    made.create_missing_column_families = true;
-    made.info_log = std::make_shared<rocksdb_log>();
-    made.max_open_files = wanted.open_files_max;
-    made.max_background_jobs = wanted.background_threads;
-    made.max_total_wal_size = wanted.log_bytes_max;
-    made.db_write_buffer_size = wanted.write_buffer_bytes;
-    made.wal_bytes_per_sync = 512 << 10;
-    made.bytes_per_sync = 1 << 20;
-    set_required_options(made);
-    made.avoid_flush_during_shutdown = false;
-    made.allow_concurrent_memtable_write = false; // there is one writer
-    made.enable_write_thread_adaptive_yield = false;
-    made.stats_dump_period_sec = 0;
-    made.stats_persist_period_sec = 0;
-    made.keep_log_file_num = 1;
-    return made;
-}
-
-[[nodiscard]] rocksdb::ColumnFamilyOptions
-table_options(table which, const rocksdb_options& wanted,
-              const std::shared_ptr<rocksdb::Cache>& cache) {
-    rocksdb::BlockBasedTableOptions blocks;
-    blocks.block_cache = cache;
-    blocks.cache_index_and_filter_blocks = true;
-    blocks.cache_index_and_filter_blocks_with_high_priority = true;
-    blocks.pin_l0_filter_and_index_blocks_in_cache = true;
-    rocksdb::ColumnFamilyOptions made;
-    const bool is_bulk =
-        which == table::queue || which == table::bodies || which == table::retained;
-    made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
-    made.level_compaction_dynamic_level_bytes = true;
-    made.compression = rocksdb::kLZ4Compression;
-    if (which == table::queue) {
-        // Rows of a session follow each other: the next goes where the last went.
-        made.memtable_insert_with_hint_prefix_extractor.reset(
-            rocksdb::NewFixedPrefixTransform(sizeof(session_key)));
-    }
-    if (which == table::queue || which == table::small) {
-        // What is taken from the head of a queue leaves tombstones that the next read walks over.
-        made.table_properties_collector_factories.push_back(
-            rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024, 0.5));
-    }
-    if (which == table::sessions || which == table::retained || which == table::bodies) {
-        blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    }
-    made.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
-    return made;
-}
-
 [[nodiscard]] std::uint64_t random_node() {
     std::random_device source;
     return (std::uint64_t{source()} << 32) | source();
 }
+
+/// A compaction that meets a damaged block fails each time. It does not have to stop the store,
+/// which writes on without it.
+/// And tells when the manifest has changed.
+class database_listener final : public rocksdb::EventListener {
+  public:
+    explicit database_listener(std::function<void()> on_manifest)
+        : on_manifest_(std::move(on_manifest)) {}
+    void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { on_manifest_(); }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+        on_manifest_();
+    }
+    void OnBackgroundError(rocksdb::BackgroundErrorReason why, rocksdb::Status* status) override {
+        if (why == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
+            *status = rocksdb::Status::OK();
+            has_met_damage = true;
+        }
+    }
+    std::atomic<bool> has_met_damage = false;
+
+  private:
+    std::function<void()> on_manifest_;
+};
 
 class rocksdb_store final : public store, private commit_target, private table_source {
   public:
@@ -94,7 +62,9 @@ class rocksdb_store final : public store, private commit_target, private table_s
               options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
               observer(),
               ballast_settings{.path = folder_ + "/ballast", .size_bytes = options.ballast_bytes})),
-          env_(rocksdb::NewCompositeEnv(files_)) {}
+          env_(rocksdb::NewCompositeEnv(files_)), mark_(folder_),
+          listener_(std::make_shared<database_listener>([this] { mark_.note_manifest(); })),
+          salvages_(options.salvage) {}
     ~rocksdb_store() override { close(); }
 
     [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
@@ -121,12 +91,15 @@ class rocksdb_store final : public store, private commit_target, private table_s
     [[nodiscard]] file_system_observer observer() const;
     [[nodiscard]] result<void, problem> begin_life();
     [[nodiscard]] problem damaged(const std::string& what) const;
-    [[nodiscard]] problem unusable(const rocksdb::Status& status) const;
-    [[nodiscard]] problem newer(std::uint32_t found) const;
-    [[nodiscard]] problem other_tables(const rocksdb::Status& status) const;
-    [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
-        return handles_[static_cast<std::size_t>(which)];
+    [[nodiscard]] problem unusable(const rocksdb::Status& status) const {
+        return unusable_store(folder_, status);
     }
+    [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(table which) const {
+        return db_.handle(which);
+    }
+    void note_damage(std::uint64_t rows, const char* where) const;
+    void live_with_damage();
+    [[nodiscard]] bool is_whole(const row_scan& done, table which) const;
     // table_source
     [[nodiscard]] bool scan(table which, const visitor& visit) const override;
     [[nodiscard]] bool scan(table which, std::string_view begin, std::string_view end,
@@ -138,8 +111,14 @@ class rocksdb_store final : public store, private commit_target, private table_s
     std::chrono::milliseconds sync_interval_;
     std::shared_ptr<freezing_file_system> files_;
     std::unique_ptr<rocksdb::Env> env_;
-    std::unique_ptr<rocksdb::DB> db_;
-    std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+    database_mark mark_;
+    std::shared_ptr<database_listener> listener_;
+    bool salvages_;
+    open_database db_;
+    bool is_compacting_ = true; ///< of the sync thread
+    damage_met met_;            ///< when it was opened
+    mutable std::atomic<std::uint64_t> rows_lost_{0};
+    mutable std::atomic<bool> is_unreadable_{false}; ///< the disk gave no answer
     node_record node_;
     hybrid_time last_stamp_{};
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
@@ -176,71 +155,14 @@ problem rocksdb_store::damaged(const std::string& what) const {
             .remedy = "restore the folder from a copy, or move it away to start empty"};
 }
 
-problem rocksdb_store::unusable(const rocksdb::Status& status) const {
-    const std::string text = status.ToString();
-    if (status.IsIOError()
-        && (text.find("lock hold by") != std::string::npos
-            || text.find("While lock file") != std::string::npos)) {
-        return {.place = folder_,
-                .what = "another process uses this store",
-                .remedy = "stop the other broker, or give this one a folder of its own "
-                          "(storage.folder)"};
-    }
-    return damaged(text);
-}
-
-problem rocksdb_store::newer(std::uint32_t found) const {
-    return {.place = folder_,
-            .what = "the store was written by a newer version (schema " + std::to_string(found)
-                    + ", this one knows " + std::to_string(schema) + ")",
-            .remedy = "run that version, or export the store with it"};
-}
-
-// A newer version may have tables that this one does not know. It says so in one that both have.
-problem rocksdb_store::other_tables(const rocksdb::Status& status) const {
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* opened = nullptr;
-    rocksdb::DBOptions reading;
-    reading.env = env_.get();
-    reading.info_log = std::make_shared<rocksdb_log>();
-    if (!rocksdb::DB::OpenForReadOnly(
-             reading, database_folder(folder_),
-             {{table_names[static_cast<std::size_t>(table::meta)], rocksdb::ColumnFamilyOptions()}},
-             &handles, &opened)
-             .ok()) {
-        return unusable(status);
-    }
-    const std::unique_ptr<rocksdb::DB> database(opened);
-    std::string value;
-    node_record node;
-    const bool is_newer =
-        database->Get(rocksdb::ReadOptions(), handles.front(), slice(node_key), &value).ok()
-        && decode(value, node) && node.schema > schema;
-    database->DestroyColumnFamilyHandle(handles.front());
-    return is_newer ? newer(node.schema) : unusable(status);
-}
-
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
-    std::error_code failed;
-    std::filesystem::create_directories(database_folder(folder_), failed);
-    if (failed) {
-        return failure(problem{.place = folder_,
-                               .what = "the folder cannot be made: " + failed.message(),
-                               .remedy = "name one that the broker may write to (storage.folder)"});
+    auto how = database_options(options, env_.get());
+    how.listeners.push_back(listener_);
+    auto opened = open_whole(options, how, db_);
+    if (!opened) {
+        return failure(std::move(opened.error()));
     }
-    const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
-    std::vector<rocksdb::ColumnFamilyDescriptor> tables;
-    for (std::size_t i = 0; i < table_count; ++i) {
-        tables.emplace_back(table_names[i], table_options(static_cast<table>(i), options, cache));
-    }
-    rocksdb::DB* opened = nullptr;
-    const rocksdb::Status status =
-        rocksdb::DB::Open(database_options(options, env_.get()), database_folder(folder_), tables,
-                          &handles_, &opened);
-    if (!status.ok()) {
-        return failure(status.IsInvalidArgument() ? other_tables(status) : unusable(status));
-    }
-    db_.reset(opened);
+    met_ = *opened;
     if (const auto frozen = files_->failure()) {
         return failure(problem{.place = folder_,
                                .what = "the store could not be opened for writing: " + frozen->text,
@@ -264,7 +186,7 @@ result<void, problem> rocksdb_store::begin_life() {
             return failure(damaged("the node's own record is cut short"));
         }
         if (node_.schema > schema) {
-            return failure(newer(node_.schema));
+            return failure(newer_store(folder_, node_.schema));
         }
     } else if (found.IsNotFound()) {
         node_.node.value = random_node();
@@ -286,6 +208,7 @@ result<void, problem> rocksdb_store::begin_life() {
     if (!written.ok()) {
         return failure(unusable(written));
     }
+    mark_.begin(node_.node, node_.boot, db_->GetLatestSequenceNumber());
     reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
     commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this), 2u << 20,
                                               sync_interval_);
@@ -295,6 +218,9 @@ result<void, problem> rocksdb_store::begin_life() {
 store_counts rocksdb_store::counts() const {
     store_counts all = commits_->counts();
     all.rows_read = reads_->rows_read();
+    all.damaged_files = met_.files;
+    all.lost_operations = met_.lost_operations;
+    all.rows_lost = met_.rows_lost + rows_lost_;
     return all;
 }
 
@@ -306,12 +232,8 @@ void rocksdb_store::close() {
         commits_->close();
         reads_->close();
     }
-    for (rocksdb::ColumnFamilyHandle* each : handles_) {
-        db_->DestroyColumnFamilyHandle(each);
-    }
-    handles_.clear();
-    db_->Close();
-    db_.reset();
+    db_.close();
+    mark_.note_manifest(); // it has flushed what it had
 }
 
 bool rocksdb_store::write(std::span<const batch* const> group) {
@@ -345,11 +267,38 @@ bool rocksdb_store::write(std::span<const batch* const> group) {
 }
 
 bool rocksdb_store::sync() {
+    const std::uint64_t covered = db_->GetLatestSequenceNumber();
     const auto synced = sync_log(*db_, *files_);
     if (!synced) {
         log::error("store_lost", {{"folder", folder_}, {"problem", synced.error().text}});
+        return false;
     }
-    return synced.has_value();
+    mark_.note_synced(covered);
+    if (listener_->has_met_damage && is_compacting_) {
+        live_with_damage();
+    }
+    return true;
+}
+
+// Tables that are not compacted any more hold up no writes either.
+void rocksdb_store::live_with_damage() {
+    is_compacting_ = false;
+    for (std::size_t i = 0; i < table_count; ++i) {
+        db_->SetOptions(handle(static_cast<table>(i)), {{"disable_auto_compactions", "true"}})
+            .PermitUncheckedError();
+    }
+    note_damage(0, "compaction");
+}
+
+// The next start reads every block and sets the damaged files aside.
+void rocksdb_store::note_damage(std::uint64_t rows, const char* where) const {
+    rows_lost_ += rows;
+    suspect_damage(folder_);
+    log::error("store_damage_met", {{"folder", folder_},
+                                    {"while", where},
+                                    {"rows_lost_at_least", rows},
+                                    {"remedy", "check the disk and restart the broker: it then "
+                                               "sets the damaged files aside"}});
 }
 
 bool rocksdb_store::scan(table which, const visitor& visit) const {
@@ -357,10 +306,12 @@ bool rocksdb_store::scan(table which, const visitor& visit) const {
     reading.fill_cache = false;
     reading.readahead_size = 2 << 20;
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
-    for (at->SeekToFirst(); at->Valid(); at->Next()) {
-        visit(view(at->key()), view(at->value()));
-    }
-    return at->status().ok();
+    return is_whole(scan_rows(*at, {},
+                              [&](std::string_view key, std::string_view value) {
+                                  visit(key, value);
+                                  return true;
+                              }),
+                    which);
 }
 
 bool rocksdb_store::scan(table which, std::string_view begin, std::string_view end,
@@ -369,26 +320,41 @@ bool rocksdb_store::scan(table which, std::string_view begin, std::string_view e
     rocksdb::ReadOptions reading;
     reading.iterate_upper_bound = &bound;
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(reading, handle(which)));
-    for (at->Seek(slice(begin)); at->Valid(); at->Next()) {
-        if (!visit(view(at->key()), view(at->value()))) {
-            break;
-        }
+    return is_whole(scan_rows(*at, begin, visit), which);
+}
+
+bool rocksdb_store::is_whole(const row_scan& done, table which) const {
+    if (!done.is_readable) {
+        is_unreadable_ = true;
     }
-    return at->status().ok();
+    if (done.gaps > 0) {
+        note_damage(done.gaps, table_names[static_cast<std::size_t>(which)]);
+    }
+    return done.is_readable && done.gaps == 0;
 }
 
 bool rocksdb_store::seek(table which, std::string_view from, std::string& key) const {
     const std::unique_ptr<rocksdb::Iterator> at(
         db_->NewIterator(rocksdb::ReadOptions(), handle(which)));
-    at->Seek(slice(from));
-    if (at->Valid()) {
-        key = view(at->key());
-    }
-    return at->Valid();
+    bool is_found = false;
+    const auto take = [&](std::string_view found, std::string_view) {
+        key = found;
+        is_found = true;
+        return false;
+    };
+    static_cast<void>(is_whole(scan_rows(*at, from, take), which));
+    return is_found;
 }
 
 bool rocksdb_store::get(table which, std::string_view key, std::string& value) const {
-    return db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value).ok();
+    const rocksdb::Status status =
+        db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value);
+    if (status.IsCorruption()) {
+        note_damage(1, table_names[static_cast<std::size_t>(which)]);
+    } else if (status.IsNotFound()) {
+        ++rows_lost_; // a row names it
+    }
+    return status.ok();
 }
 
 result<void, problem> rocksdb_store::load(store_reader& to) {
@@ -396,7 +362,18 @@ result<void, problem> rocksdb_store::load(store_reader& to) {
     if (report.rows_stray > 0) {
         log::warn("store_has_strays", {{"folder", folder_}, {"rows", report.rows_stray}});
     }
-    if (!report.is_readable || report.rows_broken > 0) {
+    if (is_unreadable_) {
+        return failure(damaged("the disk does not give what is in a file"));
+    }
+    rows_lost_ += report.rows_broken;
+    if (report.rows_broken > 0) {
+        log::error("store_rows_broken",
+                   {{"folder", folder_},
+                    {"rows", report.rows_broken},
+                    {"remedy", "they are left out and stay where they are; check the memory of "
+                               "the machine"}});
+    }
+    if (!salvages_ && (!report.is_readable || report.rows_broken > 0)) {
         return failure(damaged(report.is_readable
                                    ? std::to_string(report.rows_broken) + " rows are broken"
                                    : std::string("a file is damaged")));

@@ -25,12 +25,16 @@ struct rocksdb_options {
     /// What is written without a sync is synced so much later at the latest.
     std::chrono::milliseconds sync_interval = std::chrono::seconds(1);
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
+    /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
+    /// refused.
+    bool salvage = true;
     /// What files are made on; null: the machine's. The store wraps it.
     std::shared_ptr<rocksdb::FileSystem> file_system;
 };
 
-/// Opens the store in a folder, which is made if it is not there. Errors: a problem for a person
-/// (in use by another process, written by a newer version, not readable).
+/// Opens the store in a folder, which is made if it is not there. Damage is told to the log and in
+/// store_counts. Errors: a problem for a person (in use by another process, written by a newer
+/// version, not readable; damaged, without `salvage`).
 [[nodiscard]] result<std::unique_ptr<store>, problem>
 open_rocksdb_store(const rocksdb_options& options);
 

@@ -20,7 +20,7 @@ namespace gv::storage {
     return store_folder + "/db";
 }
 
-/// Column families, by table.
+/// Column families, by table: in the order of their numbers in the log, too.
 inline constexpr std::array<const char*, table_count> table_names{
     "default", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
 

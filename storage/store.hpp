@@ -109,7 +109,10 @@ struct store_counts {
     std::uint64_t bytes = 0; ///< of keys and values in them
     std::uint64_t syncs = 0;
     std::uint64_t sync_nanoseconds = 0;
-    std::uint64_t rows_read = 0; ///< of queues, again
+    std::uint64_t rows_read = 0;       ///< of queues, again
+    std::uint64_t damaged_files = 0;   ///< set aside when it was opened
+    std::uint64_t lost_operations = 0; ///< acknowledged, and not there when it was opened
+    std::uint64_t rows_lost = 0;       ///< unreadable since and when it was opened, at least
 };
 
 /// Takes what a store holds, at start.
@@ -136,8 +139,9 @@ class store {
     [[nodiscard]] virtual const node_record& node() const noexcept = 0;
     /// No stamp in the store is newer.
     [[nodiscard]] virtual hybrid_time last_stamp() const noexcept = 0;
-    /// Reads everything but what was handed over since it was opened. Errors: a problem that names
-    /// the folder; what was read until then has been given to `to`.
+    /// Reads everything but what was handed over since it was opened. What is damaged is left out,
+    /// counted and told to the log. Errors: a problem that names the folder; what was read until
+    /// then has been given to `to`.
     [[nodiscard]] virtual result<void, problem> load(store_reader& to) = 0;
 
     /// Where word for a shard goes; called on a thread of the store. Before the first commit().

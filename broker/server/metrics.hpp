@@ -303,6 +303,17 @@ struct process_metrics {
     seconds_counter<"grapevine_store_sync_seconds_total", "Time spent in these."> store_sync_time;
     counter<"grapevine_store_rows_read_total", "Queued messages read back from the store.">
         store_rows_read;
+    gauge<"grapevine_store_damaged_files",
+          "Files of the store that were damaged or missing when the broker started. What could be "
+          "read was taken over; all of it is kept in a folder quarantine-TIME.">
+        store_damaged_files;
+    gauge<"grapevine_store_lost_operations",
+          "Acknowledged operations that were in no file of the store when the broker started.">
+        store_lost_operations;
+    gauge<"grapevine_store_lost_rows",
+          "Rows of the store found unreadable or missing since the broker started, and when it "
+          "did; at least.">
+        store_lost_rows;
 };
 
 } // namespace gv::server

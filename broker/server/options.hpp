@@ -565,6 +565,13 @@ struct storage_options {
                 "else $XDG_STATE_HOME/grapevine/PORT (or ~/.local/state/grapevine/PORT) with the "
                 "port of the first listener. A relative path is relative to the working directory.",
          .applies = reload::restart}};
+    option<bool> salvage{
+        {.name = "storage.salvage",
+         .doc = "Whether a damaged store is made usable at start: what can be read is taken over, "
+                "and all of it is kept as it was in the folder quarantine-TIME beside it. Without, "
+                "the broker refuses to start on it.",
+         .def = true,
+         .applies = reload::restart}};
     option<byte_size> cache{
         {.name = "storage.cache",
          .doc = "Memory for what is read from the store again. Larger: fewer reads where queues "

@@ -134,6 +134,7 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
     wanted.cache_bytes = (*all.storage.cache).value;
     wanted.write_buffer_bytes = (*all.storage.write_buffer).value;
     wanted.log_bytes_max = (*all.storage.log_max).value;
+    wanted.salvage = *all.storage.salvage;
     wanted.sync_interval = *all.storage.sync_interval;
     wanted.open_files_max = static_cast<int>(share_descriptors(descriptor_limit()).store_files);
     wanted.ballast_bytes = (*all.storage.ballast).value;

@@ -152,12 +152,28 @@ TEST_F(RocksdbStore, ErasesARangeWithoutItsEnd) {
     EXPECT_THAT(load().retained, ElementsAre(Pair("b", "behind it")));
 }
 
-TEST_F(RocksdbStore, ABrokenRowIsNamedAndTheRestGiven) {
+TEST_F(RocksdbStore, ABrokenRowIsCountedAndTheRestGiven) {
+    write([](batch& to) {
+        sample_session{}.put(to);
+        to.put(table::sessions, client_key_of(partition_id{1}, "bad"), "?");
+        sample_session{.created = 2}.put_row(to, 1, "whose session may be the broken one");
+    });
+    const auto kept = open();
+    held_state found;
+    EXPECT_TRUE(kept->load(found));
+    EXPECT_TRUE(found.sessions.contains("dev"));
+    EXPECT_THAT(found.strays, IsEmpty());
+    EXPECT_EQ(kept->counts().rows_lost, 1U);
+}
+
+TEST_F(RocksdbStore, ABrokenRowIsRefusedWhereNothingShallBeSalvaged) {
     write([](batch& to) {
         sample_session{}.put(to);
         to.put(table::sessions, client_key_of(partition_id{1}, "bad"), "?");
     });
-    const auto kept = open();
+    rocksdb_options strict = options();
+    strict.salvage = false;
+    const auto kept = *open_rocksdb_store(strict);
     held_state found;
     const auto loaded = kept->load(found);
     ASSERT_FALSE(loaded);
