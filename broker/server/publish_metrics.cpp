@@ -200,9 +200,9 @@ void publish_metrics(const storage::store_counts& from, process_metrics& into) {
     into.store_syncs.set(from.syncs);
     into.store_sync_time.set(from.sync_nanoseconds);
     into.store_rows_read.set(from.rows_read);
-    into.store_damaged_files.set(from.damaged_files);
-    into.store_lost_operations.set(from.lost_operations);
-    into.store_lost_rows.set(from.rows_lost);
+    into.store_damaged_files.set(static_cast<std::int64_t>(from.damaged_files));
+    into.store_lost_operations.set(static_cast<std::int64_t>(from.lost_operations));
+    into.store_lost_rows.set(static_cast<std::int64_t>(from.rows_lost));
 }
 
 } // namespace gv::server
