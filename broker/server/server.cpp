@@ -83,6 +83,10 @@ std::vector<problem> server::start() {
     }
     if (problems.empty()) {
         start_loops();
+        // Whoever reads the files may signal at once; until here a signal ends the process.
+        for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+            signals_.add(each);
+        }
         append(problems, write_files());
     }
     return problems;
@@ -284,9 +288,6 @@ void server::run() {
                               ? "the limit of file descriptors (ulimit -n, LimitNOFILE=)"
                               : "limits.connections_max"}});
     notify_supervisor("READY=1");
-    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
-        signals_.add(each);
-    }
     wait_for_signal();
     control_.run();
 }

@@ -161,6 +161,7 @@ class Process(BrokerTest):
 
     def test_descriptors_that_run_out_are_told_of(self):
         broker = self.broker(config="[[listeners]]\nport = 0\n")
+        broker.wait_for_log("connections_limit")
         self.assertRegex(broker.log(), r'connections_limit connections=\d+ set_by="the limit of '
                                        r'file descriptors \(ulimit -n')
         resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (400, 400))
