@@ -18,7 +18,6 @@ from comparison import brokers  # noqa: E402  (path first)
 from faulty_broker import FaultyBroker  # noqa: E402
 
 LOAD = sys.argv.pop(1)
-SHORT = ("--seconds", "0.2", "--warmup", "0.05")
 
 
 def load(port, *arguments):
@@ -37,8 +36,17 @@ class EveryScenario(unittest.TestCase):
         cls.broker.__enter__()
         cls.addClassCleanup(cls.broker.__exit__)
 
-    def run_load(self, *arguments):
+    def run_once(self, *arguments):
         return load(self.broker.port, *arguments, "--broker-pid", str(self.broker.pid))
+
+    def run_load(self, *arguments):
+        """Measures longer if a busy machine has let nothing happen in the time asked for."""
+        run = {}
+        for seconds in ("0.2", "2", "20"):
+            run = self.run_once(*arguments, "--warmup", "0.05", "--seconds", seconds)
+            if run["messages"] > 0:
+                break
+        return run
 
     def expect_lossless(self, run, fan=1):
         for fault in ("lost", "duplicates", "out_of_order", "misrouted", "foreign", "ack_disorder"):
@@ -52,57 +60,57 @@ class EveryScenario(unittest.TestCase):
     def test_pairs(self):
         for qos in "012":
             with self.subTest(qos=qos):
-                self.expect_lossless(self.run_load("pairs", *SHORT, "--qos", qos))
+                self.expect_lossless(self.run_load("pairs", "--qos", qos))
 
     def test_large_payloads(self):
         for payload in ("20000", "65536", "1000000"):
             with self.subTest(payload=payload):
-                self.expect_lossless(self.run_load("pairs", *SHORT, "--payload", payload,
+                self.expect_lossless(self.run_load("pairs", "--payload", payload,
                                                    "--publishers", "2", "--undelivered", "4"))
 
     def test_fanout(self):
         for qos in "012":
             with self.subTest(qos=qos):
-                self.expect_lossless(self.run_load("fanout", *SHORT, "--qos", qos,
+                self.expect_lossless(self.run_load("fanout", "--qos", qos,
                                                    "--subscribers", "60"), fan=60)
 
     def test_fanin(self):
         for qos in "01":
             with self.subTest(qos=qos):
-                self.expect_lossless(self.run_load("fanin", *SHORT, "--qos", qos,
+                self.expect_lossless(self.run_load("fanin", "--qos", qos,
                                                    "--publishers", "60"))
 
     def test_wildcards(self):
         for qos in "01":
             with self.subTest(qos=qos):
-                self.expect_lossless(self.run_load("wildcards", *SHORT, "--qos", qos,
+                self.expect_lossless(self.run_load("wildcards", "--qos", qos,
                                                    "--subscribers", "50", "--filters", "1000",
                                                    "--publishers", "5"), fan=10)
 
     def test_paced(self):
-        run = self.run_load("paced", *SHORT, "--rate", "2000", "--publishers", "7")
+        run = self.run_load("paced", "--rate", "2000", "--publishers", "7")
         self.expect_lossless(run)
         self.assertGreater(run["latency_p50_us"], 0)
         self.assertLessEqual(run["latency_p50_us"], run["latency_p99_us"])
         self.assertLessEqual(run["latency_p99_us"], run["latency_max_us"])
-        self.assertLessEqual(run["sent"], 2000 * 0.25 * 2)
+        self.assertLessEqual(run["sent"], 2000 * (run["seconds"] + 0.05) * 2)
 
     def test_flood(self):
-        run = self.run_load("flood", "--seconds", "0.2", "--publishers", "5")
+        run = self.run_once("flood", "--seconds", "0.2", "--publishers", "5")
         self.assertGreater(run["sent"], 0)
         self.assertEqual(run["delivered"] + run["lost"], run["sent"])
 
     def test_retained(self):
         for qos in "01":
             with self.subTest(qos=qos):
-                run = self.run_load("retained", "--messages", "3000", "--qos", qos,
+                run = self.run_once("retained", "--messages", "3000", "--qos", qos,
                                     "--replay-qos", qos)
                 self.assertTrue(run["store_complete"])
                 self.assertTrue(run["remove_complete"])
                 self.assertEqual((run["lost"], run["duplicates"], run["foreign"]), (0, 0, 0))
 
     def test_idle(self):
-        run = self.run_load("idle", "--connections", "300", "--burst", "50", "--hold", "0.05")
+        run = self.run_once("idle", "--connections", "300", "--burst", "50", "--hold", "0.05")
         self.assertEqual(run["connect_messages"], 300)
         self.assertEqual(run["burst"], 50)
         self.assertGreater(run["connect_cpu_us_per_message"], 0)
@@ -112,7 +120,7 @@ class Faults(unittest.TestCase):
     def test_losses_copies_and_disorder_are_counted(self):
         broker = FaultyBroker()
         self.addCleanup(broker.close)
-        run = load(broker.port, "pairs", *SHORT, "--publishers", "1")
+        run = load(broker.port, "pairs", "--seconds", "0.2", "--warmup", "0.05", "--publishers", "1")
         self.assertGreater(broker.lost, 0)
         self.assertEqual(run["duplicates"], broker.duplicates)
         self.assertEqual(run["out_of_order"], broker.swapped)

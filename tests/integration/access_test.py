@@ -138,7 +138,7 @@ class Access(BrokerTest):
         broker = self.guarded()
         self.write("acl", "nonsense here\n")
         broker.reload()
-        self.assertIn("reload_refused", broker.log())
+        broker.wait_for_log("reload_refused")
         broker.wait_for_log("acl:1")
         reader = Subscriber(self, broker.port, "-t", "alice/#", "-q", "1", *log_in("alice"))
         publish(broker.port, "alice/x", "as before", "-q", "1", *log_in("alice"))

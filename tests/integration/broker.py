@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -60,6 +61,10 @@ class Broker:
 
     def wait_for_log(self, text):
         wait_for(f"'{text}' in the log", lambda: text in self.log())
+
+    def wait_for_log_match(self, pattern):
+        """As above, for a regular expression."""
+        wait_for(f"'{pattern}' in the log", lambda: re.search(pattern, self.log()))
 
     def reload(self):
         """SIGHUP, and waits until it has taken effect or was refused."""

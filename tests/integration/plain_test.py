@@ -90,7 +90,7 @@ class Plain(BrokerTest):
         done = run_pub(port, "-t", "big", "-q", "1", "-f", self.folder / "payload")
         self.assertIn("The connection was lost", done.stderr)
         publish(port, "small", "still here", "-q", "1")
-        self.assertIn("packet_size_max", broker.log())
+        broker.wait_for_log("packet_size_max")
 
     def test_five_hundred_filters_in_one_subscribe(self):
         port = self.broker().port

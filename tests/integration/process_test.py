@@ -3,9 +3,11 @@
 
 import contextlib
 import os
+import pathlib
 import resource
 import signal
 import subprocess
+import tempfile
 import time
 
 from tests.integration.broker import PROGRAM, BrokerTest, wait_for
@@ -85,6 +87,29 @@ class Process(BrokerTest):
                 self.assertEqual(old.receive()[0], None)
             self.assertEqual(broker.process.wait(20), 0)
 
+    def test_signals_are_heard_as_soon_as_it_listens(self):
+        """Whoever waits for the ports file may send one at once."""
+        for number, expected in 10 * [(signal.SIGHUP, " reloaded"), (signal.SIGTERM, " stopped")]:
+            with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+                ports = pathlib.Path(folder) / "ports"
+                process = subprocess.Popen(
+                    [PROGRAM, "-p", "0", "--admin.port", "0", "--ports-file", ports,
+                     "--storage.folder", pathlib.Path(folder) / "store"],
+                    stderr=subprocess.PIPE, text=True)
+                while not ports.exists() and process.poll() is None:
+                    pass  # no pause: the first moment is the one that counts
+                process.send_signal(number)
+                log = ""
+                for line in process.stderr:
+                    log += line
+                    if expected in line:
+                        break
+                if number == signal.SIGHUP:
+                    process.terminate()
+                log += process.communicate(timeout=30)[1]
+                self.assertIn(expected, log)
+                self.assertEqual(process.returncode, 0, log)
+
     def test_what_was_sent_before_the_end_arrives(self):
         broker = self.broker()
         payload = bytes(100_000)
@@ -130,14 +155,14 @@ class Process(BrokerTest):
         broker.config_file.write_text("[[listeners]]\nport = 0\n[shards]\nthreads = 2\n"
                                       "[log]\nlines_per_second = 50\n")
         broker.reload()
-        self.assertRegex(broker.log(), r"option_changed option=shards.threads .*after a restart")
+        broker.wait_for_log_match(r"option_changed option=shards.threads .*after a restart")
         publish(broker.port, "t", "x", "-q", "1")
 
     def test_reload_of_a_wrong_file_changes_nothing(self):
         broker = self.broker(config="[[listeners]]\nport = 0\n")
         broker.config_file.write_text("[[listeners]]\nport = 0\n[mqtt]\nqos_max = 9\n")
         broker.reload()
-        self.assertIn("reload_refused", broker.log())
+        broker.wait_for_log("reload_refused")
         publish(broker.port, "t", "x", "-q", "2")
 
     def test_who_connects_and_says_nothing_is_shown_out(self):
@@ -153,7 +178,7 @@ class Process(BrokerTest):
     def test_a_connection_too_many_is_told_why(self):
         config = "[[listeners]]\nport = 0\nconnections_max = {}\n[limits]\nconnections_max = {}\n"
         broker = self.broker(config=config.format(0, 3))
-        self.assertRegex(broker.log(), "connections_limit connections=3 set_by=limits.connections")
+        broker.wait_for_log_match("connections_limit connections=3 set_by=limits.connections")
         self.fill(broker, 3, 'why="limits.connections_max is reached" remedy="raise limits.conn')
         broker.config_file.write_text(config.format(2, 3))
         broker.reload()
@@ -161,9 +186,8 @@ class Process(BrokerTest):
 
     def test_descriptors_that_run_out_are_told_of(self):
         broker = self.broker(config="[[listeners]]\nport = 0\n")
-        broker.wait_for_log("connections_limit")
-        self.assertRegex(broker.log(), r'connections_limit connections=\d+ set_by="the limit of '
-                                       r'file descriptors \(ulimit -n')
+        broker.wait_for_log_match(r'connections_limit connections=\d+ set_by="the limit of '
+                                  r'file descriptors \(ulimit -n')
         resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (400, 400))
         broker.reload()
         self.fill(broker, 400, 'why="the limit of file descriptors leaves room for no more '
@@ -183,6 +207,6 @@ class Process(BrokerTest):
         subscriber = Subscriber(self, broker.port, "-t", "home/#", "-q", "1", "-i", "kim")
         subscriber.stop()
         broker.wait_for_log("client_disconnected")
-        self.assertRegex(broker.log(), r"client_connected .*client=kim from=127.0.0.1:\d+")
-        self.assertRegex(broker.log(), r"subscribe .*client=kim filter=home/# qos=1")
-        self.assertRegex(broker.log(), r"client_disconnected .*client=kim")
+        broker.wait_for_log_match(r"client_connected .*client=kim from=127.0.0.1:\d+")
+        broker.wait_for_log_match(r"subscribe .*client=kim filter=home/# qos=1")
+        broker.wait_for_log_match(r"client_disconnected .*client=kim")

@@ -47,7 +47,7 @@ class Reload(BrokerTest):
         self.assertFalse(self.is_let_in(broker, "one"))
         self.reload(broker, config.format("127.0.0.1"))
         self.assertFalse(self.is_let_in(broker, "one"))
-        self.assertIn("listener_kept listener=one", broker.log())
+        broker.wait_for_log("listener_kept listener=one")
 
     def test_what_needs_a_restart_waits_and_is_told_once(self):
         config = '[[listeners]]\nport = 0\n[storage]\ndurability = "{}"\n'
@@ -64,7 +64,7 @@ class Reload(BrokerTest):
         config = '[[listeners]]\nport = 0\ntransport = "{}"\n'
         broker = self.broker(config=config.format("tcp"))
         self.reload(broker, config.format("websocket"))
-        self.assertRegex(broker.log(), "option=listeners.0.transport .*after a restart")
+        broker.wait_for_log_match("option=listeners.0.transport .*after a restart")
         publish(broker.port, "t", "x", "-q", "1")
 
     def test_those_who_are_here_still_count(self):
@@ -100,7 +100,7 @@ class Reload(BrokerTest):
         config = '[[listeners]]\nport = 0\n[log]\ndestination = "{}"\n[mqtt]\nqos_max = {}\n'
         broker = self.broker(config=config.format("stderr", 2))
         self.reload(broker, config.format(self.folder, 1))
-        self.assertIn("is a folder", broker.log())
-        self.assertIn("reload_refused", broker.log())
+        broker.wait_for_log("is a folder")
+        broker.wait_for_log("reload_refused")
         self.assertNotIn("option_changed", broker.log())
         publish(broker.port, "t", "x", "-q", "2", "-V", "mqttv5")
