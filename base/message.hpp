@@ -32,8 +32,9 @@ struct envelope {
     std::uint16_t mount_point = 0; ///< 0: none
     qos quality = qos::at_most_once;
     durability level = durability::fsync;
-    bool retain = false;    ///< RETAIN as the publisher set it, or as a replay must show it
-    bool maybe_dup = false; ///< a copy may have been taken before, by another way
+    bool retain = false;      ///< RETAIN as the publisher set it, or as a replay must show it
+    bool maybe_dup = false;   ///< a copy may have been taken before, by another way
+    bool newest_only = false; ///< where it has to wait, it takes the place of older ones
 };
 
 class message;

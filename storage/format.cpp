@@ -15,9 +15,11 @@ constexpr std::uint8_t retain_bit = 0x04;
 constexpr std::uint8_t body_bit = 0x08;
 constexpr std::uint8_t id_bit = 0x10;
 constexpr std::uint8_t subscription_ids_bit = 0x20;
+constexpr std::uint8_t newest_bit = 0x40; // of a subscription too
 // Of a message.
 constexpr std::size_t message_header_size = 8 + 8 + 8 + 1 + 8;
 constexpr std::uint8_t maybe_dup_bit = 0x08;
+constexpr std::uint8_t newest_only_bit = 0x10;
 // Of a session.
 constexpr std::uint8_t attached_bit = 0x01;
 constexpr std::uint8_t v5_bit = 0x02;
@@ -53,7 +55,8 @@ void begin_row(const queue_row& row, std::uint8_t more, std::string& out) {
     to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(row.quality)
                                     | flag(row.retain, retain_bit) | more
                                     | flag(row.id.value != 0, id_bit)
-                                    | flag(!row.subscription_ids.empty(), subscription_ids_bit)));
+                                    | flag(!row.subscription_ids.empty(), subscription_ids_bit)
+                                    | flag(row.topic != 0, newest_bit)));
     if (row.id.value != 0) {
         to.u16(row.id.value);
     }
@@ -62,6 +65,9 @@ void begin_row(const queue_row& row, std::uint8_t more, std::string& out) {
         for (const std::uint32_t each : row.subscription_ids) {
             to.variable(each);
         }
+    }
+    if (row.topic != 0) {
+        to.u64(row.topic);
     }
 }
 
@@ -167,9 +173,9 @@ void encode(const publication& what, const moment& at, std::string& out) {
     to.u64(header.stamp.value);
     to.u64(header.origin.value);
     to.u64(header.publisher);
-    to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(header.quality)
-                                    | flag(header.retain, retain_bit)
-                                    | flag(header.maybe_dup, maybe_dup_bit)));
+    to.u8(static_cast<std::uint8_t>(
+        static_cast<unsigned>(header.quality) | flag(header.retain, retain_bit)
+        | flag(header.maybe_dup, maybe_dup_bit) | flag(header.newest_only, newest_only_bit)));
     to.u64(at.to_stored(header.expires));
     to.prefixed(what.topic);
     to.u32(static_cast<std::uint32_t>(what.properties.size()));
@@ -187,6 +193,7 @@ bool decode(std::string_view value, const moment& at, publication& what) noexcep
     header.quality = static_cast<qos>(flags & quality_bits);
     header.retain = (flags & retain_bit) != 0;
     header.maybe_dup = (flags & maybe_dup_bit) != 0;
+    header.newest_only = (flags & newest_only_bit) != 0;
     header.expires = at.from_stored(in.u64());
     what.topic = in.prefixed();
     what.properties = in.bytes(in.u32());
@@ -224,6 +231,7 @@ bool decode(std::string_view value, queue_row_view& row) {
         }
     }
     row.row.subscription_ids = row.subscription_ids;
+    row.row.topic = (flags & newest_bit) != 0 ? in.u64() : 0;
     row.body.reset();
     row.message = {};
     if ((flags & quality_bits) == quality_bits) {
@@ -304,10 +312,10 @@ bool decode(std::string_view value, session_record& record) {
 
 void encode(const subscription_record& record, std::string& out) {
     byte_writer to(out);
-    to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(record.quality)
-                                    | flag(record.no_local, no_local_bit)
-                                    | flag(record.retain_as_published, as_published_bit)
-                                    | (unsigned{record.retain_handling} << handling_shift)));
+    to.u8(static_cast<std::uint8_t>(
+        static_cast<unsigned>(record.quality) | flag(record.no_local, no_local_bit)
+        | flag(record.retain_as_published, as_published_bit) | flag(record.newest_only, newest_bit)
+        | (unsigned{record.retain_handling} << handling_shift)));
     to.u32(record.subscription_id);
 }
 
@@ -317,6 +325,7 @@ bool decode(std::string_view value, subscription_record& record) noexcept {
     record.quality = static_cast<qos>(flags & quality_bits);
     record.no_local = (flags & no_local_bit) != 0;
     record.retain_as_published = (flags & as_published_bit) != 0;
+    record.newest_only = (flags & newest_bit) != 0;
     record.retain_handling = static_cast<std::uint8_t>((flags >> handling_shift) & 0x03);
     record.subscription_id = in.u32();
     return ends_well(in) && (flags & quality_bits) != quality_bits && record.retain_handling < 3;

@@ -114,6 +114,7 @@ struct queue_row {
     bool retain = false;
     packet_id id{}; ///< 0: follows from the sequence
     std::span<const std::uint32_t> subscription_ids{};
+    std::uint64_t topic = 0; ///< hash64 of the topic if only its newest row is kept; else 0
 };
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out);
 /// `size`: bytes of topic, properties and payload there.
@@ -161,6 +162,7 @@ struct subscription_record {
     qos quality = qos::at_most_once;
     bool no_local = false;
     bool retain_as_published = false;
+    bool newest_only = false;
     std::uint8_t retain_handling = 0;
     std::uint32_t subscription_id = 0;
 };

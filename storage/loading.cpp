@@ -117,8 +117,17 @@ class loader {
         }
         const bool is_whole = rest.size() == 8 && decode(value, row_);
         count_broken(is_whole);
-        if (is_whole) {
-            append(owner->rows, load_u64(rest.data()));
+        if (!is_whole) {
+            return;
+        }
+        const std::uint64_t sequence = load_u64(rest.data());
+        append(owner->rows, sequence);
+        if (row_.row.topic != 0) {
+            owner->newest.push_back(
+                {.topic = row_.row.topic,
+                 .sequence = sequence,
+                 .size = row_.size(),
+                 .bucket = row_.body ? std::optional(row_.body->in) : std::nullopt});
         }
     }
 

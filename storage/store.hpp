@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -71,6 +72,14 @@ struct stored_rows {
     storage::bucket bucket{};
 };
 
+/// A row of which only the newest of its topic is kept.
+struct stored_newest {
+    std::uint64_t topic = 0; ///< hash64
+    std::uint64_t sequence = 0;
+    std::uint64_t size = 0;                ///< bytes of topic, properties and payload
+    std::optional<storage::bucket> bucket; ///< of its body, if it is there
+};
+
 /// Rows of a queue, wanted again: those from `first` up to, without, `end`, as many as the limits
 /// allow, and one at least.
 struct read_request {
@@ -98,6 +107,7 @@ struct stored_session {
     queue_record queue;
     std::vector<std::pair<std::string, subscription_record>> subscriptions; ///< by filter
     std::vector<stored_rows> rows;                                          ///< in order
+    std::vector<stored_newest> newest;                                      ///< in order
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
 };

@@ -40,6 +40,7 @@ namespace {
 template <typename Filters, typename Counts>
 grant merged(const Filters& filters, std::vector<std::uint32_t>& ids, Counts counts) {
     grant how;
+    how.newest_only = true;
     const std::size_t first_id = ids.size();
     for (const auto& [order, what] : filters) {
         const subscription_options& options = what.options;
@@ -48,6 +49,7 @@ grant merged(const Filters& filters, std::vector<std::uint32_t>& ids, Counts cou
         }
         how.quality = std::max(how.quality, options.quality);
         how.retain_as_published |= options.retain_as_published;
+        how.newest_only &= options.newest_only;
         if (options.subscription_id != 0) {
             ids.push_back(options.subscription_id);
         }

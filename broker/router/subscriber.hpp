@@ -18,6 +18,7 @@ struct subscription_options {
     qos quality = qos::at_most_once;
     bool no_local = false;
     bool retain_as_published = false;
+    bool newest_only = false;          ///< of what waits, the newest of each topic
     std::uint32_t subscription_id = 0; ///< 0: none
 
     friend bool operator==(const subscription_options&, const subscription_options&) = default;
@@ -27,6 +28,7 @@ struct subscription_options {
 struct grant {
     qos quality = qos::at_most_once;
     bool retain_as_published = false;
+    bool newest_only = false;                        ///< every matching filter says so
     std::span<const std::uint32_t> subscription_ids; ///< of every matching filter that has one
     std::uint8_t group = 0; ///< shard of the group it comes through, plus 1; 0: none
 };

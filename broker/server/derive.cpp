@@ -19,6 +19,21 @@ namespace {
     return static_cast<std::uint32_t>(std::clamp<long long>(seconds, 0, 0xffff'fffe));
 }
 
+/// Nothing: what is asked further on.
+[[nodiscard]] std::optional<durability> level_of(durability_choice wanted) {
+    switch (wanted) {
+    case durability_choice::inherit:
+        return std::nullopt;
+    case durability_choice::fsync:
+        return durability::fsync;
+    case durability_choice::interval:
+        return durability::interval;
+    case durability_choice::memory:
+        return durability::memory;
+    }
+    return std::nullopt;
+}
+
 [[nodiscard]] router::group_strategy strategy_of(share_strategy wanted) {
     switch (wanted) {
     case share_strategy::round_robin:
@@ -82,6 +97,9 @@ session::session_limits session_limits_of(const options& all, std::size_t shards
     if (const std::uint32_t most = *all.limits.queue_messages_per_session_max; most != 0) {
         limits.outbound.queue_messages_max = most;
     }
+    if (const byte_size of_user = *all.limits.queue_bytes_per_user_max; of_user.value != 0) {
+        limits.outbound.user_bytes_max = of_user.value;
+    }
     limits.outbound.total_bytes_max = share_of(queue_total_of(all), shards);
     limits.outbound.in_flight_max = *mqtt.in_flight_max_v5;
     limits.outbound.policy = policy_of(*all.limits.queue_full);
@@ -144,25 +162,17 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.pressure = pressure_of(all);
     logic.level = static_cast<durability>(*all.storage.durability);
     for (const topic_options& rule : all.topics.items) {
-        logic.durabilities.push_back(
-            {.filter = *rule.filter, .level = static_cast<durability>(*rule.level)});
+        logic.topics.push_back({.filter = *rule.filter,
+                                .level = level_of(*rule.level),
+                                .newest_only = *rule.keep == keep_rule::newest});
     }
     made.read_bytes_per_turn = (*all.flow.read_bytes_per_turn).value;
     return made;
 }
 
 durability durability_of(const options& all, const listener_options& listener) {
-    switch (*listener.durability) {
-    case durability_choice::inherit:
-        return static_cast<durability>(*all.storage.durability);
-    case durability_choice::fsync:
-        return durability::fsync;
-    case durability_choice::interval:
-        return durability::interval;
-    case durability_choice::memory:
-        return durability::memory;
-    }
-    return durability::fsync;
+    return level_of(*listener.durability)
+        .value_or(static_cast<durability>(*all.storage.durability));
 }
 
 bool uses_tls(const listener_options& listener) { return !listener.tls_certificate->empty(); }

@@ -29,6 +29,7 @@ void loss_report::tell_drops(const shard_metrics& total) {
                                    {"expired", count(drop_reason::expired)},
                                    {"packet_too_large", count(drop_reason::packet_too_large)},
                                    {"client_offline", count(drop_reason::client_offline)},
+                                   {"superseded", count(drop_reason::superseded)},
                                    {"slow_clients_now", total.slow_clients.get()}});
 }
 

@@ -87,13 +87,14 @@ enum class drop_reason : std::uint8_t {
     slow_reader,
     expired,
     packet_too_large,
-    client_offline
+    client_offline,
+    superseded
 };
 struct drop_labels {
     using key = drop_reason;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 5> values{"queue_full", "slow_reader", "expired",
-                                                            "packet_too_large", "client_offline"};
+    static constexpr std::array<std::string_view, 6> values{
+        "queue_full", "slow_reader", "expired", "packet_too_large", "client_offline", "superseded"};
 };
 
 /// What became of a client that said who it is, or did not.

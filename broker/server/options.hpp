@@ -60,6 +60,9 @@ enum class durability_choice : std::uint8_t { inherit, fsync, interval, memory }
 inline constexpr std::array<std::string_view, 4> durability_choice_names{"inherit", "fsync",
                                                                          "interval", "memory"};
 constexpr choice_names choices(durability_choice) { return durability_choice_names; }
+enum class keep_rule : std::uint8_t { all, newest };
+inline constexpr std::array<std::string_view, 2> keep_rule_names{"all", "newest"};
+constexpr choice_names choices(keep_rule) { return keep_rule_names; }
 
 enum class log_level : std::uint8_t { error, warn, info, debug, trace };
 inline constexpr std::array<std::string_view, 5> log_level_names{"error", "warn", "info", "debug",
@@ -394,6 +397,12 @@ struct limits_options {
         {.name = "limits.queue_messages_per_session_max",
          .doc = "Messages that wait for one client, whatever their size. Larger: it may be away "
                 "longer. Smaller: it comes back to less. 0: only their bytes count."}};
+    option<byte_size> queue_bytes_per_user_max{
+        {.name = "limits.queue_bytes_per_user_max",
+         .doc = "The same over all clients of one user, kept or not; those without a user name are "
+                "one user. Larger: a user may leave more behind. Smaller: one user leaves more to "
+                "the others. 0: no limit.",
+         .applies = reload::restart}};
     option<byte_size> queue_bytes_total_max{
         {.name = "limits.queue_bytes_total_max",
          .doc = "The same over all these clients. Larger: more absent clients. Smaller: less disk. "
@@ -640,11 +649,19 @@ struct topic_options {
                                 .doc = "Topic filter, as in a subscription.",
                                 .def = "#",
                                 .applies = reload::restart}};
-    option<durability_level> level{
+    option<durability_choice> level{
         {.name = "topics.durability",
          .doc = "What acknowledgements of messages to these topics wait for, see "
-                "storage.durability.",
-         .def = durability_level::fsync,
+                "storage.durability. inherit: what the listener says.",
+         .def = durability_choice::inherit,
+         .applies = reload::restart}};
+    option<keep_rule> keep{
+        {.name = "topics.keep",
+         .doc = "What of them waits for a client that is away or behind. all: every message. "
+                "newest: of each topic the last, as fits states; older ones are dropped and "
+                "counted. A client of MQTT 5 says so for a subscription with the user property "
+                "keep = newest in SUBSCRIBE.",
+         .def = keep_rule::all,
          .applies = reload::restart}};
 };
 

@@ -23,6 +23,8 @@ static_assert(static_cast<int>(drop_reason::packet_too_large)
               == static_cast<int>(session::drop_reason::packet_too_large));
 static_assert(static_cast<int>(drop_reason::client_offline)
               == static_cast<int>(session::drop_reason::client_offline));
+static_assert(static_cast<int>(drop_reason::superseded)
+              == static_cast<int>(session::drop_reason::superseded));
 
 /// As the labels of a metric, index by index.
 template <typename Counts, typename Metric>

@@ -94,10 +94,14 @@ std::vector<problem> server::start() {
 
 void server::build_loops() {
     const std::size_t shards = shard_count_of(options_);
+    const auto users = (*options_.limits.queue_bytes_per_user_max).value == 0
+                           ? nullptr
+                           : std::make_shared<session::user_accounts>();
     std::vector<shard::event_loop*> peers;
     for (std::uint16_t number = 0; number < shards; ++number) {
-        loops_.push_back(std::make_unique<shard::event_loop>(
-            event_loop_options_of(options_, shard_id{number}, shards)));
+        auto made = event_loop_options_of(options_, shard_id{number}, shards);
+        made.logic.users = users;
+        loops_.push_back(std::make_unique<shard::event_loop>(std::move(made)));
         peers.push_back(loops_.back().get());
     }
     for (const auto& each : loops_) {

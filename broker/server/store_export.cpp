@@ -182,6 +182,7 @@ class exporter {
         line["qos"] = static_cast<unsigned>(record.quality);
         put_flag(line, "no_local", record.no_local);
         put_flag(line, "retain_as_published", record.retain_as_published);
+        put_flag(line, "newest_only", record.newest_only);
         put_number(line, "retain_handling", record.retain_handling);
         put_number(line, "identifier", record.subscription_id);
         write(line);
@@ -204,6 +205,7 @@ class exporter {
             line["subscription_ids"] =
                 json::array(row_.subscription_ids.begin(), row_.subscription_ids.end());
         }
+        put_number(line, "topic_hash", row_.row.topic);
         if (row_.body) {
             line["body"] = body_name(*row_.body);
             line["body_size"] = row_.body_size;

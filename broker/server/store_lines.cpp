@@ -18,6 +18,7 @@ namespace json = boost::json;
 using need = json_fields::need;
 
 constexpr std::uint64_t number_max = std::uint64_t{1} << 63;
+constexpr std::uint64_t u64_max = ~std::uint64_t{0};
 constexpr std::uint64_t u32_max = 0xffff'ffff;
 
 } // namespace
@@ -198,6 +199,7 @@ class line_importer::reader {
             .quality = from.quality("qos"),
             .no_local = from.flag("no_local"),
             .retain_as_published = from.flag("retain_as_published"),
+            .newest_only = from.flag("newest_only"),
             .retain_handling = static_cast<std::uint8_t>(from.number("retain_handling", 2)),
             .subscription_id = static_cast<std::uint32_t>(from.number("identifier", 268'435'455))};
         if (is_good(from)) {
@@ -212,7 +214,8 @@ class line_importer::reader {
         const storage::queue_row row{.quality = from.quality("qos"),
                                      .retain = from.flag("retain"),
                                      .id = id_of(from, need::optional),
-                                     .subscription_ids = ids};
+                                     .subscription_ids = ids,
+                                     .topic = from.number("topic_hash", u64_max)};
         if (row.quality == qos::at_most_once) {
             from.fail("qos", "is not 1 or 2: nothing waits at QoS 0");
         }

@@ -217,6 +217,12 @@ class checker {
                    "one session may queue more than all sessions together",
                    "lower it, or raise limits.queue_bytes_total_max");
         }
+        const byte_size user = *all_.limits.queue_bytes_per_user_max;
+        if (total.value != 0 && user > total) {
+            report("limits.queue_bytes_per_user_max",
+                   "one user may queue more than all sessions together",
+                   "lower it, or raise limits.queue_bytes_total_max");
+        }
     }
 
     /// Clients end the connection over a string that is none [MQTT-1.5.4-1] [MQTT-1.5.4-2].

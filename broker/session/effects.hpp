@@ -84,6 +84,7 @@ struct subscription {
     qos quality = qos::at_most_once;
     bool no_local = false;
     bool retain_as_published = false;
+    bool newest_only = false; ///< of what waits for the client, the newest of each topic
     mqtt::retain_handling handling = mqtt::retain_handling::always;
 };
 
@@ -159,8 +160,8 @@ class front_effects {
 
     /// For the home of a persistent session.
     virtual void acknowledge(front& who, const delivery_ack& ack) = 0;
-    /// What the acknowledgement of a message of QoS 1 or 2 to this topic waits for.
-    [[nodiscard]] virtual durability durability_of(front& who, std::string_view topic) = 0;
+    /// How a message of QoS 1 or 2 to this topic is kept: its `level` and `newest_only`.
+    virtual void set_keeping(front& who, std::string_view topic, envelope& header) = 0;
     virtual void hold_inbound(front& who, packet_id id) = 0;
     virtual void release_inbound(front& who, packet_id id) = 0;
     /// Answered by front::on_confirmed, once all that the home knows of identifiers is on disk: an

@@ -16,6 +16,10 @@ session_state& front::make_own_session() {
     if (!own_) {
         own_ = std::make_unique<session_state>(limits().outbound_in_memory, *context_->queued,
                                                outbound::keeps::nothing);
+        if (context_->users != nullptr) {
+            own_->out.set_user(
+                context_->users->of(has_username() ? std::string_view(username()) : ""));
+        }
         own_->out.attach(is_v5() ? v5_->receive_maximum : limits().in_flight_max_v3);
     }
     return *own_;

@@ -41,6 +41,7 @@ struct front_context {
     traffic* counters;
     queue_account* queued;
     front_effects* effects;
+    user_accounts* users; ///< null: nothing is limited by user
     /// Bytes that may still be on their way to a client when those who sent them are held.
     std::size_t under_way_max;
 };

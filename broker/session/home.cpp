@@ -18,11 +18,26 @@ home::home(const home_context& context, home_owner& owner, std::string_view clie
     : context_(&context), owner_(&owner), log_(log), client_id_(client_id),
       client_hash_(hash64(client_id)) {}
 
+void home::set_user(std::string_view name) {
+    if (context_->users == nullptr) {
+        return;
+    }
+    user_ = context_->users->of(name);
+    if (session_) {
+        session_->out.set_user(user_);
+    }
+}
+
+void home::make_session() {
+    session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
+                                               outbound::keeps::messages, log_);
+    session_->out.set_user(user_);
+}
+
 void home::restore(stored_registration before) {
     epoch_ = before.epoch;
     session_expiry_ = before.session_expiry;
-    session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
-                                               outbound::keeps::messages, log_);
+    make_session();
     if (before.will) {
         will_ = std::make_unique<will_message>(*std::move(before.will));
     }
@@ -41,8 +56,7 @@ void home::on_attach(front_address from, attach_request request) {
         will_ = std::make_unique<will_message>(*std::move(request.will));
     }
     if (!session_ && session_expiry_ != 0) {
-        session_ = std::make_unique<session_state>(context_->limits->outbound, *context_->queued,
-                                                   outbound::keeps::messages, log_);
+        make_session();
     }
     attached answer{
         .epoch = epoch_, .session_present = is_resumed, .is_held_by_home = session_ != nullptr};

@@ -75,6 +75,7 @@ struct home_context {
     const session_limits* limits;
     queue_account* queued;
     home_effects* effects;
+    user_accounts* users; ///< null: nothing is limited by user
 };
 
 class home : private outbound_sink {
@@ -85,6 +86,8 @@ class home : private outbound_sink {
     home(const home&) = delete;
     home& operator=(const home&) = delete;
 
+    /// Whose limit its queue counts for from now on; empty: those without a name.
+    void set_user(std::string_view name);
     /// The session as it was stored; its rows follow through session()->out. Requires: new. A
     /// client that was connected then is gone since now.
     void restore(stored_registration before);
@@ -133,6 +136,7 @@ class home : private outbound_sink {
     [[nodiscard]] bool is_gone() const noexcept { return !front_ && !session_ && !will_; }
 
   private:
+    void make_session();
     void await_return(time_point left_at);
     void settle_previous(const attach_request& next);
     void publish_will();
@@ -157,6 +161,7 @@ class home : private outbound_sink {
     attach_epoch epoch_;
     std::optional<front_address> front_;
     std::unique_ptr<session_state> session_;
+    std::shared_ptr<user_account> user_;
     std::unique_ptr<will_message> will_;
     time_point will_due_ = never;
     time_point expires_ = never;

@@ -58,7 +58,7 @@ struct traffic {
     std::uint64_t payload_bytes_sent = 0;
     std::uint64_t publishes_denied = 0;
     std::uint64_t retransmitted = 0;             ///< with DUP
-    std::array<std::uint64_t, 5> dropped{};      ///< by drop_reason
+    std::array<std::uint64_t, 6> dropped{};      ///< by drop_reason
     std::array<std::uint64_t, 256> violations{}; ///< by reason code
 };
 

@@ -29,7 +29,7 @@ void front::on_publish(std::uint8_t first_byte, std::string_view body) {
     }
     what.header.stamp = effects().next_stamp();
     if (packet.quality != qos::at_most_once) {
-        what.header.level = effects().durability_of(*this, what.topic);
+        effects().set_keeping(*this, what.topic, what.header);
     }
     switch (packet.quality) {
     case qos::at_most_once:

@@ -16,6 +16,13 @@ namespace {
 // Room in `reasons` for what the shard answers, marked by a code that SUBACK never carries.
 constexpr reason_code undecided = reason_code::continue_authentication;
 
+/// MQTT has no word for it, so it is a user property: `keep` = `newest`.
+[[nodiscard]] bool wants_newest_only(mqtt::property_view properties) {
+    return std::ranges::any_of(properties, [](const mqtt::property_entry& each) {
+        return each.id == property::user_property && each.key == "keep" && each.text == "newest";
+    });
+}
+
 [[nodiscard]] std::string_view bare_filter(std::string_view filter) {
     if (!is_shared_filter(filter)) {
         return is_valid_topic_filter(filter) ? filter : std::string_view();
@@ -36,6 +43,7 @@ void front::on_subscribe(const mqtt::subscribe_view& packet) {
                 "subscription identifiers are switched off");
         return;
     }
+    const bool is_newest_only = wants_newest_only(packet.properties);
     const std::size_t filters_max = limits().filters_per_subscribe_max;
     for (const mqtt::subscription_request& request : packet.filters) {
         const reason_code judged = filters_max != 0 && waiting.reasons.size() >= filters_max
@@ -53,6 +61,7 @@ void front::on_subscribe(const mqtt::subscribe_view& packet) {
                             .quality = lower(request.quality, limits().quality_max),
                             .no_local = request.no_local || (is_bridge_ && !is_shared),
                             .retain_as_published = request.retain_as_published || is_bridge_,
+                            .newest_only = is_newest_only && !is_shared,
                             .handling = request.handling});
     }
     if (!pending_subscribes_) {

@@ -56,6 +56,9 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         return true;
     }
     const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
+    if (how.topic != 0 && supersede(how.topic, to) >= what.weight()) {
+        limit = queueing::unlimited; // it takes that one's place
+    }
     bool is_dropped = false;
     const bool is_kept = is_sent_at_once || make_room(what.weight(), limit, is_dropped, to);
     if (!is_kept || is_dropped) {
@@ -75,13 +78,64 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
                  .where = where,
                  .quality = how.quality,
                  .retain = how.retain,
-                 .group = how.group});
+                 .group = how.group,
+                 .topic = how.topic});
+    if (how.topic != 0) {
+        if (!newest_) {
+            newest_ = std::make_unique<newest_rows>();
+        }
+        newest_->insert_or_assign(
+            how.topic, newest_row{.sequence = sequence, .where = where, .weight = what.weight()});
+    }
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
     } else if (log_ != nullptr) {
         settle_all(spill(), to);
     }
     return true;
+}
+
+// What the client may have seen stays: it is sent again under its identifier.
+std::size_t outbound::supersede(std::uint64_t topic, outbound_sink& to) {
+    const auto found = newest_ ? newest_->find(topic) : newest_rows::iterator();
+    if (!newest_ || found == newest_->end()) {
+        return 0;
+    }
+    const newest_row old = found->second;
+    newest_->erase(found);
+    if (is_in_doubt(old.sequence)) {
+        return 0;
+    }
+    const auto gone = queue_.remove(old.sequence, old.weight, old.where.body);
+    if (!gone) {
+        return 0; // dropped with the run that it was in
+    }
+    if (log_ != nullptr) {
+        const written_row& where = gone->content ? gone->where : old.where;
+        queue_.note_erased(old.sequence, log_->row_done(old.sequence, where), *log_);
+    }
+    to.dropped(drop_reason::superseded);
+    settle(gone->group, to);
+    return old.weight;
+}
+
+void outbound::forget_newest(const queued_row& gone) noexcept {
+    if (gone.topic == 0 || !newest_) {
+        return;
+    }
+    const auto found = newest_->find(gone.topic);
+    if (found != newest_->end() && found->second.sequence == gone.sequence) {
+        newest_->erase(found);
+    }
+}
+
+void outbound::restore_newest(std::uint64_t topic, std::uint64_t sequence, const written_row& where,
+                              std::size_t weight) {
+    if (!newest_) {
+        newest_ = std::make_unique<newest_rows>();
+    }
+    newest_->insert_or_assign(topic,
+                              newest_row{.sequence = sequence, .where = where, .weight = weight});
 }
 
 // Of what need not be in memory, what is on disk leaves it; the rest does when it is.
@@ -116,7 +170,7 @@ void outbound::on_page(std::vector<queued_row> rows, std::uint64_t read_until, t
 
 void outbound::read_ahead() {
     if (log_ != nullptr) {
-        if (const auto range = queue_.begin_read()) {
+        if (const auto range = queue_.begin_read(*log_)) {
             log_->read_rows(*range);
         }
     }
@@ -140,10 +194,12 @@ bool outbound::make_room(std::size_t weight, queueing limit, bool& is_dropped, o
 // Drops the oldest, unless all of them together would not be enough.
 bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
     if (weight > limits_->queue_bytes_max
-        || total_->bytes - queue_.bytes() + weight > limits_->total_bytes_max) {
+        || total_->bytes - queue_.bytes() + weight > limits_->total_bytes_max
+        || queue_.user_bytes() - std::min(queue_.user_bytes(), queue_.bytes()) + weight
+               > limits_->user_bytes_max) {
         return false;
     }
-    while (!has_queue_room(weight)) {
+    while (!has_queue_room(weight) && !queue_.empty()) {
         std::optional<queued_row> dropped;
         if (const auto run = queue_.drop_oldest(dropped)) {
             log_->run_done(*run);
@@ -153,6 +209,7 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
             }
         } else {
             row_done(dropped->sequence, dropped->where);
+            forget_newest(*dropped);
             static_cast<void>(leaves_doubt(dropped->sequence));
             to.dropped(drop_reason::queue_full);
             settle(dropped->group, to);
@@ -218,14 +275,15 @@ void outbound::pump(time_point now, outbound_sink& to) {
     is_pumping_ = false;
     read_ahead();
     queue_.shrink();
+    if (queue_.empty()) {
+        newest_.reset();
+    }
 }
 
 bool outbound::leaves_doubt(std::uint64_t sequence) noexcept {
-    if (doubt_rows_ > 0) {
-        --doubt_rows_;
-        return true;
-    }
-    return sequence < doubt_until_;
+    const bool is_left = is_in_doubt(sequence);
+    doubt_rows_ -= doubt_rows_ > 0 ? 1U : 0U;
+    return is_left;
 }
 
 void outbound::pump_queue(time_point now, outbound_sink& to) {
@@ -243,6 +301,7 @@ void outbound::pump_queue(time_point now, outbound_sink& to) {
             return;
         }
         const queued_row next = queue_.pop();
+        forget_newest(next);
         const bool is_in_doubt = leaves_doubt(next.sequence);
         publication what = message::view_of(next.content);
         if (what.header.expires <= now) {
@@ -275,7 +334,8 @@ void outbound::choose_id(queued_row& next) {
                                        {.quality = next.quality,
                                         .retain = next.retain,
                                         .id = packet_id{next.id},
-                                        .subscription_ids = next.subscription_ids});
+                                        .subscription_ids = next.subscription_ids,
+                                        .topic = next.topic});
     }
 }
 

@@ -20,6 +20,8 @@
 #include "broker/session/outbound_log.hpp"
 #include "broker/session/row_queue.hpp"
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -35,7 +37,8 @@ enum class drop_reason : std::uint8_t {
     slow_reader,
     expired,
     packet_too_large,
-    client_offline
+    client_offline,
+    superseded ///< by a newer one of the same topic, where only the newest is kept
 };
 
 /// Where an `outbound` puts what it sends.
@@ -57,6 +60,7 @@ struct outbound_limits {
     std::size_t queue_bytes_max = std::size_t{64} << 20; ///< of one session
     std::size_t total_bytes_max = std::size_t{1} << 30;  ///< of all sessions of the shard
     std::size_t queue_messages_max = ~std::size_t{0};    ///< of one session
+    std::size_t user_bytes_max = ~std::size_t{0};        ///< of all sessions of one user
     std::uint16_t in_flight_max = 1000; ///< ours; the client's Receive Maximum may be lower
     queue_policy policy = queue_policy::drop_newest;
 };
@@ -76,6 +80,11 @@ class outbound {
     outbound(const outbound&) = delete;
     outbound& operator=(const outbound&) = delete;
     ~outbound() { total_->in_flight -= in_flight_; }
+
+    /// Whose account its queue counts for from now on; null: nobody's.
+    void set_user(std::shared_ptr<user_account> whose) noexcept {
+        queue_.set_user(std::move(whose));
+    }
 
     /// Begins a connection: the window is the lower of the client's Receive Maximum and ours. What
     /// was in flight is sent again by pump(), PUBRELs first, then messages in their first order.
@@ -106,13 +115,18 @@ class outbound {
 
     void restore_release(std::uint64_t release, packet_id id);
     void restore_run(const stored_run& run) { queue_.restore(run); }
+    /// A row among those of a run is the newest of its topic. `weight`: what it counts for there.
+    void restore_newest(std::uint64_t topic, std::uint64_t sequence, const written_row& where,
+                        std::size_t weight);
     /// Rows before `until`, and the oldest `rows` besides, may have been sent: they are sent with
     /// DUP.
     void restore_doubt(std::uint64_t until, std::uint32_t rows) noexcept {
         doubt_until_ = until;
         doubt_rows_ = rows;
     }
-    void restore_reservation(std::uint64_t until) noexcept { sequence_ = reserved_until_ = until; }
+    void restore_reservation(std::uint64_t until) noexcept {
+        sequence_ = reserved_until_ = restored_until_ = until;
+    }
     /// Writes down that nothing of it is left; the session ends.
     void erase_all();
     /// Rows before this sequence have been sent; of those after it none has. Or in_doubt.
@@ -156,6 +170,17 @@ class outbound {
         std::uint16_t id = 0;
     };
 
+    /// The message that waits and is the newest of its topic.
+    struct newest_row {
+        std::uint64_t sequence = 0;
+        written_row where;
+        std::size_t weight = 0;
+    };
+    using newest_rows = boost::unordered_flat_map<std::uint64_t, newest_row>;
+
+    /// Drops what waits of a topic. Returns what it weighed.
+    std::size_t supersede(std::uint64_t topic, outbound_sink& to);
+    void forget_newest(const queued_row& gone) noexcept;
     /// Returns false if the policy is to disconnect; `is_dropped` if it was not taken.
     bool make_room(std::size_t weight, queueing limit, bool& is_dropped, outbound_sink& to);
     void send(const publication& what, delivery how, std::uint64_t sequence,
@@ -179,6 +204,9 @@ class outbound {
     void choose_id(queued_row& next);
     /// Whether a row that leaves the queue may have been sent before.
     [[nodiscard]] bool leaves_doubt(std::uint64_t sequence) noexcept;
+    [[nodiscard]] bool is_in_doubt(std::uint64_t sequence) const noexcept {
+        return sequence < (doubt_rows_ > 0 ? restored_until_ : doubt_until_);
+    }
     slot& occupy(std::uint16_t id);
     [[nodiscard]] std::uint32_t free_place(std::uint16_t id) noexcept;
     void widen();
@@ -206,7 +234,8 @@ class outbound {
         const std::size_t in_window = is_attached_ && log_ != nullptr ? quota_ : 0;
         return queue_.rows() - std::min(queue_.rows(), in_window) < limits_->queue_messages_max
                && queue_.bytes() + weight <= limits_->queue_bytes_max
-               && total_->bytes + weight <= limits_->total_bytes_max;
+               && total_->bytes + weight <= limits_->total_bytes_max
+               && queue_.user_bytes() + weight <= limits_->user_bytes_max;
     }
 
     const outbound_limits* limits_;
@@ -214,7 +243,9 @@ class outbound {
     outbound_log* log_;
     row_queue queue_;
     ring<pending_release> releases_;
+    std::unique_ptr<newest_rows> newest_; ///< by hash of the topic; null: none
     std::uint64_t reserved_until_ = 0;
+    std::uint64_t restored_until_ = 0; ///< rows before it are of an earlier process
     std::uint64_t doubt_until_ = 0;
     std::uint32_t doubt_rows_ = 0;  ///< of the oldest, may have been sent by an earlier process
     commit_mark sending_since_;     ///< the record that rows may have been sent

@@ -21,7 +21,8 @@ struct delivery {
     bool dup = false;
     packet_id id{}; ///< 0 at QoS 0
     std::span<const std::uint32_t> subscription_ids{};
-    group_origin group{}; ///< at QoS 1 and 2
+    group_origin group{};    ///< at QoS 1 and 2
+    std::uint64_t topic = 0; ///< hash of the topic if only its newest message is to wait; else 0
 };
 
 /// A point in what a shard has written down, to be waited for; 0: nothing to wait for.
@@ -42,8 +43,9 @@ struct queued_row {
     written_row where;
     qos quality = qos::at_least_once;
     bool retain = false;
-    std::uint16_t id = 0; ///< the one to send under; 0: not chosen yet
-    group_origin group{}; ///< not written down
+    std::uint16_t id = 0;    ///< the one to send under; 0: not chosen yet
+    group_origin group{};    ///< not written down
+    std::uint64_t topic = 0; ///< see delivery
 };
 
 /// Rows that are on disk alone: neighbours by sequence, whose messages are in one bucket.
@@ -76,7 +78,8 @@ class outbound_log {
     /// The same row once more: it now has a packet identifier of its own.
     virtual written_row row_changed(std::uint64_t sequence, const written_row& where,
                                     const publication& what, const delivery& how) = 0;
-    virtual void row_done(std::uint64_t sequence, const written_row& where) = 0;
+    /// Reads that begin once the mark is durable do not find it.
+    virtual commit_mark row_done(std::uint64_t sequence, const written_row& where) = 0;
     virtual void run_done(const stored_run& run) = 0;
     /// Rows from `first` up to, without, `end` go at once; forget_run() follows for their runs.
     virtual void rows_done(std::uint64_t first, std::uint64_t end) = 0;

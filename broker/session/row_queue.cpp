@@ -29,7 +29,91 @@ queued_row* row_queue::front() noexcept {
 queued_row row_queue::take(ring<queued_row>& from, std::size_t& bytes) {
     queued_row taken = from.pop_front();
     bytes -= taken.content->weight();
+    while (!from.empty() && !from.front().content) {
+        from.pop_front();
+        --gaps_;
+    }
     return taken;
+}
+
+std::optional<queued_row> row_queue::remove(std::uint64_t sequence, std::size_t weight,
+                                            std::uint32_t body) {
+    if (auto found = remove_from(page_, page_bytes_, sequence)) {
+        return found;
+    }
+    if (auto found = remove_from(recent_, recent_bytes_, sequence)) {
+        return found;
+    }
+    return remove_stored(sequence, weight, body) ? std::optional(queued_row{}) : std::nullopt;
+}
+
+std::optional<queued_row> row_queue::remove_from(ring<queued_row>& rows, std::size_t& bytes,
+                                                 std::uint64_t sequence) {
+    std::size_t low = 0;
+    for (std::size_t high = rows.size(); low < high;) {
+        const std::size_t middle = (low + high) / 2;
+        if (rows[middle].sequence < sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == rows.size() || rows[low].sequence != sequence || !rows[low].content) {
+        return std::nullopt;
+    }
+    if (low == 0) {
+        queued_row taken = take(rows, bytes);
+        count_out(1, taken.content->weight());
+        return taken;
+    }
+    queued_row taken = std::exchange(rows[low], queued_row{.sequence = sequence});
+    bytes -= taken.content->weight();
+    ++gaps_;
+    count_out(1, taken.content->weight());
+    close_gaps(rows);
+    return taken;
+}
+
+// Each row is moved at most once for every two that were removed.
+void row_queue::close_gaps(ring<queued_row>& rows) {
+    constexpr std::size_t few = 64;
+    if (gaps_ < few || gaps_ * 2 < rows.size()) {
+        return;
+    }
+    ring<queued_row> closed;
+    while (!rows.empty()) {
+        queued_row next = rows.pop_front();
+        if (next.content) {
+            closed.push_back(std::move(next));
+        } else {
+            --gaps_;
+        }
+    }
+    rows = std::move(closed);
+}
+
+bool row_queue::remove_stored(std::uint64_t sequence, std::size_t weight, std::uint32_t body) {
+    std::size_t low = 0;
+    for (std::size_t high = stored_.size(); low < high;) {
+        const std::size_t middle = (low + high) / 2;
+        if (stored_[middle].end <= sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == stored_.size() || sequence < stored_[low].first || stored_[low].rows == 0) {
+        return false;
+    }
+    stored_run& from = stored_[low];
+    const std::size_t counted = std::min<std::size_t>(weight, from.bytes);
+    from.bytes -= counted;
+    --from.rows;
+    from.bodies -= body != 0 && from.bodies > 0 ? 1U : 0U;
+    --stored_rows_;
+    count_out(1, counted);
+    forget_empty_runs();
+    return true;
 }
 
 queued_row row_queue::pop() {
@@ -78,6 +162,9 @@ void row_queue::forget_run() {
 
 void row_queue::spill(const outbound_log& log, bool keeps_page,
                       std::vector<group_origin>& settled) {
+    if (!is_reading_) {
+        forget_erased(log);
+    }
     if (!keeps_page) {
         return_page(settled);
     }
@@ -138,12 +225,18 @@ void row_queue::restore(const stored_run& run) {
     count_in(run.rows, run.bytes);
 }
 
-std::optional<row_range> row_queue::begin_read() {
+// A read that begins now finds none of those whose end is durable.
+void row_queue::forget_erased(const outbound_log& log) {
+    std::erase_if(erased_, [&](const erased_row& each) { return log.is_durable(each.mark); });
+}
+
+std::optional<row_range> row_queue::begin_read(const outbound_log& log) {
     if (is_reading_ || stored_rows_ == 0 || page_.size() >= page_low
         || page_bytes_ >= page_bytes_max / 2) {
         return std::nullopt;
     }
     is_reading_ = true;
+    forget_erased(log);
     return row_range{.first = stored_.front().first,
                      .end = stored_[stored_.size() - 1].end,
                      .rows_max = run_rows_max,
@@ -157,7 +250,8 @@ void row_queue::add_page(std::vector<queued_row> rows, std::uint64_t read_until)
         return;
     }
     for (queued_row& row : rows) {
-        if (stored_.empty() || row.sequence < stored_.front().first) {
+        if (stored_.empty() || row.sequence < stored_.front().first
+            || std::ranges::find(erased_, row.sequence, &erased_row::sequence) != erased_.end()) {
             continue;
         }
         take_from_runs(row);
@@ -169,6 +263,14 @@ void row_queue::add_page(std::vector<queued_row> rows, std::uint64_t read_until)
     }
     if (!stored_.empty() && stored_.front().first < read_until) {
         stored_.front().first = read_until;
+    }
+    forget_empty_runs();
+}
+
+// They would come behind rows that are newer.
+void row_queue::forget_empty_runs() {
+    if (stored_rows_ == 0) {
+        stored_.clear();
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/ring.hpp"
 #include "broker/session/outbound_log.hpp"
+#include "broker/session/user_accounts.hpp"
 
 #include <optional>
 #include <vector>
@@ -30,9 +31,23 @@ class row_queue {
     row_queue& operator=(const row_queue&) = delete;
     ~row_queue() { count_out(rows(), bytes_); }
 
+    void set_user(std::shared_ptr<user_account> whose) noexcept {
+        if (user_) {
+            user_->bytes.fetch_sub(bytes_, std::memory_order_relaxed);
+        }
+        user_ = std::move(whose);
+        if (user_) {
+            user_->bytes.fetch_add(bytes_, std::memory_order_relaxed);
+        }
+    }
+    /// By message weight, of all queues of the user; 0 if nobody counts them.
+    [[nodiscard]] std::size_t user_bytes() const noexcept {
+        return user_ ? user_->bytes.load(std::memory_order_relaxed) : 0;
+    }
+
     [[nodiscard]] bool empty() const noexcept { return rows() == 0; }
     [[nodiscard]] std::size_t rows() const noexcept {
-        return page_.size() + stored_rows_ + recent_.size();
+        return page_.size() + stored_rows_ + recent_.size() - gaps_;
     }
     /// By message weight.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -51,6 +66,18 @@ class row_queue {
     /// Takes the oldest row without reading it; or, if it is not known which that is, the oldest
     /// run of rows. Requires: not empty.
     [[nodiscard]] std::optional<stored_run> drop_oldest(std::optional<queued_row>& single);
+    /// Takes out a row wherever it is; nothing if it was dropped. Of one that is on disk alone the
+    /// content is empty and nothing else is known. `weight`, `body`: as it was pushed. Requires: it
+    /// was not popped, nor removed before.
+    [[nodiscard]] std::optional<queued_row> remove(std::uint64_t sequence, std::size_t weight,
+                                                   std::uint32_t body);
+    /// Of a row that was removed: until the mark is durable, a read may still find it.
+    void note_erased(std::uint64_t sequence, commit_mark mark, const outbound_log& log) {
+        if (!is_reading_ && erased_.size() % 64 == 63) {
+            forget_erased(log);
+        }
+        erased_.push_back({.sequence = sequence, .mark = mark});
+    }
     /// Mark of the oldest row that spill() left; 0 if there is none.
     [[nodiscard]] commit_mark oldest_mark() noexcept {
         return recent_.empty() ? commit_mark{} : recent_.front().where.mark;
@@ -71,7 +98,7 @@ class row_queue {
     }
 
     /// What to read next, if it is time; add_page() follows.
-    [[nodiscard]] std::optional<row_range> begin_read();
+    [[nodiscard]] std::optional<row_range> begin_read(const outbound_log& log);
     /// Rows of the range asked for, in order; all there are before `read_until`.
     void add_page(std::vector<queued_row> rows, std::uint64_t read_until);
 
@@ -81,15 +108,18 @@ class row_queue {
     /// Calls `visit(stored_run)` or `visit(queued_row)` for everything in it.
     template <typename Visit>
     void for_each(Visit&& visit) {
-        for (std::size_t i = 0; i < page_.size(); ++i) {
-            visit(page_[i]);
-        }
+        const auto visit_rows = [&](ring<queued_row>& rows) {
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                if (rows[i].content) {
+                    visit(rows[i]);
+                }
+            }
+        };
+        visit_rows(page_);
         for (std::size_t i = 0; i < stored_.size(); ++i) {
             visit(stored_[i]);
         }
-        for (std::size_t i = 0; i < recent_.size(); ++i) {
-            visit(recent_[i]);
-        }
+        visit_rows(recent_);
     }
     /// Gives memory back if nothing waits.
     void shrink() noexcept {
@@ -106,30 +136,52 @@ class row_queue {
     void store(std::uint64_t sequence, std::size_t weight, std::uint32_t body);
     void return_page(std::vector<group_origin>& settled);
     [[nodiscard]] queued_row take(ring<queued_row>& from, std::size_t& bytes);
+    [[nodiscard]] std::optional<queued_row> remove_from(ring<queued_row>& rows, std::size_t& bytes,
+                                                        std::uint64_t sequence);
+    [[nodiscard]] bool remove_stored(std::uint64_t sequence, std::size_t weight,
+                                     std::uint32_t body);
+    void close_gaps(ring<queued_row>& rows);
     [[nodiscard]] static bool is_even(const stored_run& run) noexcept;
     void take_from_runs(const queued_row& row);
     void forget_run();
+    void forget_empty_runs();
+    void forget_erased(const outbound_log& log);
     void count_in(std::size_t rows, std::size_t weight) noexcept {
         bytes_ += weight;
         total_->bytes += weight;
+        if (user_) {
+            user_->bytes.fetch_add(weight, std::memory_order_relaxed);
+        }
         total_->messages += rows;
     }
     void count_out(std::size_t rows, std::size_t weight) noexcept {
         bytes_ -= weight;
         total_->bytes -= weight;
+        if (user_) {
+            user_->bytes.fetch_sub(weight, std::memory_order_relaxed);
+        }
         total_->messages -= rows;
     }
 
     queue_account* total_;
+    std::shared_ptr<user_account> user_; ///< null: nobody counts
+    // A row that was removed leaves a gap, without content, until those before it have gone. The
+    // front is none.
     ring<queued_row> page_;
     ring<stored_run> stored_;
     ring<queued_row> recent_;
     std::size_t stored_rows_ = 0;
+    std::size_t gaps_ = 0;
     std::size_t bytes_ = 0;
     std::size_t page_bytes_ = 0;
     std::size_t recent_bytes_ = 0;
     bool is_reading_ = false;
     bool is_read_stale_ = false; ///< rows before those asked for are stored again
+    struct erased_row {
+        std::uint64_t sequence = 0;
+        commit_mark mark;
+    };
+    std::vector<erased_row> erased_; ///< that the present read, or the next, may find
 };
 
 } // namespace gv::session

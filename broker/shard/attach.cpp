@@ -72,6 +72,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 void core::attach_now(home_entry& home, session::front_address from,
                       std::optional<std::string_view> username, session::attach_request request) {
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
+    home.home_.set_user(username.value_or(std::string_view()));
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     open_home(home);

@@ -53,8 +53,13 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                      .counters = &traffic_,
                      .queued = &queued_in_memory_,
                      .effects = this,
+                     .users = options_.users.get(),
                      .under_way_max = under_way_max(options_)},
-      home_context_{.now = &turn_, .limits = &options_.limits, .queued = &queued_, .effects = this},
+      home_context_{.now = &turn_,
+                    .limits = &options_.limits,
+                    .queued = &queued_,
+                    .effects = this,
+                    .users = options_.users.get()},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
       router_(options_.routing), retained_(retained_options_of(options_)),
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
@@ -379,11 +384,23 @@ client::client(core& owner, std::shared_ptr<const listener_profile> profile)
 
 client::~client() { core_->unregister_client(*this); }
 
+namespace {
+
+[[nodiscard]] session::delivery delivery_of(const publication& what, const router::grant& how) {
+    const qos quality = lower(what.header.quality, how.quality);
+    const bool is_newest_only = (how.newest_only || what.header.newest_only) && how.group == 0
+                                && quality != qos::at_most_once;
+    return {.quality = quality,
+            .retain = how.retain_as_published && what.header.retain,
+            .subscription_ids = how.subscription_ids,
+            .group = session::group_origin{how.group},
+            .topic = is_newest_only ? hash64(what.topic) : 0};
+}
+
+} // namespace
+
 void client::deliver(const publication& what, const router::grant& how) {
-    front_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
-                              .retain = how.retain_as_published && what.header.retain,
-                              .subscription_ids = how.subscription_ids,
-                              .group = session::group_origin{how.group}});
+    front_.on_delivery(what, delivery_of(what, how));
     core_->note_taker(*this);
     core_->touch(*this);
 }
@@ -422,10 +439,7 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
         core_->settle_in_group(number_, session::group_origin{how.group});
         return;
     }
-    home_.on_delivery(what, {.quality = lower(what.header.quality, how.quality),
-                             .retain = how.retain_as_published && what.header.retain,
-                             .subscription_ids = how.subscription_ids,
-                             .group = session::group_origin{how.group}});
+    home_.on_delivery(what, delivery_of(what, how));
     core_->note_taker(*this);
 }
 

@@ -49,9 +49,10 @@ enum class store_room : std::uint8_t {
 };
 
 /// How messages to topics that match a filter are kept, whoever publishes them.
-struct durability_rule {
-    std::string filter; ///< valid
-    durability level = durability::fsync;
+struct topic_rule {
+    std::string filter;              ///< valid
+    std::optional<durability> level; ///< else that of the listener
+    bool newest_only = false;
 };
 
 struct core_options {
@@ -66,8 +67,9 @@ struct core_options {
     std::shared_ptr<const auth::authoriser> authoriser; ///< null: everything is allowed
     storage::store* store = nullptr;                    ///< null: nothing outlives the process
     durability level = durability::fsync;               ///< of what the broker itself publishes
-    std::vector<durability_rule> durabilities;          ///< before those of listeners; first match
+    std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
+    std::shared_ptr<session::user_accounts> users; ///< of all shards; null: no limit by user
 };
 
 /// A retained replay goes on while less than this waits in the client's output.
@@ -408,8 +410,8 @@ class core final : private session::front_effects, private session::home_effects
     // attach.cpp
     void attach(session::front& who, session::attach_request request) override;
     void acknowledge(session::front& who, const session::delivery_ack& ack) override;
-    [[nodiscard]] durability durability_of(session::front& who, std::string_view topic) override;
-    [[nodiscard]] durability durability_of(std::string_view topic, durability otherwise) const;
+    void set_keeping(session::front& who, std::string_view topic, envelope& header) override;
+    void set_keeping(std::string_view topic, durability otherwise, envelope& header) const;
     void hold_inbound(session::front& who, packet_id id) override;
     void release_inbound(session::front& who, packet_id id) override;
     void confirm(session::front& who, const session::inbound_ack& what) override;

@@ -51,7 +51,8 @@ class home_entry final : public router::subscriber,
     session::written_row row_changed(std::uint64_t sequence, const session::written_row& where,
                                      const publication& what,
                                      const session::delivery& how) override;
-    void row_done(std::uint64_t sequence, const session::written_row& where) override;
+    session::commit_mark row_done(std::uint64_t sequence,
+                                  const session::written_row& where) override;
     void run_done(const session::stored_run& run) override;
     void forget_run(const session::stored_run& run) override;
     void rows_done(std::uint64_t first, std::uint64_t end) override;

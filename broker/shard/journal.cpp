@@ -56,15 +56,26 @@ void journal::erase_range(storage::table where, std::string_view begin, std::str
     open_.operations.erase_range(where, begin, end);
 }
 
-void journal::undo(const session::written_row& what, storage::table where, std::string_view key) {
+session::commit_mark journal::erase_in_part(storage::table where, std::string_view key) {
+    if (!part_) {
+        erase(where, key);
+        return open_mark();
+    }
+    part_->operations.erase(where, key);
+    return part_mark();
+}
+
+session::commit_mark journal::undo(const session::written_row& what, storage::table where,
+                                   std::string_view key) {
     if (what.mark.value == open_.ticket) {
         open_.operations.withdraw(what.operation);
     } else if ((what.mark.value & transaction_bit) != 0 && !is_durable(what.mark)) {
         transactions_[what.mark.value & ~transaction_bit].undone.push_back(
             {.where = where, .key = std::string(key)});
     } else {
-        erase(where, key);
+        return erase_in_part(where, key);
     }
+    return {}; // nobody has seen it
 }
 
 storage::branch journal::new_transaction() noexcept {

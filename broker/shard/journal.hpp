@@ -48,7 +48,10 @@ class journal {
     /// Of all that is gathered now, also if nobody waits for it.
     void want(durability level) noexcept { open_.wants = std::min(open_.wants, level); }
     /// Undoes put() of `key` if it was not handed over yet, else erases the row.
-    void undo(const session::written_row& what, storage::table where, std::string_view key);
+    session::commit_mark undo(const session::written_row& what, storage::table where,
+                              std::string_view key);
+    /// With the part that is open, if one is: what takes the row's place is in it.
+    session::commit_mark erase_in_part(storage::table where, std::string_view key);
 
     // Transactions. Only what must not be there without the rest goes into a part: it may be
     // written long after what the shard hands over later, so nothing may overtake it.

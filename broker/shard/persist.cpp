@@ -51,6 +51,7 @@ constexpr std::uint32_t not_open = 0xffff'ffff;
     return {.quality = wanted.quality,
             .no_local = wanted.no_local,
             .retain_as_published = wanted.retain_as_published,
+            .newest_only = wanted.newest_only,
             .retain_handling = static_cast<std::uint8_t>(wanted.handling),
             .subscription_id = wanted.subscription_id};
 }
@@ -64,7 +65,8 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
     const storage::queue_row row{.quality = how.quality,
                                  .retain = how.retain,
                                  .id = how.id,
-                                 .subscription_ids = how.subscription_ids};
+                                 .subscription_ids = how.subscription_ids,
+                                 .topic = how.topic};
     const durability level = what.header.level;
     bodies::index in = 0;
     if (shares_body_ && what.payload.size() > inline_payload_max) {
@@ -130,14 +132,14 @@ session::written_row home_entry::row_changed(std::uint64_t sequence,
     return again;
 }
 
-void home_entry::row_done(std::uint64_t sequence, const session::written_row& where) {
+session::commit_mark home_entry::row_done(std::uint64_t sequence,
+                                          const session::written_row& where) {
     const storage::queue_key row = queue_key_of(key(), sequence);
-    if (where.operation == not_open) {
-        core_->journal_.erase(table::queue, row.view());
-    } else {
-        core_->journal_.undo(where, table::queue, row.view());
-    }
+    const session::commit_mark mark = where.operation == not_open
+                                          ? core_->journal_.erase_in_part(table::queue, row.view())
+                                          : core_->journal_.undo(where, table::queue, row.view());
     core_->forget_body(where.body);
+    return mark;
 }
 
 void home_entry::run_done(const session::stored_run& run) {
@@ -332,6 +334,7 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
     home.access_ = access_of(found.client_id,
                              record.username ? std::optional<std::string_view>(*record.username)
                                              : std::nullopt);
+    home.home_.set_user(record.username ? std::string_view(*record.username) : std::string_view());
     clock_.absorb(record.id.created);
     home.home_.restore(
         {.epoch = record.epoch,
@@ -376,6 +379,12 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
                          .body = body,
                          .bodies = counts_bodies ? each.bodies : 0});
     }
+    for (const storage::stored_newest& each : found.newest) {
+        out.restore_newest(
+            each.topic, each.sequence,
+            {.operation = not_open, .body = each.bucket ? bodies_.find_held(*each.bucket) : 0},
+            each.size + sizeof(message));
+    }
 }
 
 void core::on_rows(const storage::read_answer& answer) {
@@ -405,7 +414,8 @@ void core::on_rows(const storage::read_answer& answer) {
                                   .body = parts.body ? bodies_.find_held(parts.body->in) : 0},
                         .quality = parts.row.quality,
                         .retain = parts.row.retain,
-                        .id = parts.row.id.value});
+                        .id = parts.row.id.value,
+                        .topic = parts.row.topic});
     }
     home->home_.on_page(std::move(rows), answer.read_until);
     pump_replay(answer.reader);
@@ -419,6 +429,7 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
                                  .quality = record.quality,
                                  .no_local = record.no_local,
                                  .retain_as_published = record.retain_as_published,
+                                 .newest_only = record.newest_only,
                                  .handling =
                                      static_cast<mqtt::retain_handling>(record.retain_handling)};
     if (is_shared_filter(filter)) {

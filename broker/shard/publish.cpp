@@ -118,15 +118,16 @@ void core::end_giving_out(const reach& where) {
     }
 }
 
-durability core::durability_of(session::front& who, std::string_view topic) {
-    return durability_of(topic, owner_of(who).profile_->level);
+void core::set_keeping(session::front& who, std::string_view topic, envelope& header) {
+    set_keeping(topic, owner_of(who).profile_->level, header);
 }
 
-durability core::durability_of(std::string_view topic, durability otherwise) const {
-    const auto rule = std::ranges::find_if(options_.durabilities, [&](const durability_rule& each) {
-        return topic_matches(each.filter, topic);
-    });
-    return rule == options_.durabilities.end() ? otherwise : rule->level;
+void core::set_keeping(std::string_view topic, durability otherwise, envelope& header) const {
+    const auto rule = std::ranges::find_if(
+        options_.topics, [&](const topic_rule& each) { return topic_matches(each.filter, topic); });
+    const bool is_found = rule != options_.topics.end();
+    header.level = is_found ? rule->level.value_or(otherwise) : otherwise;
+    header.newest_only = is_found && rule->newest_only;
 }
 
 void core::answer(const asker& who, reason_code reason) {
@@ -326,7 +327,7 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 void core::publish(publication what) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
-    what.header.level = durability_of(what.topic, options_.level);
+    set_keeping(what.topic, options_.level, what.header);
     // A will may be due while another message is given out: what that one waits for stays its own.
     giving_out* const outer = given_out_;
     const session::commit_mark outer_mark = journal_.last_mark();

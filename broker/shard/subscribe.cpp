@@ -16,6 +16,7 @@ router::subscription_options core::router_options_of(const session::subscription
     return {.quality = wanted.quality,
             .no_local = wanted.no_local,
             .retain_as_published = wanted.retain_as_published,
+            .newest_only = wanted.newest_only,
             .subscription_id = wanted.subscription_id};
 }
 

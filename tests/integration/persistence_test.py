@@ -3,6 +3,7 @@
 
 from tests.integration.broker import BrokerTest
 from tests.integration.clients import Subscriber, publish, run_sub
+from tests.integration.observe_test import metric
 from tests.integration.wire import DISCONNECT, PUBACK, Wire
 
 SESSION_TAKEN_OVER = 0x8E
@@ -35,6 +36,46 @@ class Persistence(BrokerTest):
         agent = self.james_bond(port)
         self.assertEqual(agent.take(100), [f"test/{number} mail" for number in range(100)])
         self.assertEqual(agent.stop(), [])
+
+    def test_only_the_newest_state_waits(self):
+        """Asked for by the client, for one of its subscriptions; and by the configuration."""
+        config = '[[listeners]]\nport = 0\n[[topics]]\nfilter = "meter/#"\nkeep = "newest"\n'
+        broker = self.broker(config=config)
+
+        def reader():
+            return Subscriber(
+                self, broker.port, "-v", "-c", "-q", "1", "-i", "panel", "-V", "mqttv5", "-x", "60", "-t",
+                "state/#", "-D", "subscribe", "user-property", "keep", "newest")
+        reader().stop()
+        meter = ("-v", "-t", "#", "-c", "-q", "1", "-i", "old panel")
+        Subscriber(self, broker.port, *meter).stop()
+        for number in range(5):
+            for topic in ("state/a", "state/b", "meter/1"):
+                publish(broker.port, topic, number, "-q", "1")
+        broker.kill()
+        broker = self.broker("--storage.folder", broker.folder / "store", config=config)
+        publish(broker.port, "state/a", "last", "-q", "1")
+        publish(broker.port, "meter/1", "last", "-q", "1")
+        self.assertEqual(reader().take(2), ["state/b 4", "state/a last"])
+        self.assertEqual(metric(broker, "grapevine_messages_dropped_total", reason="superseded"),
+                         2)
+        old = Subscriber(self, broker.port, *meter)
+        states = [f"state/{each} {number}" for number in range(5) for each in "ab"]
+        self.assertEqual(old.take(12), states + ["state/a last", "meter/1 last"])
+        self.assertEqual(old.stop(), [])
+
+    def test_a_user_may_leave_only_so_much(self):
+        broker = self.broker("--limits.queue_bytes_per_user_max", "2KiB")
+        for name in ("one", "two"):
+            for user in ("ann", "bob"):
+                Subscriber(self, broker.port, "-t", user, "-c", "-q", "1", "-i", user + name, "-u",
+                           user, "-P", "x").stop()
+        for _ in range(4):
+            publish(broker.port, "ann", "m" * 600, "-q", "1")
+        publish(broker.port, "bob", "m" * 600, "-q", "1")
+        dropped = "grapevine_messages_dropped_total"
+        self.assertEqual(metric(broker, dropped, reason="queue_full"), 8 - 3)
+        broker.wait_for_log("messages_dropped")
 
     def test_a_long_absence(self):
         """20,000 messages wait for each of four clients, wherever their home is."""

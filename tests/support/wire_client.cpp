@@ -190,6 +190,9 @@ packet_id wire_client::send_subscribe(const std::vector<subscribe_request>& what
         if (each.id != 0 && given.empty()) {
             given.add(property::subscription_identifier, each.id);
         }
+        if (each.newest_only) {
+            given.add_pair("keep", "newest");
+        }
     }
     asked_.insert(packet.id.value);
     packet.properties = given.view();

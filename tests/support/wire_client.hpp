@@ -86,6 +86,7 @@ struct subscribe_request {
     bool no_local = false;
     bool retain_as_published = false;
     mqtt::retain_handling handling = mqtt::retain_handling::always;
+    bool newest_only = false; ///< by its user property
 };
 
 /// Hears what a client did and got, in the order in which it happened.

@@ -66,9 +66,9 @@ TEST_F(Load, RulesForTopicsAreAListOfTheirOwn) {
     EXPECT_THAT(lines(loaded), IsEmpty());
     ASSERT_EQ(loaded.values.topics.items.size(), 2U);
     EXPECT_EQ(*loaded.values.storage.durability, durability_level::interval);
-    EXPECT_EQ(*loaded.values.topics.items[0].level, durability_level::fsync);
+    EXPECT_EQ(*loaded.values.topics.items[0].level, durability_choice::inherit);
     EXPECT_EQ(*loaded.values.topics.items[1].filter, "b/+");
-    EXPECT_EQ(*loaded.values.topics.items[1].level, durability_level::memory);
+    EXPECT_EQ(*loaded.values.topics.items[1].level, durability_choice::memory);
     EXPECT_EQ(addresses(loaded).size(), 2U) << "a rule is no listener";
 }
 

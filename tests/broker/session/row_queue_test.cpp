@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
 #include <set>
 #include <string>
 
@@ -22,7 +24,7 @@ struct disk final : outbound_log {
                             const delivery&) override {
         return {};
     }
-    void row_done(std::uint64_t, const written_row&) override {}
+    commit_mark row_done(std::uint64_t, const written_row&) override { return {}; }
     void run_done(const stored_run&) override {}
     void rows_done(std::uint64_t, std::uint64_t) override {}
     void forget_run(const stored_run&) override {}
@@ -61,7 +63,9 @@ struct RowQueueTest : testing::Test {
     [[nodiscard]] std::vector<queued_row> read(const row_range& range, std::uint64_t& until) const {
         std::vector<queued_row> rows;
         for (std::uint64_t each = range.first; each < range.end && rows.size() < 3; ++each) {
-            if (!missing.contains(each)) {
+            const auto erased = erased_at.find(each);
+            const bool is_erased = erased != erased_at.end() && erased->second <= log.durable_until;
+            if (!missing.contains(each) && !is_erased) {
                 rows.push_back(row_of(each));
             }
         }
@@ -69,7 +73,7 @@ struct RowQueueTest : testing::Test {
         return rows;
     }
     void read_page() {
-        const auto range = queue.begin_read();
+        const auto range = queue.begin_read(log);
         ASSERT_TRUE(range);
         std::uint64_t until = 0;
         auto rows = read(*range, until);
@@ -87,6 +91,7 @@ struct RowQueueTest : testing::Test {
     row_queue queue{total};
     disk log;
     std::set<std::uint64_t> missing;
+    std::map<std::uint64_t, std::uint64_t> erased_at; ///< gone once that mark is durable
     std::vector<group_origin> settled;
 };
 
@@ -125,7 +130,7 @@ TEST_F(RowQueueTest, AClientThatLeavesWhileAPageIsReadLosesNothing) {
     queue.spill(log, false, settled);
     read_page();
     EXPECT_EQ(queue.pop().sequence, 1U);
-    const auto range = queue.begin_read();
+    const auto range = queue.begin_read(log);
     ASSERT_TRUE(range);
     queue.spill(log, false, settled); // 2 and 3 are stored again, before what is being read
     std::uint64_t until = 0;
@@ -163,7 +168,7 @@ TEST_F(RowQueueTest, ADroppedRunIsPassedOverByAPageThatCoversIt) {
                        .bytes = 2 * row_of(1).content->weight(),
                        .rows = 2});
     }
-    const auto range = queue.begin_read();
+    const auto range = queue.begin_read(log);
     ASSERT_TRUE(range);
     std::optional<queued_row> single;
     for (const std::uint64_t each : {1U, 2U}) {
@@ -207,6 +212,124 @@ TEST_F(RowQueueTest, CountsBytesRightThoughLighterRowsWereDropped) {
     EXPECT_THAT(pop_all(), ElementsAre(2));
     EXPECT_EQ(queue.bytes(), 0U);
     EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, ARowIsRemovedWhereverItIs) {
+    push(1, 13);
+    log.durable_until = 8;
+    queue.spill(log, false, settled);
+    read_page(); // 1 to 3 are in the page, 4 to 8 on disk, 9 to 12 in memory
+    const std::size_t weight = row_of(1).content->weight();
+    for (const std::uint64_t each : {2U, 1U, 5U, 8U, 9U, 11U}) {
+        EXPECT_TRUE(queue.remove(each, weight, 0)) << each;
+        missing.insert(each);
+    }
+    EXPECT_FALSE(queue.remove(99, weight, 0));
+    EXPECT_EQ(queue.rows(), 6U);
+    EXPECT_THAT(pop_all(), ElementsAre(3));
+    while (!queue.empty()) {
+        const bool is_read = queue.front() == nullptr;
+        if (is_read) {
+            read_page();
+        }
+        for (const std::uint64_t each : pop_all()) {
+            EXPECT_TRUE(missing.insert(each).second) << each;
+        }
+    }
+    EXPECT_EQ(missing.size(), 11U) << "and 3";
+    EXPECT_EQ(total.bytes, 0U);
+    EXPECT_EQ(total.messages, 0U);
+}
+
+TEST_F(RowQueueTest, ARowRemovedWhileItIsReadDoesNotComeBack) {
+    push(1, 4);
+    log.durable_until = 3;
+    queue.spill(log, false, settled);
+    const auto range = queue.begin_read(log);
+    std::uint64_t until = 0;
+    auto rows = read(*range, until);
+    EXPECT_TRUE(queue.remove(2, row_of(2).content->weight(), 0));
+    queue.note_erased(2, commit_mark{9}, log);
+    queue.add_page(std::move(rows), until);
+    EXPECT_THAT(pop_all(), ElementsAre(1, 3));
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, ARowWhoseEndIsNotWrittenYetDoesNotComeBack) {
+    push(1, 4);
+    log.durable_until = 3;
+    queue.spill(log, false, settled);
+    EXPECT_TRUE(queue.remove(2, row_of(2).content->weight(), 0));
+    queue.note_erased(2, commit_mark{9}, log);
+    read_page(); // finds it still
+    EXPECT_THAT(pop_all(), ElementsAre(1, 3));
+    EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+// Against a plain map: rows come, become durable, are read, sent and removed in any order.
+TEST_F(RowQueueTest, RemovalKeepsOrderAndCountsAtRandom) {
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; ++round) {
+        row_queue mixed(total);
+        std::set<std::uint64_t> model;
+        std::uint64_t next = 1;
+        missing.clear();
+        erased_at.clear();
+        log.durable_until = 0;
+        std::optional<std::vector<queued_row>> under_way;
+        std::uint64_t until = 0;
+        const auto pop = [&] {
+            if (queued_row* front = mixed.front()) {
+                EXPECT_EQ(front->sequence, *model.begin());
+                missing.insert(front->sequence);
+                model.erase(mixed.pop().sequence);
+            }
+        };
+        const auto read_some = [&] {
+            if (under_way) {
+                mixed.add_page(*std::exchange(under_way, std::nullopt), until);
+            } else if (const auto range = mixed.begin_read(log)) {
+                under_way = read(*range, until);
+            }
+        };
+        for (int step = 0; step < 300; ++step) {
+            switch (random() % 6) {
+            case 0:
+            case 1:
+                mixed.push(row_of(next, next));
+                model.insert(next++);
+                break;
+            case 2:
+                log.durable_until = std::max(log.durable_until, next - 1 - random() % 3 % next);
+                mixed.spill(log, random() % 2 == 0, settled);
+                break;
+            case 3:
+                read_some();
+                break;
+            case 4:
+                pop();
+                break;
+            default:
+                if (!model.empty()) {
+                    const auto each = std::next(
+                        model.begin(), static_cast<std::ptrdiff_t>(random() % model.size()));
+                    const auto gone = mixed.remove(*each, row_of(*each).content->weight(), 0);
+                    ASSERT_TRUE(gone);
+                    erased_at[*each] = next + 5;
+                    mixed.note_erased(*each, commit_mark{next + 5}, log);
+                    model.erase(each);
+                }
+            }
+            ASSERT_EQ(mixed.rows(), model.size());
+        }
+        for (int left = 10'000; !mixed.empty() && left > 0; --left) {
+            mixed.front() == nullptr ? read_some() : pop();
+        }
+        EXPECT_TRUE(model.empty());
+        EXPECT_EQ(total.messages, 0U);
+        EXPECT_EQ(total.bytes, 0U);
+    }
 }
 
 } // namespace

@@ -77,7 +77,7 @@ TEST(PersistOrder, PubackDoesNotWaitIfNothingIsKept) {
 TEST(PersistOrder, PubackAndPubrecDoNotWaitWhereARuleSaysMemory) {
     for (const std::size_t shards : {1U, 2U}) {
         stored_options options = on(shards);
-        options.node.core.durabilities = {{.filter = "m/#", .level = durability::memory}};
+        options.node.core.topics = {{.filter = "m/#", .level = durability::memory}};
         stored_script s(options);
         const std::string sub = named(s, "sub", shards - 1);
         s.client(sub).resume();
@@ -97,7 +97,7 @@ TEST(PersistOrder, PubackAndPubrecDoNotWaitWhereARuleSaysMemory) {
 TEST(PersistOrder, AnIdentifierIsForgottenAfterItWasWrittenAtEveryLevel) {
     stored_options options = on(2);
     options.node.core.level = durability::memory;
-    options.node.core.durabilities = {{.filter = "#", .level = durability::memory}};
+    options.node.core.topics = {{.filter = "#", .level = durability::memory}};
     stored_script s(options);
     const std::string pub = named(s, "pub", 1);
     s.client(pub).connect(persistent());
@@ -135,7 +135,7 @@ TEST(PersistOrder, AWillIsKeptAsTheRuleForItsTopicSays) {
         stored_options options;
         options.node.core.level =
             level == durability::fsync ? durability::memory : durability::fsync;
-        options.node.core.durabilities = {{.filter = "alarms/#", .level = level}};
+        options.node.core.topics = {{.filter = "alarms/#", .level = level}};
         stored_script s(options);
         connect_request mortal;
         mortal.will =
@@ -192,7 +192,7 @@ TEST(PersistOrder, PublishersWaitForADiskThatIsBehindAtEveryLevel) {
     for (const std::size_t shards : {1U, 2U}) {
         SCOPED_TRACE(std::to_string(shards) + " shards");
         stored_options options = on(shards);
-        options.node.core.durabilities = {{.filter = "#", .level = durability::memory}};
+        options.node.core.topics = {{.filter = "#", .level = durability::memory}};
         stored_script s(options);
         const std::string sub = named(s, "sub", shards - 1);
         s.client(sub).resume();
@@ -1308,6 +1308,147 @@ TEST(PersistRoom, WhatWouldHaveToBeKeptIsRefusedUntilThereIsRoom) {
         s.client("pub").publish_settled({.topic = "t", .payload = "after", .quality = qos_1});
         s.client(sub).take("t", "after");
         s.client("newest").resume();
+    }
+}
+
+// Only the newest of each topic.
+
+TEST(PersistNewest, AClientThatWasAwayGetsTheLastOfEachTopic) {
+    for (const std::size_t shards : {1U, 2U}) {
+        for (const std::string& filling : {std::string(), large}) { // in the row, or shared
+            stored_script s(on(shards));
+            const std::string sub = named(s, "sub", shards - 1);
+            const std::string other = named(s, "other", 0);
+            s.client(sub).resume();
+            s.client(sub).subscribe({.filter = "state/#", .quality = qos_1, .newest_only = true});
+            s.client(sub).subscribe("command", qos_1);
+            s.client(other).resume();
+            s.client(other).subscribe("#", qos_1);
+            s.client("pub").connect();
+            s.client(sub).disconnect();
+            s.client(other).disconnect();
+            std::vector<std::pair<std::string, std::string>> published;
+            const auto publish = [&](const std::string& topic, const std::string& payload,
+                                     qos quality = qos_1) {
+                published.emplace_back(topic, payload + filling);
+                s.client("pub").publish_settled(
+                    {.topic = topic, .payload = payload + filling, .quality = quality});
+            };
+            publish("state/a", "1");
+            publish("command", "first");
+            publish("state/b", "1");
+            s.crash();
+            s.client("pub").connect();
+            publish("state/a", "2");
+            publish("state/a", "3", qos_2);
+            publish("command", "second");
+            publish("state/a", "4");
+            EXPECT_EQ(s.node.dropped(session::drop_reason::superseded), 3U);
+            s.crash();
+            EXPECT_EQ(s.rows(table::queue), 4U + 7U);
+            s.client(sub).resume();
+            s.client(sub).take("command", "first" + filling);
+            s.client(sub).take("state/b", "1" + filling);
+            s.client(sub).take("command", "second" + filling);
+            s.client(sub).take("state/a", "4" + filling);
+            s.client(sub).expect_nothing();
+            s.client(other).resume();
+            for (const auto& [topic, payload] : published) {
+                s.client(other).take(topic, payload);
+            }
+            EXPECT_EQ(s.rows(table::queue), 0U);
+        }
+    }
+}
+
+TEST(PersistNewest, WhatTheClientMayHaveSeenComesAgain) {
+    stored_script s;
+    s.client("sub").resume();
+    s.client("sub").subscribe({.filter = "t", .quality = qos_2, .newest_only = true});
+    s.client("pub").connect();
+    s.client("pub").publish_settled({.topic = "t", .payload = "seen", .quality = qos_2});
+    s.client("sub").receive("t", "seen");
+    s.crash();
+    s.client("pub").connect();
+    s.client("pub").publish_settled({.topic = "t", .payload = "newer", .quality = qos_2});
+    s.client("pub").publish_settled({.topic = "t", .payload = "newest", .quality = qos_2});
+    s.client("sub").resume();
+    s.client("sub").take("t", "seen");
+    s.client("sub").take("t", "newest");
+    s.client("sub").expect_nothing();
+}
+
+TEST(PersistNewest, TakesTheOlderOnesPlaceInAFullQueue) {
+    stored_options options;
+    options.node.core.limits.outbound.queue_messages_max = 1;
+    options.node.core.topics = {{.filter = "t", .level = {}, .newest_only = true}};
+    stored_script s(options);
+    s.client("sub").resume();
+    s.client("sub").subscribe("#", qos_1);
+    s.client("sub").disconnect();
+    s.client("pub").connect();
+    for (const char* each : {"1", "2", "3"}) {
+        s.client("pub").publish_settled({.topic = "t", .payload = each, .quality = qos_1});
+        s.client("pub").publish_settled({.topic = "other", .payload = each, .quality = qos_1});
+    }
+    EXPECT_EQ(s.node.dropped(session::drop_reason::superseded), 2U);
+    EXPECT_EQ(s.node.dropped(session::drop_reason::queue_full), 3U);
+    s.client("sub").resume();
+    s.client("sub").take("t", "3");
+    s.client("sub").expect_nothing();
+}
+
+TEST(PersistNewest, OverlappingFiltersOfWhichOneWantsAllGetAll) {
+    stored_script s;
+    s.client("sub").resume();
+    s.client("sub").subscribe({.filter = "t", .quality = qos_1, .newest_only = true});
+    s.client("sub").subscribe("#", qos_1);
+    s.client("sub").disconnect();
+    s.client("pub").connect();
+    for (const char* each : {"1", "2"}) {
+        s.client("pub").publish_settled({.topic = "t", .payload = each, .quality = qos_1});
+    }
+    s.client("sub").resume();
+    s.client("sub").take("t", "1");
+    s.client("sub").take("t", "2");
+}
+
+// A limit for all clients of a user, on whichever shard each of them is.
+
+TEST(PersistUsers, ShareOneLimit) {
+    for (const std::size_t shards : {1U, 2U}) {
+        stored_options options = on(shards);
+        options.node.core.users = std::make_shared<session::user_accounts>();
+        options.node.core.limits.outbound.user_bytes_max = 1'000;
+        stored_script s(options);
+        const std::string first = named(s, "first", 0);
+        const std::string second = named(s, "second", shards - 1);
+        for (const std::string& each : {first, second, std::string("stranger")}) {
+            connect_request how = persistent();
+            how.username = each == "stranger" ? "eve" : "adam";
+            s.client(each).connect(how);
+            s.client(each).subscribe(each, qos_1);
+            s.client(each).disconnect();
+        }
+        s.client("pub").connect();
+        const std::string half(300, 'x');
+        const auto publish = [&](const std::string& to) {
+            s.client("pub").publish_settled({.topic = to, .payload = half, .quality = qos_1});
+            return s.node.dropped(session::drop_reason::queue_full);
+        };
+        EXPECT_EQ(publish(first), 0U);
+        EXPECT_EQ(publish(second), 0U);
+        EXPECT_EQ(publish(second), 1U);
+        EXPECT_EQ(publish("stranger"), 1U);
+        s.crash(); // who they are is written down
+        s.client("pub").connect();
+        EXPECT_EQ(publish(first), 1U);
+        EXPECT_EQ(publish("stranger"), 1U);
+        connect_request how = persistent();
+        how.username = "adam";
+        s.client(first).connect(how);
+        s.client(first).take(first, half);
+        EXPECT_EQ(publish(second), 1U);
     }
 }
 
