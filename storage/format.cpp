@@ -117,6 +117,13 @@ inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept {
     return made;
 }
 
+due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept {
+    due_will_key made;
+    made.bytes[0] = 'W';
+    store_u16(store_u64(made.bytes + 1, stamp.value), shard.value);
+    return made;
+}
+
 bucket_key bucket_key_of(const bucket& which) noexcept {
     bucket_key made;
     store_u16(store_u32(store_u32(made.bytes, which.slot), which.boot.value), which.shard.value);
@@ -263,6 +270,21 @@ bool decode(std::string_view value, queue_record& record) noexcept {
     return ends_well(in);
 }
 
+void encode(const will_record& record, std::string& out) {
+    byte_writer to(out);
+    to.u32(record.delay_seconds);
+    to.u32(record.expiry_seconds);
+    to.bytes(record.message);
+}
+
+bool decode(std::string_view value, will_record& record) {
+    read_cursor in(value);
+    record.delay_seconds = in.u32();
+    record.expiry_seconds = in.u32();
+    record.message = in.rest();
+    return ends_well(in);
+}
+
 void encode(const session_record& record, std::string& out) {
     byte_writer to(out);
     to.u64(record.id.created.value);
@@ -279,9 +301,7 @@ void encode(const session_record& record, std::string& out) {
         to.prefixed(*record.username);
     }
     if (record.will) {
-        to.u32(record.will->delay_seconds);
-        to.u32(record.will->expiry_seconds);
-        to.bytes(record.will->message);
+        encode(*record.will, out);
     }
 }
 
@@ -302,10 +322,7 @@ bool decode(std::string_view value, session_record& record) {
     }
     record.will.reset();
     if ((flags & will_bit) != 0) {
-        will_record& will = record.will.emplace();
-        will.delay_seconds = in.u32();
-        will.expiry_seconds = in.u32();
-        will.message = in.rest();
+        return decode(in.rest(), record.will.emplace()) && !in.failed();
     }
     return ends_well(in);
 }

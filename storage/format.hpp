@@ -70,6 +70,8 @@ using queue_key = fixed_key<26>;
 using release_key = fixed_key<27>;
 /// 'I' session_key packet id(2): a QoS 2 message of the client, until its PUBREL.
 using inbound_key = fixed_key<21>;
+/// 'W' stamp(8) shard(2), of which is publishing it: a will that is due and not yet taken.
+using due_will_key = fixed_key<11>;
 /// slot(4) boot(4) shard(2): what keys of its bodies begin with.
 using bucket_key = fixed_key<10>;
 /// bucket_key number(8).
@@ -80,6 +82,7 @@ using body_key = fixed_key<18>;
 [[nodiscard]] release_key release_key_of(const session_key& session,
                                          std::uint64_t sequence) noexcept;
 [[nodiscard]] inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept;
+[[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
 /// Of a body's key or a bucket's. False if it is too short.
 [[nodiscard]] bool decode(std::string_view key, bucket& which) noexcept;
@@ -144,6 +147,9 @@ struct will_record {
     std::uint32_t expiry_seconds = 0; ///< counted from its publication; 0: none
     std::string message;              ///< encoded
 };
+/// Of a will that is due; that of a session is in its record.
+void encode(const will_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, will_record& record);
 struct session_record {
     session_id id;
     attach_epoch epoch{};

@@ -149,6 +149,15 @@ class loader {
 
     void add_small(std::string_view key, std::string_view value) {
         std::string_view rest;
+        if (key.starts_with('W')) {
+            will_record due;
+            const bool is_whole = key.size() == sizeof(due_will_key) && decode(value, due);
+            count_broken(is_whole);
+            if (is_whole) {
+                to_.on_due_will(key, std::move(due));
+            }
+            return;
+        }
         stored_session* owner = owner_of(table::small, key, 1, rest);
         if (owner == nullptr) {
             return;

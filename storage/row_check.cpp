@@ -158,6 +158,11 @@ class checker {
     fault check_small(std::string_view key, std::string_view value) {
         std::string_view rest;
         packet_id id;
+        will_record due;
+        if (key.starts_with('W')) {
+            return broken_unless(key.size() == sizeof(due_will_key) && decode(value, due)
+                                 && is_message(due.message));
+        }
         if (is_stray(key, 1, rest)) {
             return fault::stray;
         }
@@ -216,6 +221,7 @@ class counter final : public store_reader {
         made.retained_bytes += topic.size() + message.size();
     }
     void on_bucket(const bucket&) override { ++made.buckets; }
+    void on_due_will(std::string_view, will_record) override {}
     void on_stray(table, std::string_view) override {}
 
     store_stats made;

@@ -134,6 +134,8 @@ class store_reader {
     virtual void on_retained(std::string_view topic, std::string_view message) = 0;
     /// There are bodies of this bucket. After all sessions.
     virtual void on_bucket(const bucket& found) = 0;
+    /// A will that was being published. Lifetime: the key is valid during the call.
+    virtual void on_due_will(std::string_view key, will_record found) = 0;
     /// A row of no session: the session ended, and a crash left the row behind.
     virtual void on_stray(table where, std::string_view key) = 0;
 

@@ -80,6 +80,9 @@ class distributor final : public storage::store_reader {
             to_.front()->logic().remove_bucket(found);
         }
     }
+    void on_due_will(std::string_view key, storage::will_record found) override {
+        to_.front()->logic().restore_will(key, found);
+    }
     void on_stray(storage::table where, std::string_view key) override {
         to_.front()->logic().remove_stray(where, key);
     }

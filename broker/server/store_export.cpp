@@ -47,6 +47,12 @@ class exporter {
         add_node();
         scan(table::bodies, "bodies of messages", &exporter::add_body);
         scan(table::sessions, "sessions", &exporter::add_session);
+        const bool is_read =
+            from_.scan(table::small, "W", "X", [&](std::string_view key, std::string_view value) {
+                count(add_due_will(key, value), "wills that are due");
+                return true;
+            });
+        report_.is_readable = is_read && report_.is_readable;
         scan(table::retained, "retained messages", &exporter::add_retained);
         return std::move(report_);
     }
@@ -157,18 +163,36 @@ class exporter {
     }
 
     [[nodiscard]] static bool add_will(const storage::session_record& record, json::object& line) {
-        publication what;
+        json::object will;
         if (!record.will) {
             return true;
         }
-        if (!decode(record.will->message, stored_dates, what)) {
+        if (!put_will(*record.will, will)) {
             return false;
         }
-        json::object will;
-        put_number(will, "delay_s", record.will->delay_seconds);
-        put_number(will, "expiry_s", record.will->expiry_seconds);
-        will["message"] = message_json(what);
         line["will"] = std::move(will);
+        return true;
+    }
+
+    [[nodiscard]] static bool put_will(const storage::will_record& will, json::object& line) {
+        publication what;
+        if (!decode(will.message, stored_dates, what)) {
+            return false;
+        }
+        put_number(line, "delay_s", will.delay_seconds);
+        put_number(line, "expiry_s", will.expiry_seconds);
+        line["message"] = message_json(what);
+        return true;
+    }
+
+    bool add_due_will(std::string_view key, std::string_view value) {
+        storage::will_record will;
+        json::object line{{"type", "will"}};
+        if (key.size() != sizeof(storage::due_will_key) || !decode(value, will)
+            || !put_will(will, line)) {
+            return false;
+        }
+        write(line);
         return true;
     }
 

@@ -156,6 +156,17 @@ store_import::outcome store_import::add_retained(const publication& what) {
     return outcome::added;
 }
 
+void store_import::add_due_will(const storage::will_record& due) {
+    publication what;
+    if (!decode(due.message, clock, what)) {
+        return;
+    }
+    scratch_.clear();
+    encode(due, scratch_);
+    put(table::small, storage::due_will_key_of(what.header.stamp, shard_id{due_wills_++}).view(),
+        scratch_);
+}
+
 void store_import::set_boot(boot_id boot) {
     if (boot > to_.node().boot) {
         storage::node_record node = to_.node();

@@ -56,6 +56,8 @@ class store_import {
     /// Requires: a body of a life of the node that nobody else uses.
     void add_body(const storage::body_id& name, const publication& what);
     outcome add_retained(const publication& what);
+    /// Is published at the next start.
+    void add_due_will(const storage::will_record& due);
 
     /// The node has had this many lives at least: bodies of them were added.
     void set_boot(boot_id boot);
@@ -87,6 +89,7 @@ class store_import {
     import_summary summary_;
     boost::unordered_flat_map<std::string, session> sessions_;
     std::map<std::string, hybrid_time, std::less<>> retained_; ///< added, by topic
+    std::uint16_t due_wills_ = 0;
     storage::batch open_;
     std::uint64_t ticket_ = 0;
     std::string scratch_;

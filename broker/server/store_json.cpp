@@ -164,6 +164,7 @@ json::object message_json(const publication& what) {
     made["qos"] = static_cast<unsigned>(what.header.quality);
     put_flag(made, "retain", what.header.retain);
     put_flag(made, "maybe_dup", what.header.maybe_dup);
+    put_flag(made, "newest_only", what.header.newest_only);
     put_stamp(made, "stamp", what.header.stamp);
     made["origin"] = hex_json(what.header.origin.value);
     made["publisher"] = hex_json(what.header.publisher);
@@ -377,6 +378,7 @@ message_value read_message(json_fields& from, std::string_view name, std::string
     made.header.quality = fields.quality("qos");
     made.header.retain = fields.flag("retain");
     made.header.maybe_dup = fields.flag("maybe_dup");
+    made.header.newest_only = fields.flag("newest_only");
     made.header.stamp = fields.stamp("stamp");
     made.header.origin.value = fields.hex("origin");
     made.header.publisher = fields.hex("publisher");

@@ -58,7 +58,7 @@ class line_importer::reader {
         std::string_view type;
         void (reader::*read)(json_fields& from);
     };
-    static const std::array<kind, 8> kinds;
+    static const std::array<kind, 9> kinds;
 
     /// Returns what is wrong.
     [[nodiscard]] std::string read_object(std::string_view line) {
@@ -167,11 +167,16 @@ class line_importer::reader {
             return std::nullopt;
         }
         json_fields fields(*found, problem_, "will.");
+        storage::will_record made = will_of(fields);
+        fields.finish();
+        return made;
+    }
+
+    [[nodiscard]] storage::will_record will_of(json_fields& fields) {
         storage::will_record made;
         made.delay_seconds = static_cast<std::uint32_t>(fields.number("delay_s", u32_max));
         made.expiry_seconds = static_cast<std::uint32_t>(fields.number("expiry_s", u32_max));
         encode(read_message(fields, "message", problem_).view(), stored_dates, made.message);
-        fields.finish();
         return made;
     }
 
@@ -253,6 +258,13 @@ class line_importer::reader {
         }
     }
 
+    void read_due_will(json_fields& from) {
+        const storage::will_record due = will_of(from);
+        if (is_good(from)) {
+            to_->add_due_will(due);
+        }
+    }
+
     void read_retained(json_fields& from) {
         const message_value message = read_message(from, "message", problem_);
         if (is_good(from)) {
@@ -270,7 +282,7 @@ class line_importer::reader {
     std::set<storage::bucket> bodies_;
 };
 
-const std::array<line_importer::reader::kind, 8> line_importer::reader::kinds{{
+const std::array<line_importer::reader::kind, 9> line_importer::reader::kinds{{
     {"node", &reader::read_node},
     {"body", &reader::read_body},
     {"session", &reader::read_session},
@@ -278,6 +290,7 @@ const std::array<line_importer::reader::kind, 8> line_importer::reader::kinds{{
     {"message", &reader::read_queued},
     {"release", &reader::read_release},
     {"inbound", &reader::read_inbound},
+    {"will", &reader::read_due_will},
     {"retained", &reader::read_retained},
 }};
 

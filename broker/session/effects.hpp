@@ -45,8 +45,18 @@ enum class close_cause : std::uint8_t {
 };
 
 struct will_message {
-    message_ref content;
+    message_ref content; ///< its expiry counts from its publication, not from the clock's beginning
     std::chrono::seconds delay{0};
+
+    /// Lifetime: that of the will.
+    [[nodiscard]] publication published_at(time_point now) const {
+        publication what = message::view_of(content);
+        if (what.header.expires != never) {
+            what.header.expires = now + what.header.expires.time_since_epoch();
+            what.held = {};
+        }
+        return what;
+    }
 };
 
 /// CONNECT, once the client is who it says.

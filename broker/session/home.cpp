@@ -123,12 +123,7 @@ void home::publish_will() {
     }
     const std::unique_ptr<will_message> due = std::move(will_);
     will_due_ = never;
-    publication what = message::view_of(due->content);
-    if (what.header.expires != never) {
-        what.header.expires = now() + what.header.expires.time_since_epoch();
-        what.held = {};
-    }
-    context_->effects->publish_will(what);
+    context_->effects->publish_will(*this, due->published_at(now()));
 }
 
 void home::end_session() {

@@ -51,7 +51,7 @@ class home_effects {
     virtual void push_pubrel(home& from, front_address to, packet_id id) = 0;
     [[nodiscard]] virtual bool has_room(const home& from, front_address to) const = 0;
     /// Publishes in the name of the client. Lifetime: `what` is valid during the call.
-    virtual void publish_will(const publication& what) = 0;
+    virtual void publish_will(home& from, const publication& what) = 0;
     /// The stored state has ended: its subscriptions are to be withdrawn before this returns.
     virtual void session_ended(home& from, session_state& state) = 0;
     virtual void dropped(drop_reason reason) = 0;

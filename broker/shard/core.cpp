@@ -280,6 +280,7 @@ void core::on_tick() {
 void core::on_timer(timer& fired) {
     auto& due = static_cast<client_timer&>(fired);
     if (&due == &housekeeping_) {
+        publish_restored_wills();
         retained_.expire(turn_.now, 1000);
         if (const auto passed = bodies_.retire(turn_.wall)) {
             erase_bucket(*passed);

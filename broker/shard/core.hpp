@@ -177,6 +177,8 @@ class core final : private session::front_effects, private session::home_effects
     /// After all sessions: no row refers to it.
     void remove_bucket(const storage::bucket& unused) { erase_bucket(unused); }
     void remove_stray(storage::table where, std::string_view key) { journal_.erase(where, key); }
+    /// A will that another process was publishing when it ended: is published once all is back.
+    void restore_will(std::string_view key, const storage::will_record& found);
     /// Which shard keeps the retained message of a topic.
     [[nodiscard]] static shard_id retained_owner(std::string_view topic,
                                                  std::size_t shards) noexcept;
@@ -215,7 +217,7 @@ class core final : private session::front_effects, private session::home_effects
     // The broker itself.
 
     /// Publishes in the broker's own name, as for $SYS.
-    void publish(publication what);
+    void publish(publication what) { publish(std::move(what), {}); }
     /// Tells every client that the broker stops; each is ended.
     void shut_down(mqtt::reason_code reason);
     /// New limits and rules: limits hold for new connections, access rules at once.
@@ -448,7 +450,7 @@ class core final : private session::front_effects, private session::home_effects
     void push_pubrel(session::home& from, session::front_address to, packet_id id) override;
     [[nodiscard]] bool has_room(const session::home& from,
                                 session::front_address to) const override;
-    void publish_will(const publication& what) override;
+    void publish_will(session::home& from, const publication& what) override;
     void session_ended(session::home& from, session::session_state& state) override;
     void dropped(session::drop_reason reason) override {
         ++traffic_.dropped[static_cast<std::size_t>(reason)];
@@ -462,6 +464,10 @@ class core final : private session::front_effects, private session::home_effects
     void log_subscription(const home_entry& home, const session::subscription& wanted);
     void log_unsubscription(const home_entry& home, std::string_view filter);
     void log_retained(const publication& what, bool is_removed);
+    /// `due_will`: key of the row that goes with the last that the message leaves behind; or empty.
+    void publish(publication what, std::string_view due_will);
+    void log_due_will(const storage::due_will_key& key, const publication& what);
+    void publish_restored_wills();
     session::commit_mark log_queue(const storage::session_key& session,
                                    const storage::queue_record& record);
     void forget_session(home_entry& home, session::session_state& state);
@@ -574,6 +580,7 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
+    std::vector<std::pair<std::string, session::will_message>> restored_wills_; ///< by key
     std::vector<client*> reopened_; ///< were full; their waiters may go on
     std::vector<client*> relieved_; ///< their own output was in the way of their input
     ring<client*> freed_;           ///< publishers that wait for nobody any more

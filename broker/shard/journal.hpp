@@ -68,6 +68,9 @@ class journal {
         return session::commit_mark{part_->id.value | transaction_bit};
     }
     void end_part();
+    /// The part that is open, if one is, waits while something else is written down.
+    [[nodiscard]] std::unique_ptr<storage::part> leave_part() noexcept { return std::move(part_); }
+    void return_to(std::unique_ptr<storage::part> left) noexcept { part_ = std::move(left); }
     [[nodiscard]] storage::branch new_transaction() noexcept;
 
     [[nodiscard]] bool is_in_part() const noexcept { return part_ != nullptr; }

@@ -34,6 +34,19 @@ constexpr std::uint32_t not_open = 0xffff'ffff;
     return made;
 }
 
+[[nodiscard]] storage::will_record record_of_due(const publication& what, time_point now,
+                                                 const storage::moment& at) {
+    storage::will_record made;
+    publication lasting = what;
+    if (what.header.expires != never) {
+        const auto left = std::chrono::ceil<std::chrono::seconds>(what.header.expires - now);
+        made.expiry_seconds = static_cast<std::uint32_t>(std::max<long long>(left.count(), 1));
+        lasting.header.expires = never;
+    }
+    encode(lasting, at, made.message);
+    return made;
+}
+
 [[nodiscard]] std::optional<session::will_message> will_of(const storage::will_record& record,
                                                            const storage::moment& at) {
     publication what;
@@ -238,6 +251,18 @@ void core::log_session(home_entry& home) {
     log_queue(home.key(),
               {.reserved_until = state->out.reserved_until(),
                .sent_until = is_attached ? session::in_doubt : state->out.sent_until()});
+}
+
+void core::log_due_will(const storage::due_will_key& key, const publication& what) {
+    scratch_.clear();
+    encode(record_of_due(what, turn_.now, moment()), scratch_);
+    journal_.put(table::small, key.view(), scratch_);
+}
+
+void core::restore_will(std::string_view key, const storage::will_record& found) {
+    if (auto will = will_of(found, moment())) {
+        restored_wills_.emplace_back(key, *std::move(will));
+    }
 }
 
 session::commit_mark core::log_queue(const storage::session_key& session,

@@ -324,7 +324,7 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
                                 : static_cast<std::uint16_t>(table_hash(topic) % shards)};
 }
 
-void core::publish(publication what) {
+void core::publish(publication what, std::string_view due_will) {
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
     set_keeping(what.topic, options_.level, what.header);
@@ -334,12 +334,21 @@ void core::publish(publication what) {
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
     const std::uint64_t outer_publisher = std::exchange(publisher_, 0);
+    std::unique_ptr<storage::part> outer_part = journal_.leave_part();
     giving_out given{.level = what.header.level};
-    begin_giving_out(given, {});
+    begin_giving_out(given, due_will.empty() ? storage::branch{} : journal_.new_transaction());
+    if (given.is_part) {
+        journal_.erase_in_part(storage::table::small, due_will);
+    }
     const reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
     }
+    if (given.is_part) {
+        journal_.end_part();
+        journal_.set_mark({});
+    }
+    journal_.return_to(std::move(outer_part));
     given_out_ = outer;
     publisher_ = outer_publisher;
     if (outer != nullptr) {
@@ -349,10 +358,27 @@ void core::publish(publication what) {
     body_ = outer_body;
 }
 
-void core::publish_will(const publication& what) {
+// The record of the session loses the will with this hand-over, and other shards may write down
+// what came of it with later ones. Until then it has a row of its own, which goes with the last of
+// them.
+void core::publish_will(session::home& from, const publication& what) {
     ++counts_.wills;
-    publication due = what;
-    publish(std::move(due));
+    const bool is_in_record = journal_.is_on() && entry_of(from).session_id_.created.value != 0;
+    if (!is_in_record || options_.shards == 1) {
+        publish(what, {});
+        return;
+    }
+    const storage::due_will_key key =
+        storage::due_will_key_of(clock_.next(turn_.wall), options_.me);
+    log_due_will(key, what);
+    publish(what, key.view());
+}
+
+void core::publish_restored_wills() {
+    for (const auto& [key, will] : std::exchange(restored_wills_, {})) {
+        ++counts_.wills;
+        publish(will.published_at(turn_.now), key);
+    }
 }
 
 } // namespace gv::shard

@@ -440,6 +440,7 @@ TEST(StorageFormat, SubscriptionRecord) {
     EXPECT_EQ(after.subscription_id, 0x01020304U);
     expect_exact<subscription_record>(bytes);
     EXPECT_EQ(hex(encoded(subscription_record{})), "0000000000");
+    EXPECT_EQ(hex(encoded(subscription_record{.newest_only = true})), "4000000000");
 }
 
 TEST(StorageFormat, SubscriptionRecordOfNoMeaningIsRefused) {

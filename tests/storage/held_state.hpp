@@ -25,12 +25,16 @@ class held_state final : public store_reader {
         retained.emplace_back(topic, message);
     }
     void on_bucket(const bucket& found) override { buckets.push_back(found); }
+    void on_due_will(std::string_view, will_record found) override {
+        wills.push_back(std::move(found));
+    }
     void on_stray(table where, std::string_view key) override { strays.emplace_back(where, key); }
 
     int calls = 0;
     std::map<std::string, stored_session> sessions; ///< by client id
     std::vector<std::pair<std::string, std::string>> retained;
     std::vector<bucket> buckets;
+    std::vector<will_record> wills;
     std::vector<std::pair<table, std::string>> strays;
 };
 

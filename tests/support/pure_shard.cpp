@@ -157,6 +157,9 @@ class spreading_reader final : public storage::store_reader {
             to_.core(0).remove_bucket(found);
         }
     }
+    void on_due_will(std::string_view key, storage::will_record found) override {
+        to_.core(0).restore_will(key, found);
+    }
     void on_stray(storage::table where, std::string_view key) override {
         to_.core(0).remove_stray(where, key);
     }

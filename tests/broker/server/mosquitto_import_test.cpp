@@ -38,6 +38,7 @@ class loaded final : public storage::store_reader {
         retained.emplace(topic, what.payload);
     }
     void on_bucket(const storage::bucket& found) override { buckets.push_back(found); }
+    void on_due_will(std::string_view, storage::will_record) override {}
     void on_stray(table, std::string_view) override { ++strays; }
 
     std::map<std::string, stored_session> sessions;

@@ -45,6 +45,7 @@ publication example_message() {
     what.header.quality = qos::exactly_once;
     what.header.retain = true;
     what.header.maybe_dup = true;
+    what.header.newest_only = true;
     what.header.expires = clock_now.from_stored(some_date + 1000);
     what.topic = "a/ü";
     // payload format, content type, response topic, correlation data, two user properties
@@ -83,13 +84,17 @@ rows example() {
         encoded(storage::subscription_record{.quality = qos::exactly_once,
                                              .no_local = true,
                                              .retain_as_published = true,
+                                             .newest_only = true,
                                              .retain_handling = 2,
                                              .subscription_id = 268'435'455});
     of(all, table::subscriptions)[storage::subscription_key_of(key, "$share/g/b")] =
         encoded(storage::subscription_record{});
     const std::vector<std::uint32_t> ids{1, 300};
-    const storage::queue_row row{
-        .quality = qos::exactly_once, .retain = true, .id = packet_id{9}, .subscription_ids = ids};
+    const storage::queue_row row{.quality = qos::exactly_once,
+                                 .retain = true,
+                                 .id = packet_id{9},
+                                 .subscription_ids = ids,
+                                 .topic = 0xffff'0000'0000'0001};
     of(all, table::queue)[std::string(queue_key_of(key, 1).view())] = encoded(row, what, clock_now);
     const storage::body_id body{.in = {.slot = 486'111, .boot = boot_id{3}, .shard = shard_id{1}},
                                 .number = 17};
@@ -98,6 +103,9 @@ rows example() {
     of(all, table::bodies)[std::string(body_key_of(body).view())] = encoded(what, clock_now);
     of(all, table::small)[std::string(release_key_of(key, 3).view())] = encoded(packet_id{10});
     of(all, table::small)[std::string(inbound_key_of(key, packet_id{11}).view())] = "";
+    of(all,
+       table::small)[std::string(storage::due_will_key_of(what.header.stamp, shard_id{0}).view())] =
+        encoded(*record.will);
     of(all, table::retained)["a/ü"] = encoded(what, clock_now);
 
     const storage::session_id plain{.created = {1 << 16}, .node = node_id{78}};
@@ -144,7 +152,7 @@ TEST(StoreLines, AnExampleIsSoundSoThatWhatFollowsMeansSomething) {
 TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
     const rows before = example();
     const auto lines = exported(before);
-    ASSERT_EQ(lines.size(), 11U);
+    ASSERT_EQ(lines.size(), 12U);
     storage::prompt_store store;
     const import_summary added = import(lines, store);
     EXPECT_EQ(added.sessions, 2U);
@@ -288,7 +296,7 @@ TEST(StoreExport, SaysWhatItLeavesOut) {
     std::size_t lines = 0;
     const export_report made =
         export_lines(storage::row_source(all), [&lines](std::string_view) { ++lines; });
-    EXPECT_EQ(lines, 9U);
+    EXPECT_EQ(lines, 10U);
     EXPECT_THAT(made.left_out, ElementsAre(Pair("queued messages that are broken", 1),
                                            Pair("retained messages that are broken", 1)));
 }

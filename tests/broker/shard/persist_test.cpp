@@ -1064,27 +1064,35 @@ TEST(PersistWill, OfAClientThatSaidGoodbyeIsForgotten) {
     s.client("sub").expect_nothing();
 }
 
-// It was promised with the CONNACK: whichever shard has to write it down.
-// Known to fail: the record of the session loses the will on one shard before the other has written
-// down what came of it.
-TEST(PersistWill, DISABLED_IsNotLostBetweenShards) {
+// It was promised with the CONNACK: whichever shard has to write it down, and however often the
+// process dies meanwhile.
+TEST(PersistWill, ComesOnceAcrossShards) {
     stored_script probe(on(2));
     const std::string dying = named(probe, "c", 0);
     const std::string heir = named(probe, "sub", 1);
-    for (std::size_t cut = 0; cut < 6; ++cut) {
-        SCOPED_TRACE("cut after " + std::to_string(cut));
-        stored_script s(on(2));
-        s.client(heir).resume();
-        s.client(heir).subscribe("w", qos_2);
-        s.client(heir).disconnect();
-        s.client(dying).connect(with_will(0));
-        s.stop_disk();
-        s.client(dying).cut();
-        s.let_through(cut);
-        s.crash();
-        s.advance(1s);
-        s.client(heir).resume();
-        EXPECT_TRUE(s.client(heir).has_next());
+    for (const bool ends : {false, true}) { // the session with the connection
+        for (std::size_t cut = 0; cut < 8; ++cut) {
+            SCOPED_TRACE("cut after " + std::to_string(cut) + (ends ? ", the session ends" : ""));
+            stored_script s(on(2));
+            s.client(heir).resume();
+            s.client(heir).subscribe("w", qos_2);
+            s.client(heir).disconnect();
+            s.client(dying).connect(with_will(0));
+            s.stop_disk();
+            ends ? s.client(dying).disconnect(mqtt::reason_code::disconnect_with_will_message, 0U)
+                 : s.client(dying).cut();
+            s.let_through(cut);
+            s.crash();
+            s.stop_disk();
+            s.advance(1s);
+            s.let_through(cut / 2);
+            s.crash();
+            s.advance(1s);
+            s.client(heir).resume();
+            s.client(heir).take("w", "gone");
+            s.client(heir).expect_nothing();
+            s.settle_for_good();
+        }
     }
 }
 

@@ -20,6 +20,7 @@ class nobody final : public storage::store_reader {
                       "a retained message can be read again");
     }
     void on_bucket(const storage::bucket&) override {}
+    void on_due_will(std::string_view, storage::will_record) override {}
     void on_stray(storage::table, std::string_view) override {}
 };
 
