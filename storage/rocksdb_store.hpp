@@ -22,6 +22,9 @@ struct rocksdb_options {
     std::size_t log_bytes_max = std::size_t{512} << 20;     ///< beyond, what it covers is flushed
     int open_files_max = 1024;
     int background_threads = 2;
+    std::size_t file_bytes = std::size_t{64} << 20; ///< of a table; the first level has four times
+    std::size_t background_bytes_per_second = 0;    ///< of flushes and compactions; 0: no limit
+    bool preallocates = true;                       ///< room for files before they are written
     /// What is written without a sync is synced so much later at the latest.
     std::chrono::milliseconds sync_interval = std::chrono::seconds(1);
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly

@@ -128,7 +128,9 @@ class salvager {
     }
 
     [[nodiscard]] rocksdb::DBOptions options() const {
-        return database_options(wanted_, env_.get());
+        rocksdb::DBOptions made = database_options(wanted_, env_.get());
+        made.rate_limiter = nullptr; // somebody waits for it
+        return made;
     }
 
     // Where all tables are whole the database needs no more than its manifest named, or nothing.

@@ -299,7 +299,7 @@ int store_main(std::span<const std::string_view> args) {
     if (!wanted->folder.empty()) {
         set(flags, "storage.folder", wanted->folder);
     }
-    loaded_options loaded = load_options(flags, process_environment());
+    loaded_options loaded = load_options(flags, process_environment(), profile_here);
     for (const problem& each : loaded.problems) {
         report(each);
     }
