@@ -637,7 +637,7 @@ struct storage_options {
          .doc = "Bytes a second that flushes and compactions write at most. Larger: a busy store "
                 "falls behind later. Smaller: syncs are not held up by them. 0: no limit.",
          .applies = reload::restart,
-         .pi = 8_MiB}};
+         .pi = 16_MiB}};
     option<bool> preallocate{
         {.name = "storage.preallocate",
          .doc = "Whether files get their room before they are written. true: faster syncs. false: "
