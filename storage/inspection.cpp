@@ -242,6 +242,29 @@ result<inspection, problem> inspect(const std::string& folder, thoroughness how,
     return inspector(folder, std::move(file_system)).run(how);
 }
 
+bool is_in_use(const std::string& folder) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(database_folder(folder) + "/LOCK", ignored)) {
+        return false;
+    }
+    const auto taken = database_lock({}).take(folder);
+    return !taken && is_lock_held(taken.error());
+}
+
+std::string_view to_text(file_kind kind) noexcept {
+    switch (kind) {
+    case file_kind::current:
+        return "current";
+    case file_kind::manifest:
+        return "manifest";
+    case file_kind::table:
+        return "table";
+    case file_kind::log:
+        return "log";
+    }
+    return {};
+}
+
 void suspect_damage(const std::string& folder) {
     std::ofstream(database_folder(folder) + "/" + suspicion_name) << "read every block\n";
 }

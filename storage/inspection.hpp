@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rocksdb {
@@ -55,6 +56,12 @@ enum class thoroughness : std::uint8_t {
 [[nodiscard]] result<inspection, problem>
 inspect(const std::string& folder, thoroughness how,
         std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+
+/// Whether a process has the store open.
+[[nodiscard]] bool is_in_use(const std::string& folder);
+
+/// "table"
+[[nodiscard]] std::string_view to_text(file_kind kind) noexcept;
 
 /// Tables of at most this size are read as a whole at every start.
 inline constexpr std::uint64_t quick_bytes_max = std::uint64_t{64} << 20;
