@@ -663,6 +663,13 @@ struct storage_options {
          .min = 1ms,
          .max = 1h,
          .applies = reload::restart}};
+    option<milliseconds> scrub_interval{
+        {.name = "storage.scrub_interval",
+         .doc = "Time in which all files of tables are read again, slowly and in the background, "
+                "to meet damage before it is needed. Larger: less is read. Smaller: damage is met "
+                "sooner. 0: never.",
+         .def = 24h * 7,
+         .applies = reload::restart}};
     option<byte_size> ballast{
         {.name = "storage.ballast",
          .doc = "Disk kept in reserve, given up when the disk is full so that the store ends in "

@@ -157,6 +157,7 @@ namespace {
     wanted.background_threads = background_threads_of(all);
     wanted.background_bytes_per_second = (*all.storage.background_rate).value;
     wanted.preallocates = *all.storage.preallocate;
+    wanted.scrub_interval = *all.storage.scrub_interval;
     wanted.ballast_bytes = (*all.storage.ballast).value;
     return wanted;
 }
