@@ -94,6 +94,8 @@ scrub::scrub(scrub_options options, scrub_observer observer)
           options_.file_system ? options_.file_system : rocksdb::FileSystem::Default(), pace_))),
       thread_([this] { loop(); }) {}
 
+scrub::~scrub() { stop(); }
+
 void scrub::stop() {
     pace_.stop();
     if (thread_.joinable()) {

@@ -72,7 +72,7 @@ class scrub {
     scrub(scrub_options options, scrub_observer observer);
     scrub(const scrub&) = delete;
     scrub& operator=(const scrub&) = delete;
-    ~scrub() { stop(); }
+    ~scrub();
     /// Ends at once, in the middle of a table too. Before the database is closed.
     void stop();
 
