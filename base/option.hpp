@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -64,6 +65,8 @@ struct option_row {
     stability_level stability = stability_level::stable;
     std::string_view since = "0.1";
     bool is_secret = false; ///< never printed
+    /// The default under the profile `pi` (storage.profile), where it is another.
+    std::optional<option_literal<T>> pi = std::nullopt;
 };
 
 /// "a, b" as a list.
@@ -103,8 +106,8 @@ class option {
     }
     [[nodiscard]] const option_row<T>& row() const noexcept { return row_; }
 
-  private:
-    static T from_literal(const option_literal<T>& literal) {
+    /// What a row says, as a value.
+    [[nodiscard]] static T from_literal(const option_literal<T>& literal) {
         if constexpr (std::is_same_v<T, text_list>) {
             return split_list(literal);
         } else {
@@ -112,6 +115,7 @@ class option {
         }
     }
 
+  private:
     option_row<T> row_;
     T value_;
 };

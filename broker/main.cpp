@@ -6,6 +6,7 @@
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
+#include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
 #include "broker/server/server.hpp"
 #include "broker/server/store_command.hpp"
@@ -88,7 +89,8 @@ int main(int count, char** arguments) {
     case action::print_config:
         break;
     }
-    server::loaded_options loaded = server::load_options(flags, server::process_environment());
+    server::loaded_options loaded =
+        server::load_options(flags, server::process_environment(), server::profile_here);
     if (flags.wanted == action::check_config) {
         return check(loaded);
     }

@@ -6,6 +6,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
@@ -28,6 +29,8 @@ table_options(table which, const rocksdb_options& wanted,
     const bool is_bulk =
         which == table::queue || which == table::bodies || which == table::retained;
     made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
+    made.target_file_size_base = wanted.file_bytes;
+    made.max_bytes_for_level_base = 4 * wanted.file_bytes;
     made.level_compaction_dynamic_level_bytes = true;
     made.compression = rocksdb::kLZ4Compression;
     if (which == table::queue) {
@@ -63,6 +66,13 @@ rocksdb::DBOptions database_options(const rocksdb_options& wanted, rocksdb::Env*
     made.db_write_buffer_size = wanted.write_buffer_bytes;
     made.wal_bytes_per_sync = 512 << 10;
     made.bytes_per_sync = 1 << 20;
+    // With each flush the whole manifest is read, to mark what of it is on disk.
+    made.max_manifest_file_size = 4 << 20;
+    made.allow_fallocate = wanted.preallocates;
+    if (wanted.background_bytes_per_second > 0) {
+        made.rate_limiter.reset(rocksdb::NewGenericRateLimiter(
+            static_cast<std::int64_t>(wanted.background_bytes_per_second)));
+    }
     set_required_options(made);
     made.avoid_flush_during_shutdown = false;
     made.allow_concurrent_memtable_write = false; // there is one writer

@@ -5,13 +5,19 @@
 
 namespace gv::storage {
 
+namespace {
+constexpr const char* in_use = "another process uses this store";
+} // namespace
+
+bool is_lock_held(const problem& why) { return why.what == in_use; }
+
 problem unusable_store(const std::string& folder, const rocksdb::Status& status) {
     const std::string text = status.ToString();
     if (status.IsIOError()
         && (text.find("lock hold by") != std::string::npos
             || text.find("While lock file") != std::string::npos)) {
         return {.place = folder,
-                .what = "another process uses this store",
+                .what = in_use,
                 .remedy = "stop the other broker, or give this one a folder of its own "
                           "(storage.folder)"};
     }

@@ -15,6 +15,9 @@ namespace gv::storage {
 /// What a status says that hinders the use of a store in `folder`.
 [[nodiscard]] problem unusable_store(const std::string& folder, const rocksdb::Status& status);
 
+/// Whether `why`, of the above, is that another process has the database open.
+[[nodiscard]] bool is_lock_held(const problem& why);
+
 [[nodiscard]] problem newer_store(const std::string& folder, std::uint32_t found);
 
 class database_lock {

@@ -21,8 +21,9 @@ namespace {
 
 class inspector {
   public:
-    inspector(const std::string& store, std::shared_ptr<rocksdb::FileSystem> files)
-        : store_(store), folder_(database_folder(store)),
+    inspector(const std::string& store, std::shared_ptr<rocksdb::FileSystem> files,
+              std::uint64_t quick_bytes_max)
+        : store_(store), folder_(database_folder(store)), quick_bytes_max_(quick_bytes_max),
           files_(files ? std::move(files) : rocksdb::FileSystem::Default()),
           env_(rocksdb::NewCompositeEnv(without_logs(files_))) {}
 
@@ -121,7 +122,7 @@ class inspector {
             std::error_code ignored;
             found_.bytes += std::filesystem::file_size(folder_ + "/" + each, ignored);
         }
-        found_.is_thorough = how == thoroughness::complete || found_.bytes <= quick_bytes_max
+        found_.is_thorough = how == thoroughness::complete || found_.bytes <= quick_bytes_max_
                              || std::filesystem::exists(folder_ + "/" + suspicion_name);
         for (const auto& [name, expected] : known_) {
             look_at_table(name, expected);
@@ -216,6 +217,7 @@ class inspector {
 
     std::string store_;
     std::string folder_;
+    std::uint64_t quick_bytes_max_;
     std::shared_ptr<rocksdb::FileSystem> files_;
     std::unique_ptr<rocksdb::Env> env_;
     database_files list_;
@@ -230,7 +232,8 @@ class inspector {
 } // namespace
 
 result<inspection, problem> inspect(const std::string& folder, thoroughness how,
-                                    std::shared_ptr<rocksdb::FileSystem> file_system) {
+                                    std::shared_ptr<rocksdb::FileSystem> file_system,
+                                    std::uint64_t quick_bytes_max) {
     std::error_code ignored;
     if (!std::filesystem::exists(database_folder(folder), ignored)) {
         return inspection{};
@@ -239,7 +242,30 @@ result<inspection, problem> inspect(const std::string& folder, thoroughness how,
     if (auto taken = lock.take(folder); !taken) {
         return failure(std::move(taken.error()));
     }
-    return inspector(folder, std::move(file_system)).run(how);
+    return inspector(folder, std::move(file_system), quick_bytes_max).run(how);
+}
+
+bool is_in_use(const std::string& folder) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(database_folder(folder) + "/LOCK", ignored)) {
+        return false;
+    }
+    const auto taken = database_lock({}).take(folder);
+    return !taken && is_lock_held(taken.error());
+}
+
+std::string_view to_text(file_kind kind) noexcept {
+    switch (kind) {
+    case file_kind::current:
+        return "current";
+    case file_kind::manifest:
+        return "manifest";
+    case file_kind::table:
+        return "table";
+    case file_kind::log:
+        return "log";
+    }
+    return {};
 }
 
 void suspect_damage(const std::string& folder) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rocksdb {
@@ -46,7 +47,8 @@ struct inspection {
 };
 
 enum class thoroughness : std::uint8_t {
-    quick,    ///< as at a start: every block only if tables are small, or damage was met before
+    quick,    ///< as at a start: every block only if tables take at most `quick_bytes_max`
+              ///< together, or damage was met before
     complete, ///< every block of every file
 };
 
@@ -54,10 +56,14 @@ enum class thoroughness : std::uint8_t {
 /// person if the disk does not give the bytes, or another process has the store open.
 [[nodiscard]] result<inspection, problem>
 inspect(const std::string& folder, thoroughness how,
-        std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+        std::shared_ptr<rocksdb::FileSystem> file_system = nullptr,
+        std::uint64_t quick_bytes_max = 0);
 
-/// Tables of at most this size are read as a whole at every start.
-inline constexpr std::uint64_t quick_bytes_max = std::uint64_t{64} << 20;
+/// Whether a process has the store open.
+[[nodiscard]] bool is_in_use(const std::string& folder);
+
+/// "table"
+[[nodiscard]] std::string_view to_text(file_kind kind) noexcept;
 
 /// Has the next inspection read every block.
 void suspect_damage(const std::string& folder);

@@ -11,6 +11,7 @@
 #include "storage/group_commit.hpp"
 #include "storage/inspection.hpp"
 #include "storage/row_reader.hpp"
+#include "storage/scrub.hpp"
 #include "storage/store_opening.hpp"
 #include "storage/sync_log.hpp"
 
@@ -21,6 +22,8 @@
 #include <chrono>
 #include <functional>
 #include <random>
+#include <set>
+#include <vector>
 
 namespace gv::storage {
 
@@ -90,6 +93,8 @@ class rocksdb_store final : public store, private commit_target, private table_s
 
     [[nodiscard]] file_system_observer observer() const;
     [[nodiscard]] result<void, problem> begin_life();
+    void begin_scrub(const rocksdb_options& options);
+    [[nodiscard]] std::set<std::string> live_tables() const;
     [[nodiscard]] problem damaged(const std::string& what) const;
     [[nodiscard]] problem unusable(const rocksdb::Status& status) const {
         return unusable_store(folder_, status);
@@ -124,6 +129,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
     std::unique_ptr<group_commit> commits_;
     std::unique_ptr<row_reader> reads_;
+    std::unique_ptr<scrub> scrub_; ///< null: it does not read again
 };
 
 file_system_observer rocksdb_store::observer() const {
@@ -173,7 +179,40 @@ result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
     if (const auto made = files_->restore_ballast(); !made) {
         log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
     }
-    return begin_life();
+    auto begun = begin_life();
+    if (begun) {
+        begin_scrub(options);
+    }
+    return begun;
+}
+
+void rocksdb_store::begin_scrub(const rocksdb_options& options) {
+    if (options.scrub_interval.count() == 0) {
+        return;
+    }
+    scrub_observer to;
+    to.live_tables = [this] { return live_tables(); };
+    to.on_damage = [this](const std::string& name, const std::string& what) {
+        log::error("store_file_damaged", {{"folder", folder_}, {"file", name}, {"problem", what}});
+        note_damage(0, "scrub");
+    };
+    to.on_unreadable = [this](const std::string& name, const std::string& what) {
+        log::error("store_read_failed", {{"folder", folder_}, {"file", name}, {"problem", what}});
+    };
+    scrub_ = std::make_unique<scrub>(scrub_options{.folder = database_folder(folder_),
+                                                   .interval = options.scrub_interval,
+                                                   .file_system = options.file_system},
+                                     std::move(to));
+}
+
+std::set<std::string> rocksdb_store::live_tables() const {
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db_->GetLiveFilesMetaData(&files);
+    std::set<std::string> names;
+    for (const rocksdb::LiveFileMetaData& each : files) {
+        names.insert(each.name.substr(each.name.find_first_not_of('/')));
+    }
+    return names;
 }
 
 // The number of this life is on disk before anything is written under it.
@@ -219,6 +258,8 @@ store_counts rocksdb_store::counts() const {
     store_counts all = commits_->counts();
     all.rows_read = reads_->rows_read();
     all.damaged_files = met_.files;
+    all.files_verified = scrub_ ? scrub_->verified() : 0;
+    all.files_rotten = scrub_ ? scrub_->damaged() : 0;
     all.lost_operations = met_.lost_operations;
     all.rows_lost = met_.rows_lost + rows_lost_;
     return all;
@@ -227,6 +268,9 @@ store_counts rocksdb_store::counts() const {
 void rocksdb_store::close() {
     if (!db_) {
         return;
+    }
+    if (scrub_) {
+        scrub_->stop();
     }
     if (commits_) { // else it was refused
         commits_->close();

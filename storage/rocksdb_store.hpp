@@ -22,8 +22,15 @@ struct rocksdb_options {
     std::size_t log_bytes_max = std::size_t{512} << 20;     ///< beyond, what it covers is flushed
     int open_files_max = 1024;
     int background_threads = 2;
+    std::size_t file_bytes = std::size_t{64} << 20; ///< of a table; the first level has four times
+    std::size_t background_bytes_per_second = 0;    ///< of flushes and compactions; 0: no limit
+    bool preallocates = true;                       ///< room for files before they are written
     /// What is written without a sync is synced so much later at the latest.
     std::chrono::milliseconds sync_interval = std::chrono::seconds(1);
+    /// All tables are read again in the background in about this time; 0: never.
+    std::chrono::milliseconds scrub_interval{0};
+    /// A store whose tables take more is not read as a whole when it is opened.
+    std::uint64_t read_at_start_max = std::uint64_t{64} << 20;
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
     /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
     /// refused.

@@ -45,6 +45,29 @@ void sync_folder(const std::string& folder) {
     return wanted;
 }
 
+/// "20260131T235959Z" at the beginning of `text`, with what a person wants between; else empty.
+[[nodiscard]] std::string date_in(std::string_view text) {
+    constexpr std::size_t size = 16;
+    if (text.size() < size || text[8] != 'T' || text[15] != 'Z') {
+        return {};
+    }
+    std::string made;
+    for (std::size_t i = 0; i < size; ++i) {
+        made.append(i == 4 || i == 6 ? "-" : i == 11 || i == 13 ? ":" : "").push_back(text[i]);
+    }
+    return made;
+}
+
+[[nodiscard]] std::uint64_t bytes_in(const fs::path& folder) {
+    std::uint64_t sum = 0;
+    std::error_code failed;
+    for (const auto& entry : fs::recursive_directory_iterator(folder, failed)) {
+        const std::uint64_t size = entry.is_regular_file(failed) ? entry.file_size(failed) : 0;
+        sum += failed ? 0 : size;
+    }
+    return sum;
+}
+
 class salvager {
   public:
     salvager(const rocksdb_options& wanted, const inspection& found)
@@ -128,7 +151,9 @@ class salvager {
     }
 
     [[nodiscard]] rocksdb::DBOptions options() const {
-        return database_options(wanted_, env_.get());
+        rocksdb::DBOptions made = database_options(wanted_, env_.get());
+        made.rate_limiter = nullptr; // somebody waits for it
+        return made;
     }
 
     // Where all tables are whole the database needs no more than its manifest named, or nothing.
@@ -335,6 +360,23 @@ result<salvage_report, problem> salvage(const rocksdb_options& wanted, const ins
         return failure(std::move(taken.error()));
     }
     return salvager(wanted, found).run();
+}
+
+std::vector<quarantine> list_quarantines(const std::string& folder) {
+    constexpr std::string_view beginning = "quarantine-";
+    std::vector<quarantine> found;
+    std::error_code failed;
+    for (const auto& entry : fs::directory_iterator(folder, failed)) {
+        std::string name = entry.path().filename();
+        if (name.starts_with(beginning)) {
+            std::string when = date_in(std::string_view(name).substr(beginning.size()));
+            found.push_back({.name = std::move(name),
+                             .when = std::move(when),
+                             .bytes = bytes_in(entry.path())});
+        }
+    }
+    std::ranges::sort(found, {}, &quarantine::name);
+    return found;
 }
 
 void finish_salvage(const std::string& folder) {

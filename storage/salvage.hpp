@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace gv::storage {
 
@@ -28,6 +29,15 @@ struct salvage_report {
 /// then as it was.
 [[nodiscard]] result<salvage_report, problem> salvage(const rocksdb_options& wanted,
                                                       const inspection& found);
+
+/// A damaged database that is kept.
+struct quarantine {
+    std::string name;        ///< in the folder of the store
+    std::string when;        ///< "2026-01-31T23:59:59Z"; empty: the name does not say
+    std::uint64_t bytes = 0; ///< on disk
+};
+/// Those of a store, oldest first.
+[[nodiscard]] std::vector<quarantine> list_quarantines(const std::string& folder);
 
 /// Ends what a crash interrupted. Before anything else is done in the folder.
 void finish_salvage(const std::string& folder);

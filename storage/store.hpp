@@ -122,6 +122,8 @@ struct store_counts {
     std::uint64_t rows_read = 0;       ///< of queues, again
     std::uint64_t damaged_files = 0;   ///< set aside when it was opened
     std::uint64_t lost_operations = 0; ///< acknowledged, and not there when it was opened
+    std::uint64_t files_verified = 0;  ///< read again in the background, and whole
+    std::uint64_t files_rotten = 0;    ///< and not
     std::uint64_t rows_lost = 0;       ///< unreadable since and when it was opened, at least
 };
 

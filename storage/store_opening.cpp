@@ -88,7 +88,8 @@ namespace {
 }
 
 [[nodiscard]] result<damage_met, problem> make_whole(const rocksdb_options& wanted) {
-    const auto found = inspect(wanted.folder, thoroughness::quick, wanted.file_system);
+    const auto found =
+        inspect(wanted.folder, thoroughness::quick, wanted.file_system, wanted.read_at_start_max);
     if (!found) {
         return failure(found.error());
     }

@@ -62,6 +62,9 @@ std::string value_word(const option_ref& each) {
 std::string range_and_reload(const option_ref& each) {
     std::string out = each.names().empty() ? each.range() : join(each.names(), ", ");
     out.append(out.empty() ? "" : "; ").append(applies_text(each.applies()));
+    if (const std::string pi = each.pi_toml(); !pi.empty()) {
+        out.append("; profile pi: ").append(pi);
+    }
     if (each.stability() == stability_level::experimental) {
         out.append("; experimental");
     }

@@ -51,7 +51,8 @@ void send_daemon_log_to_syslog(const command_line& flags, loaded_options& into) 
 } // namespace
 
 loaded_options load_options(const command_line& flags,
-                            const std::vector<std::string_view>& environment) {
+                            const std::vector<std::string_view>& environment,
+                            const profile_chooser& choose) {
     loaded_options loaded;
     loaded.problems = flags.problems;
     std::vector<assignment> given;
@@ -66,6 +67,9 @@ loaded_options load_options(const command_line& flags,
     const path_set refused = apply(given, loaded.values, loaded.origins, loaded.problems);
     add_implied_listeners(flags, loaded);
     send_daemon_log_to_syslog(flags, loaded);
+    loaded.profile =
+        choose ? choose(loaded.values) : choose_profile(*loaded.values.storage.profile, {});
+    take_profile(loaded.profile, loaded.values, loaded.origins);
     for (problem& wrong : validate(loaded.values, loaded.origins, refused)) {
         loaded.problems.push_back(std::move(wrong));
     }

@@ -6,6 +6,7 @@
 #include "broker/server/command_line.hpp"
 #include "broker/server/config_source.hpp"
 #include "broker/server/options.hpp"
+#include "broker/server/profile.hpp"
 
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct loaded_options {
     /// No listener was asked for, so it listens on loopback only: to be logged as
     /// `local_only_note`.
     bool is_local_only = false;
+    profile_choice profile;
 };
 
 inline constexpr std::string_view local_only_note =
@@ -28,8 +30,10 @@ inline constexpr std::string_view local_only_note =
     "authentication or allow_anonymous = true.";
 
 /// Reads everything anew: at the start, and on SIGHUP with the same command line.
-/// `environment` is as process_environment() gives it.
+/// `environment` is as process_environment() gives it. `choose` names the profile for what was
+/// read; null: storage.profile says it, without a look at the machine.
 [[nodiscard]] loaded_options load_options(const command_line& flags,
-                                          const std::vector<std::string_view>& environment);
+                                          const std::vector<std::string_view>& environment,
+                                          const profile_chooser& choose = nullptr);
 
 } // namespace gv::server

@@ -308,6 +308,13 @@ struct process_metrics {
           "Files of the store that were damaged or missing when the broker started. What could be "
           "read was taken over; all of it is kept in a folder quarantine-TIME.">
         store_damaged_files;
+    counter<"grapevine_store_verified_files_total",
+            "Files of the store that were read again in the background and are whole.">
+        store_verified_files;
+    gauge<"grapevine_store_rotten_files",
+          "Files of the store that were found damaged when they were read again in the background. "
+          "The next start takes over what can be read of them.">
+        store_rotten_files;
     gauge<"grapevine_store_lost_operations",
           "Acknowledged operations that were in no file of the store when the broker started.">
         store_lost_operations;

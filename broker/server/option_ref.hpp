@@ -51,6 +51,10 @@ class option_ref {
     /// Sets the value, or leaves it as it was and says why.
     [[nodiscard]] virtual std::optional<value_error> read(const raw_value& raw) = 0;
     virtual void reset() = 0;
+    /// Sets the default of the profile `pi`. False if it is that of all profiles; nothing is set.
+    virtual bool take_pi() = 0;
+    /// That default as TOML; empty: that of all profiles.
+    [[nodiscard]] virtual std::string pi_toml() const = 0;
     [[nodiscard]] virtual bool is_default() const = 0;
     /// The value as read() takes it.
     [[nodiscard]] virtual std::string text() const = 0;

@@ -145,15 +145,18 @@ class typed_option_ref final : public option_ref {
     }
 
     void reset() override { target_ = *option<T>(row()); }
+    bool take_pi() override {
+        if (row().pi) {
+            target_ = option<T>::from_literal(*row().pi);
+        }
+        return row().pi.has_value();
+    }
+    std::string pi_toml() const override {
+        return row().pi ? toml_of(option<T>::from_literal(*row().pi)) : std::string();
+    }
     bool is_default() const override { return *option<T>(row()) == *target_; }
     std::string text() const override { return codec::print(*target_); }
-    std::string toml() const override {
-        if constexpr (std::is_same_v<T, text_list>) {
-            return as_toml(kind(), text(), &*target_);
-        } else {
-            return as_toml(kind(), text(), nullptr);
-        }
-    }
+    std::string toml() const override { return toml_of(*target_); }
 
   private:
     using codec = value_codec<T>;
@@ -162,6 +165,14 @@ class typed_option_ref final : public option_ref {
         && codec::kind != value_kind::list && codec::kind != value_kind::choice;
 
     const option_row<T>& row() const { return target_.row(); }
+
+    static std::string toml_of(const T& value) {
+        if constexpr (std::is_same_v<T, text_list>) {
+            return as_toml(codec::kind, codec::print(value), &value);
+        } else {
+            return as_toml(codec::kind, codec::print(value), nullptr);
+        }
+    }
 
     /// `Parsed` is wider than `T` for the smaller integers, so the range is checked before.
     template <typename Parsed>

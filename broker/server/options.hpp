@@ -73,6 +73,11 @@ enum class log_format : std::uint8_t { text, json };
 inline constexpr std::array<std::string_view, 2> log_format_names{"text", "json"};
 constexpr choice_names choices(log_format) { return log_format_names; }
 
+/// Which defaults hold: those for a small machine with a slow disk, or those for any other.
+enum class storage_profile : std::uint8_t { automatic, pi, server };
+inline constexpr std::array<std::string_view, 3> storage_profile_names{"auto", "pi", "server"};
+constexpr choice_names choices(storage_profile) { return storage_profile_names; }
+
 struct node_options {
     section about{{.name = "node", .doc = "The process and its place on the machine."}};
     option<std::string> name{
@@ -392,7 +397,8 @@ struct limits_options {
                 "on disk, or in memory if storage is off. Larger: it may be away longer. Smaller: "
                 "one absent client takes less.",
          .def = 1_GiB,
-         .min = 1_KiB}};
+         .min = 1_KiB,
+         .pi = 64_MiB}};
     option<std::uint32_t> queue_messages_per_session_max{
         {.name = "limits.queue_messages_per_session_max",
          .doc = "Messages that wait for one client, whatever their size. Larger: it may be away "
@@ -419,7 +425,8 @@ struct limits_options {
         {.name = "limits.queue_bytes_in_memory_total_max",
          .doc = "The same over all these clients. Larger: more slow readers. Smaller: less memory. "
                 "0: no limit.",
-         .def = 1_GiB}};
+         .def = 1_GiB,
+         .pi = 128_MiB}};
     option<queue_full_policy> queue_full{
         {.name = "limits.queue_full",
          .doc = "What to do when the queue of a session is full. drop_newest: keep what was "
@@ -574,6 +581,15 @@ struct storage_options {
                 "else $XDG_STATE_HOME/grapevine/PORT (or ~/.local/state/grapevine/PORT) with the "
                 "port of the first listener. A relative path is relative to the working directory.",
          .applies = reload::restart}};
+    option<storage_profile> profile{
+        {.name = "storage.profile",
+         .doc = "Which machine the defaults are for. pi: at most 1 GiB of memory, or a store on an "
+                "SD card, eMMC or a slow USB disk: little memory, few and slow writes in the "
+                "background. server: any other. auto: as the memory that the process may have and "
+                "the disk of the store say; the log tells at the start. Options whose default "
+                "depends on it say so; one that is set counts whatever the profile.",
+         .def = storage_profile::automatic,
+         .applies = reload::restart}};
     option<bool> salvage{
         {.name = "storage.salvage",
          .doc = "Whether a damaged store is made usable at start: what can be read is taken over, "
@@ -587,15 +603,57 @@ struct storage_options {
                 "are longer than memory. Smaller: less memory.",
          .def = 32_MiB,
          .min = 1_MiB,
-         .applies = reload::restart}};
+         .applies = reload::restart,
+         .pi = 12_MiB}};
     option<byte_size> write_buffer{
         {.name = "storage.write_buffer",
          .doc = "Memory for rows that are in the write-ahead log and not yet in a table file. "
                 "Larger: short-lived rows never reach a table file. Smaller: less memory, more "
-                "flushes.",
+                "flushes. Tables of queues, bodies and retained messages are flushed at a quarter "
+                "of it, the others at a sixteenth.",
          .def = 64_MiB,
          .min = 1_MiB,
-         .applies = reload::restart}};
+         .applies = reload::restart,
+         .pi = 12_MiB}};
+    option<byte_size> file_size{
+        {.name = "storage.file_size",
+         .doc = "Size of a table file; the first level of them is four times as large. Larger: "
+                "fewer files. Smaller: shorter compactions, and less is lost with a file.",
+         .def = 64_MiB,
+         .min = 1_MiB,
+         .max = 1_GiB,
+         .applies = reload::restart,
+         .pi = 8_MiB}};
+    option<std::uint32_t> open_files_max{
+        {.name = "storage.open_files_max",
+         .doc = "Files of the store kept open; a sixteenth of the descriptors that the process may "
+                "have, if that is less. Larger: fewer openings where the store is large. Smaller: "
+                "less memory, more descriptors for connections.",
+         .def = 512,
+         .min = 48,
+         .max = 1'000'000,
+         .applies = reload::restart,
+         .pi = 128}};
+    option<std::uint16_t> background_threads{
+        {.name = "storage.background_threads",
+         .doc = "Threads that flush and compact. Larger: a busy store falls behind later. Smaller: "
+                "more of the machine left to traffic. 0: half of the cores, 2 to 8.",
+         .max = 64,
+         .applies = reload::restart,
+         .pi = 2}};
+    option<byte_size> background_rate{
+        {.name = "storage.background_rate",
+         .doc = "Bytes a second that flushes and compactions write at most. Larger: a busy store "
+                "falls behind later. Smaller: syncs are not held up by them. 0: no limit.",
+         .applies = reload::restart,
+         .pi = 16_MiB}};
+    option<bool> preallocate{
+        {.name = "storage.preallocate",
+         .doc = "Whether files get their room before they are written. true: faster syncs. false: "
+                "what is free on a small disk is free.",
+         .def = true,
+         .applies = reload::restart,
+         .pi = false}};
     option<durability_level> durability{
         {.name = "storage.durability",
          .doc = "What PUBACK and PUBREC of a message wait for. fsync: it is on disk, and "
@@ -614,13 +672,21 @@ struct storage_options {
          .min = 1ms,
          .max = 1h,
          .applies = reload::restart}};
+    option<milliseconds> scrub_interval{
+        {.name = "storage.scrub_interval",
+         .doc = "Time in which all files of tables are read again, slowly and in the background, "
+                "to meet damage before it is needed. Larger: less is read. Smaller: damage is met "
+                "sooner. 0: never.",
+         .def = 24h * 7,
+         .applies = reload::restart}};
     option<byte_size> ballast{
         {.name = "storage.ballast",
          .doc = "Disk kept in reserve, given up when the disk is full so that the store ends in "
                 "order. Larger: a longer orderly end. Smaller: more room for data.",
-         .def = 16_MiB,
+         .def = 64_MiB,
          .max = 1_GiB,
-         .applies = reload::restart}};
+         .applies = reload::restart,
+         .pi = 8_MiB}};
     option<byte_size> free_min{
         {.name = "storage.free_min",
          .doc = "Free space of the disk below which nothing more is taken that would have to be "
@@ -635,7 +701,8 @@ struct storage_options {
                 "flushes. Smaller: a faster start after a crash, less disk.",
          .def = 256_MiB,
          .min = 1_MiB,
-         .applies = reload::restart}};
+         .applies = reload::restart,
+         .pi = 32_MiB}};
     /// Not an option: the first listener is one of the flag -p, not of the configuration.
     bool is_port_of_flag = false;
 };

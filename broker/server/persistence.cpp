@@ -7,11 +7,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <system_error>
+#include <thread>
 
 namespace gv::server {
 
@@ -128,10 +130,23 @@ std::vector<problem> check_store_folder(const options& all, const origin_map& or
              .remedy = "name a folder that the broker may write to, or that it can make"}};
 }
 
-result<std::unique_ptr<storage::store>, problem> open_store(const options& all) {
-    if (!*all.storage.enabled) {
-        return nullptr;
-    }
+profile_choice profile_here(const options& all) {
+    return choose_profile(*all.storage.profile,
+                          {.memory_bytes = memory_limit(),
+                           .device = *all.storage.enabled ? kind_of_folder(store_folder(all))
+                                                          : device_kind::unknown});
+}
+
+namespace {
+
+[[nodiscard]] int background_threads_of(const options& all) {
+    const int wanted = *all.storage.background_threads;
+    return wanted != 0
+               ? wanted
+               : std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 2, 8);
+}
+
+[[nodiscard]] storage::rocksdb_options store_settings_of(const options& all) {
     storage::rocksdb_options wanted;
     wanted.folder = store_folder(all);
     wanted.cache_bytes = (*all.storage.cache).value;
@@ -139,8 +154,42 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
     wanted.log_bytes_max = (*all.storage.log_max).value;
     wanted.salvage = *all.storage.salvage;
     wanted.sync_interval = *all.storage.sync_interval;
-    wanted.open_files_max = static_cast<int>(share_descriptors(descriptor_limit()).store_files);
+    wanted.open_files_max = static_cast<int>(
+        share_descriptors(descriptor_limit(), *all.storage.open_files_max).store_files);
+    wanted.file_bytes = (*all.storage.file_size).value;
+    wanted.background_threads = background_threads_of(all);
+    wanted.background_bytes_per_second = (*all.storage.background_rate).value;
+    wanted.preallocates = *all.storage.preallocate;
+    wanted.scrub_interval = *all.storage.scrub_interval;
     wanted.ballast_bytes = (*all.storage.ballast).value;
+    return wanted;
+}
+
+} // namespace
+
+void log_profile(const options& all, const profile_choice& chosen) {
+    const storage::rocksdb_options store = store_settings_of(all);
+    log::info("profile",
+              {{"is", storage_profile_names[static_cast<std::size_t>(chosen.kind)]},
+               {"because", chosen.why},
+               {"cache", store.cache_bytes},
+               {"write_buffer", store.write_buffer_bytes},
+               {"log_max", store.log_bytes_max},
+               {"file_size", store.file_bytes},
+               {"open_files", store.open_files_max},
+               {"background_threads", store.background_threads},
+               {"background_rate", store.background_bytes_per_second},
+               {"preallocate", store.preallocates},
+               {"ballast", store.ballast_bytes},
+               {"queue_per_session", (*all.limits.queue_bytes_per_session_max).value},
+               {"queues_in_memory", (*all.limits.queue_bytes_in_memory_total_max).value}});
+}
+
+result<std::unique_ptr<storage::store>, problem> open_store(const options& all) {
+    if (!*all.storage.enabled) {
+        return nullptr;
+    }
+    const storage::rocksdb_options wanted = store_settings_of(all);
     auto opened = storage::open_rocksdb_store(wanted);
     if (opened) {
         log::info("store_opened",

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "broker/server/config_source.hpp"
 #include "broker/server/options.hpp"
+#include "broker/server/profile.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "storage/store.hpp"
 
@@ -22,6 +23,11 @@ namespace gv::server {
 /// the place of a problem.
 [[nodiscard]] std::vector<problem> check_store_folder(const options& all,
                                                       const origin_map& origins);
+
+/// The profile for this machine, with the store where the options put it.
+[[nodiscard]] profile_choice profile_here(const options& all);
+/// Tells the log which profile holds and what is in force.
+void log_profile(const options& all, const profile_choice& chosen);
 
 /// Opens the store; null if it is switched off. Errors: a problem for a person.
 [[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);

@@ -58,8 +58,10 @@ void raise_descriptor_limit() noexcept {
     }
 }
 
-descriptor_shares share_descriptors(std::uint64_t limit) noexcept {
-    const std::uint64_t files = std::clamp<std::uint64_t>(limit / 16, 48, 512);
+descriptor_shares share_descriptors(std::uint64_t limit, std::uint32_t store_files_max) noexcept {
+    constexpr std::uint32_t store_files_min = 48;
+    const std::uint64_t files = std::clamp<std::uint64_t>(
+        limit / 16, store_files_min, std::max(store_files_min, store_files_max));
     const std::uint64_t reserved = files + written_by_store + by_admin + by_all_else;
     const std::uint64_t left = std::max(limit / 4, limit - std::min(limit, reserved));
     return {.store_files = static_cast<std::uint32_t>(files),
@@ -71,13 +73,14 @@ std::uint64_t descriptor_limit() noexcept {
     return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-std::uint32_t connections_limit(std::uint32_t configured) noexcept {
-    const std::uint32_t possible = share_descriptors(descriptor_limit()).connections;
+std::uint32_t connections_limit(std::uint32_t configured, std::uint32_t store_files_max) noexcept {
+    const std::uint32_t possible =
+        share_descriptors(descriptor_limit(), store_files_max).connections;
     return configured == 0 ? possible : std::min(configured, possible);
 }
 
-bool is_limited_by_descriptors(std::uint32_t configured) noexcept {
-    return connections_limit(configured) != configured;
+bool is_limited_by_descriptors(std::uint32_t configured, std::uint32_t store_files_max) noexcept {
+    return connections_limit(configured, store_files_max) != configured;
 }
 
 std::vector<problem> become_user(const std::string& user) {

@@ -25,16 +25,19 @@ struct descriptor_shares {
     std::uint32_t connections; ///< of clients; what the admin port and all else need is left out
 };
 /// Connections never take what the store needs: one that cannot open a file can store nothing.
-[[nodiscard]] descriptor_shares share_descriptors(std::uint64_t limit) noexcept;
+/// `store_files_max`: storage.open_files_max.
+[[nodiscard]] descriptor_shares share_descriptors(std::uint64_t limit,
+                                                  std::uint32_t store_files_max) noexcept;
 /// The soft limit of the process.
 [[nodiscard]] std::uint64_t descriptor_limit() noexcept;
 
 /// `configured`, or what the descriptor limit leaves for connections.
-[[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured) noexcept;
+[[nodiscard]] std::uint32_t connections_limit(std::uint32_t configured,
+                                              std::uint32_t store_files_max) noexcept;
 
-/// Whether connections_limit(configured) is less than what was asked for, since descriptors end
-/// before.
-[[nodiscard]] bool is_limited_by_descriptors(std::uint32_t configured) noexcept;
+/// Whether connections_limit() is less than what was asked for, since descriptors end before.
+[[nodiscard]] bool is_limited_by_descriptors(std::uint32_t configured,
+                                             std::uint32_t store_files_max) noexcept;
 
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
 [[nodiscard]] std::vector<problem> become_user(const std::string& user);

@@ -203,6 +203,8 @@ void publish_metrics(const storage::store_counts& from, process_metrics& into) {
     into.store_sync_time.set(from.sync_nanoseconds);
     into.store_rows_read.set(from.rows_read);
     into.store_damaged_files.set(static_cast<std::int64_t>(from.damaged_files));
+    into.store_verified_files.set(from.files_verified);
+    into.store_rotten_files.set(static_cast<std::int64_t>(from.files_rotten));
     into.store_lost_operations.set(static_cast<std::int64_t>(from.lost_operations));
     into.store_lost_rows.set(static_cast<std::int64_t>(from.rows_lost));
 }

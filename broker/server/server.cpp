@@ -48,9 +48,9 @@ void log_problems(log::level severity, const std::vector<problem>& all) {
 } // namespace
 
 server::server(loaded_options loaded, command_line flags)
-    : options_(std::move(loaded.values)), flags_(std::move(flags)),
-      is_admin_asked_for_(loaded.origins.contains("admin.port")
-                          || loaded.origins.contains("admin.bind")),
+    : options_(std::move(loaded.values)), profile_(std::move(loaded.profile)),
+      flags_(std::move(flags)), is_admin_asked_for_(loaded.origins.contains("admin.port")
+                                                    || loaded.origins.contains("admin.bind")),
       decoy_secret_(auth::random_bytes(32)),
       hashing_(std::make_unique<auth::hash_pool>(auth::hash_pool_options{
           .threads = *options_.auth.hash_threads, .queue_max = *options_.auth.pending_max})),
@@ -112,6 +112,7 @@ void server::build_loops() {
 
 // As the user that the broker has become, so that its files are that user's.
 std::vector<problem> server::build_store() {
+    log_profile(options_, profile_);
     auto opened = open_store(options_);
     if (!opened) {
         return {opened.error()};
@@ -182,8 +183,10 @@ server::rules_load server::rules_for(const options& all, const listener_options&
     profile->level = durability_of(all, listener);
     rules->profile = std::move(profile);
     rules->connections_max = *listener.connections_max;
-    rules->connections_max_total = connections_limit(*all.limits.connections_max);
-    rules->is_total_by_descriptors = is_limited_by_descriptors(*all.limits.connections_max);
+    rules->connections_max_total =
+        connections_limit(*all.limits.connections_max, *all.storage.open_files_max);
+    rules->is_total_by_descriptors =
+        is_limited_by_descriptors(*all.limits.connections_max, *all.storage.open_files_max);
     made.rules = std::move(rules);
     return made;
 }
@@ -286,9 +289,10 @@ std::vector<problem> server::write_files() const {
 void server::run() {
     log::info("started", {{"version", version()}, {"shards", loops_.size()}});
     const std::uint32_t wanted = *options_.limits.connections_max;
+    const std::uint32_t store_files = *options_.storage.open_files_max;
     log::info("connections_limit",
-              {{"connections", connections_limit(wanted)},
-               {"set_by", is_limited_by_descriptors(wanted)
+              {{"connections", connections_limit(wanted, store_files)},
+               {"set_by", is_limited_by_descriptors(wanted, store_files)
                               ? "the limit of file descriptors (ulimit -n, LimitNOFILE=)"
                               : "limits.connections_max"}});
     notify_supervisor("READY=1");
@@ -362,7 +366,9 @@ void server::reload() {
 
 server::reload_parts server::prepare_reload() const {
     reload_parts made;
-    const loaded_options fresh = load_options(flags_, process_environment());
+    // The profile is that of the start.
+    const loaded_options fresh =
+        load_options(flags_, process_environment(), [this](const options&) { return profile_; });
     made.problems = fresh.problems;
     if (!made.problems.empty()) {
         return made;

@@ -76,6 +76,7 @@ class server {
     void stop();
 
     options options_;                    ///< in force: what waits for a restart is not in it
+    profile_choice profile_;             ///< since the start
     std::vector<option_change> waiting_; ///< for a restart, and told of
     command_line flags_;
     bool is_admin_asked_for_; ///< its port or address was given, not left at the default

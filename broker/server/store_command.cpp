@@ -7,6 +7,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/mosquitto_import.hpp"
 #include "broker/server/persistence.hpp"
+#include "broker/server/store_check.hpp"
 #include "broker/server/store_export.hpp"
 #include "broker/server/store_lines.hpp"
 #include "broker/server/store_options.hpp"
@@ -116,7 +117,7 @@ class store_command {
         case store_task::import_file:
             return import_file();
         case store_task::check:
-            return look(&store_command::check);
+            return check();
         case store_task::stats:
             return look(&store_command::stats);
         case store_task::export_lines:
@@ -133,11 +134,16 @@ class store_command {
         return opened ? (this->*how)(**opened) : report(opened.error());
     }
 
-    int check(const storage::offline_store& store) {
-        const std::string files = store.check_files();
-        const storage::row_check found = check_rows(store);
-        say(check_text(found, files));
-        return found.is_sound() && files.empty() ? done : failed;
+    int check() const {
+        const auto found = check_store(folder_);
+        if (!found) {
+            return report(found.error());
+        }
+        say(wanted_.as_json ? check_lines(*found) : check_text(*found));
+        for (const problem& each : found->problems) {
+            report(each);
+        }
+        return found->is_sound() ? done : failed;
     }
 
     int stats(const storage::offline_store& store) {
@@ -299,7 +305,7 @@ int store_main(std::span<const std::string_view> args) {
     if (!wanted->folder.empty()) {
         set(flags, "storage.folder", wanted->folder);
     }
-    loaded_options loaded = load_options(flags, process_environment());
+    loaded_options loaded = load_options(flags, process_environment(), profile_here);
     for (const problem& each : loaded.problems) {
         report(each);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store holds, as JSON: the values in the lines of `grapevine store export`
-// (docs/operations.md describes them). Only the files store_json, store_export and store_lines know
-// the JSON library.
+// (docs/operations.md describes them). Only the files store_json, store_check, store_export and
+// store_lines know the JSON library.
 #pragma once
 
 #include "base/message.hpp"

@@ -54,6 +54,10 @@ class option_reader {
             wants_help_ = true;
             return {};
         }
+        if (option == "--json") {
+            options_.as_json = true;
+            return {};
+        }
         if (option == "--merge") {
             options_.merges = true;
             return {};
@@ -93,6 +97,9 @@ class option_reader {
         if (options_.merges && options_.task != store_task::import_file) {
             return "--merge is for import";
         }
+        if (options_.as_json && options_.task != store_task::check) {
+            return "--json is for check";
+        }
         return take_file();
     }
 
@@ -127,7 +134,8 @@ result<store_options, std::string> parse_store_options(std::span<const std::stri
 }
 
 std::string_view store_usage() noexcept {
-    return "Usage: grapevine store check [options]         read every row and say what is broken\n"
+    return "Usage: grapevine store check [options]         read every file and every row, say what "
+           "is broken\n"
            "       grapevine store stats [options]         say what the store holds\n"
            "       grapevine store export [options] [FILE] write it as JSON lines to FILE\n"
            "       grapevine store import [options] FILE   add what FILE holds\n"
@@ -135,6 +143,7 @@ std::string_view store_usage() noexcept {
            "  --folder DIR   the store (default: that of the configuration)\n"
            "  -c FILE        the configuration of the broker; without it the environment and the\n"
            "                 defaults say where the store is\n"
+           "  --json         check prints JSON lines\n"
            "  --merge        import into a store that holds something: sessions that are there "
            "stay\n"
            "                 as they are, and of two retained messages the newer stays\n"

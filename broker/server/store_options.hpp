@@ -18,6 +18,7 @@ struct store_options {
     std::string folder;      ///< empty: that of the configuration
     std::string config_file; ///< empty: none
     std::string file = "-";  ///< to import or export to; "-": standard input or output
+    bool as_json = false;    ///< what check finds
     bool merges = false;     ///< import into a store that is not empty
 };
 

@@ -29,11 +29,7 @@ void add_table(std::string& out, table which, const table_report& each) {
     }
 }
 
-[[nodiscard]] bool is_sound(const storage::row_check& found, std::string_view files) {
-    return found.is_sound() && files.empty();
-}
-
-void add_outcome(std::string& out, const storage::row_check& found, bool is_sound) {
+void add_leftovers(std::string& out, const storage::row_check& found) {
     std::size_t stray = 0;
     for (const table_report& each : found.tables) {
         stray += each.stray;
@@ -45,9 +41,39 @@ void add_outcome(std::string& out, const storage::row_check& found, bool is_soun
         add(out, "A start removes %zu stray rows and %zu unused buckets.", stray,
             found.buckets_unused);
     }
-    out.append(is_sound
-                   ? "Nothing is broken.\n"
-                   : "Something is broken: copy the folder before a broker is started on it.\n");
+}
+
+void add_files(std::string& out, const storage::inspection& found) {
+    if (found.damaged.empty()) {
+        out.append("files: checksums agree\n");
+    } else {
+        add(out, "files: %zu damaged", found.damaged.size());
+    }
+    for (const storage::damaged_file& each : found.damaged) {
+        add(out, "  %s: %s%s", each.name.c_str(), each.problem.c_str(),
+            each.is_usable ? " (the rest of it can be read)" : "");
+    }
+    if (found.lost_operations > 0) {
+        add(out, "  acknowledged operations that are in no file: %llu",
+            static_cast<unsigned long long>(found.lost_operations));
+    }
+    if (found.mark) {
+        add(out, "mark: synced up to operation %llu, in life %u",
+            static_cast<unsigned long long>(found.mark->sequence), found.mark->boot.value);
+    } else {
+        out.append(found.lacks_mark ? "mark: missing or damaged\n" : "mark: none yet\n");
+    }
+}
+
+void add_rows(std::string& out, const storage::row_check& found) {
+    add(out, "%-15s %12s %15s %8s %8s %9s", "table", "rows", "bytes", "broken", "stray",
+        "bodyless");
+    for (std::size_t each = 0; each < storage::table_count; ++each) {
+        add_table(out, static_cast<table>(each), found.tables[each]);
+    }
+    add(out, "buckets of bodies: %zu, %zu of them with nothing that is referred to", found.buckets,
+        found.buckets_unused);
+    add_leftovers(out, found);
 }
 
 void add_node(std::string& out, const std::optional<storage::node_record>& node) {
@@ -67,18 +93,32 @@ void add_session(std::string& out, const storage::session_stats& each) {
 
 } // namespace
 
-std::string check_text(const storage::row_check& found, std::string_view files) {
+std::string check_text(const store_check& found) {
     std::string out;
-    add_node(out, found.node);
-    out.append("files: ").append(files.empty() ? "checksums agree" : files).append("\n");
-    add(out, "%-15s %12s %15s %8s %8s %9s", "table", "rows", "bytes", "broken", "stray",
-        "bodyless");
-    for (std::size_t each = 0; each < storage::table_count; ++each) {
-        add_table(out, static_cast<table>(each), found.tables[each]);
+    if (found.rows) {
+        add_node(out, found.rows->node);
     }
-    add(out, "buckets of bodies: %zu, %zu of them with nothing that is referred to", found.buckets,
-        found.buckets_unused);
-    add_outcome(out, found, is_sound(found, files));
+    if (found.files) {
+        add_files(out, *found.files);
+    } else {
+        add(out, "files: %s",
+            found.checksums.empty() ? "checksums agree" : found.checksums.c_str());
+    }
+    if (found.is_in_use) {
+        out.append(
+            "A process uses the store: its log and what else is not in tables was not looked "
+            "at.\n");
+    }
+    if (found.rows) {
+        add_rows(out, *found.rows);
+    }
+    for (const storage::quarantine& each : found.kept) {
+        add(out, "kept: %s, damaged, set aside %s, %llu bytes", each.name.c_str(),
+            each.when.c_str(), static_cast<unsigned long long>(each.bytes));
+    }
+    out.append(found.is_sound()
+                   ? "Nothing is broken.\n"
+                   : "Something is broken: copy the folder before a broker is started on it.\n");
     return out;
 }
 

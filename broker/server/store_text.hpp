@@ -2,16 +2,15 @@
 // What `grapevine store check` and `stats` print.
 #pragma once
 
+#include "broker/server/store_check.hpp"
 #include "storage/row_check.hpp"
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 namespace gv::server {
 
-/// `files`: what the check of the files' own checksums found; empty: nothing.
-[[nodiscard]] std::string check_text(const storage::row_check& found, std::string_view files);
+[[nodiscard]] std::string check_text(const store_check& found);
 
 using disk_bytes_of = std::function<std::uint64_t(storage::table)>;
 [[nodiscard]] std::string stats_text(const storage::store_stats& found,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker on a store that is damaged: it listens, tells what it met, and has the rest."""
 
+import json
+import shutil
 import subprocess
 import urllib.request
 
@@ -107,3 +109,76 @@ class Damage(BrokerTest):
         self.assertIn("the store is damaged: CURRENT: is missing", done.stderr)
         self.assertIn("storage.salvage = true", done.stderr)
         self.assertEqual(list(store.glob("quarantine-*")), [])
+
+    def check(self, store, code):
+        """What `store check` finds, by type, without the broker."""
+        done = subprocess.run([PROGRAM, "store", "check", "--json", "--folder", str(store)],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([line["type"] for line in lines].count("check"), 1)
+        self.assertEqual(lines[-1]["sound"], code == 0)
+        return lines
+
+    def of_type(self, lines, kind):
+        return [line for line in lines if line["type"] == kind]
+
+    def test_check_sees_damage_of_every_kind_and_changes_nothing(self):
+        whole = self.killed_store()
+        end = self.check(whole, 0)[-1]
+        self.assertEqual((end["mark"], end["damaged_files"], end["lost_operations"]),
+                         ("present", 0, 0))
+        self.assertGreater(end["log_operations"], 0)
+
+        def zero(path):
+            path.write_bytes(bytes(path.stat().st_size))
+
+        def cut(path):
+            path.write_bytes(path.read_bytes()[:-20])
+
+        def flip(path):
+            data = bytearray(path.read_bytes())
+            data[10] ^= 0x40
+            path.write_bytes(data)
+
+        cases = [("CURRENT", "current", lambda path: path.unlink()), ("MANIFEST-*", "manifest", cut),
+                 ("MANIFEST-*", "manifest", zero), ("*.log", "log", zero), ("*.sst", "table", zero),
+                 ("*.sst", "table", flip), ("*.sst", "table", lambda path: path.unlink()),
+                 ("wal.mark", None, zero)]
+        for number, (pattern, kind, damage) in enumerate(cases):
+            with self.subTest(pattern, number=number):
+                store = self.folder / f"copy-{number}"
+                shutil.copytree(whole, store)
+                damage(max((store / "db").glob(pattern), key=lambda path: path.stat().st_size))
+                before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+                lines = self.check(store, 1)
+                self.assertEqual([line["kind"] for line in self.of_type(lines, "damaged_file")],
+                                 [kind] if kind else [])
+                if kind is None:
+                    self.assertEqual(lines[-1]["mark"], "missing")
+                if kind == "log":
+                    self.assertGreater(lines[-1]["lost_operations"], 0)
+                for path, content in before.items():
+                    self.assertEqual(path.read_bytes(), content, path)
+
+    def test_check_lists_what_is_kept(self):
+        store = self.killed_store()
+        (store / "db/CURRENT").unlink()
+        self.broker("--storage.folder", store).stop()
+        lines = self.check(store, 0)
+        kept = self.of_type(lines, "quarantine")
+        self.assertEqual([line["name"] for line in kept], [self.quarantine(store).name])
+        self.assertRegex(kept[0]["when"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(kept[0]["bytes"], sum(path.stat().st_size for path
+                                               in self.quarantine(store).rglob("*")
+                                               if path.is_file()))
+        text = subprocess.run([PROGRAM, "store", "check", "--folder", str(store)],
+                              capture_output=True, text=True, timeout=60, check=True).stdout
+        self.assertIn(f"kept: {kept[0]['name']}, damaged, set aside {kept[0]['when']}", text)
+        self.assertIn("mark: synced up to operation", text)
+
+    def test_check_beside_a_broker_says_what_it_did_not_look_at(self):
+        broker = self.broker()
+        self.sleepers(broker.port)
+        end = self.check(broker.folder / "store", 0)[-1]
+        self.assertEqual((end["in_use"], end["files_inspected"]), (True, False))

@@ -241,7 +241,7 @@ class LookIntoAStore(BrokerTest):
         data[10] ^= 0x40
         tables[-1].write_bytes(data)
         said = store("check", "--folder", folder, code=1).stdout
-        self.assertRegex(said, r"files: Corruption: .*checksum")
+        self.assertRegex(said, r"files: 1 damaged\n  \d+\.sst: Corruption: .*checksum")
         self.assertIn("Something is broken: copy the folder", said)
 
     def test_what_is_no_store(self):

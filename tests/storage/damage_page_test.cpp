@@ -32,16 +32,17 @@ were in `quarantine-TIME` beside it, and counts what is missing
 of damage, tried once at each of several places spread over the file: {flips} bits flipped, one in each
 run; the file cut short at {cuts} places from its beginning on; all of it zeros; the file gone.
 
-The store holds {sessions} sessions, each with a subscription and {rows_each} queued messages,
-{retained} retained messages in tables, and {logged} more that were acknowledged since and are in the
+The store holds {sessions} sessions, each with a subscription, {rows_each} queued messages, of which one
+shares its body with that of another session (*shared*: bodies that could be read), and two handshakes of
+QoS 2, and {retained} retained messages in tables, and {logged} more that were acknowledged since and are in the
 write-ahead log alone; the broker was killed. *Starts*: the store opens, is used, and opens again with
 nothing to complain of. *Told*: the runs in which the damage was met at the start, logged and counted.
 *Kept*: the damaged file is in `quarantine-TIME`, byte for byte. The other columns give what was there
 after the worst and after the best run. Where anything is missing the test demands that it was counted, and where nothing
 was told that nothing is missing.
 
-| file | damage | runs | starts | told | kept | sessions | subscriptions | queued | retained | of the log |
-|---|---|---|---|---|---|---|---|---|---|---|
+| file | damage | runs | starts | told | kept | sessions | subscriptions | queued | shared | handshakes | retained | of the log |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 )";
 
 constexpr const char* foot = R"(
@@ -57,6 +58,8 @@ constexpr const char* foot = R"(
 * `wal.mark` holds two slots, of which one is enough. Without both nothing is lost, but damage at the
   end of the log would look like a tail that was never synced; this is told, and there is nothing in
   it to be kept.
+* A queued message whose shared body is lost stays in the queue and is left out when it is read. A lost
+  handshake of QoS 2 means that a message may come twice.
 * A session that is lost takes its subscriptions and queue with it: these columns are of those that
   are left.
 )";
@@ -79,6 +82,8 @@ const std::vector<kind>& kinds() {
         {"QueueHeadTable", "`*.sst`, queue heads", "", "queue_meta"},
         {"SubscriptionTable", "`*.sst`, subscriptions", "", "subscriptions"},
         {"QueueTable", "`*.sst`, queues", "", "queue"},
+        {"SmallTable", "`*.sst`, handshakes", "", "small"},
+        {"BodyTable", "`*.sst`, shared bodies", "", "bodies"},
         {"RetainedTable", "`*.sst`, retained", "", "retained"},
         {"Mark", "`wal.mark`", "wal.mark", "", false},
         {"Options", "`OPTIONS-*`", "OPTIONS-", "", false},
@@ -123,7 +128,7 @@ struct line {
     int starts = 0;
     int told = 0;
     int kept = 0;
-    range sessions, subscriptions, queued, retained, logged;
+    range sessions, subscriptions, queued, shared, handshakes, retained, logged;
 };
 
 class DamagePage : public DamagedStore, public testing::WithParamInterface<kind> {
@@ -157,6 +162,8 @@ class DamagePage : public DamagedStore, public testing::WithParamInterface<kind>
         sum.sessions.add(static_cast<int>(after.state.sessions.size()));
         sum.subscriptions.add(after.subscriptions());
         sum.queued.add(after.rows());
+        sum.shared.add(after.shared);
+        sum.handshakes.add(after.handshakes());
         sum.retained.add(after.retained("tables/"));
         sum.logged.add(after.retained("log/"));
         expect_healed(after);
@@ -200,8 +207,8 @@ class DamagePage : public DamagedStore, public testing::WithParamInterface<kind>
         for (const int each : {of.runs, of.starts, of.told, of.kept}) {
             out << " | " << each;
         }
-        for (const range& each :
-             {of.sessions, of.subscriptions, of.queued, of.retained, of.logged}) {
+        for (const range& each : {of.sessions, of.subscriptions, of.queued, of.shared,
+                                  of.handshakes, of.retained, of.logged}) {
             out << " | " << each.text();
         }
         out << " |\n";

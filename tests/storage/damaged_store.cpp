@@ -49,9 +49,16 @@ scratch_folder* DamagedStore::original = nullptr;
 
 namespace {
 
+constexpr std::uint32_t payload_size = 300;
+
 [[nodiscard]] sample_session session(int number) {
     return {.client = "client " + std::to_string(number),
             .created = static_cast<std::uint64_t>(number) + 1};
+}
+
+[[nodiscard]] body_id body_of(int number) {
+    return {.in = {.slot = 480'000, .boot = boot_id{1}, .shard = {}},
+            .number = static_cast<std::uint64_t>(number)};
 }
 
 } // namespace
@@ -67,9 +74,15 @@ void DamagedStore::SetUpTestSuite() {
                 session(i).put(to);
                 session(i).put_queue(to, 4096, 0);
                 session(i).put_subscription(to, "t", qos::at_least_once);
-                for (std::uint64_t row = 1; row <= rows_each; ++row) {
+                for (std::uint64_t row = 1; row < rows_each; ++row) {
                     session(i).put_row(to, row, payload(i));
                 }
+                session(i).put_row(to, rows_each, body_of(i / sharing), payload_size);
+                session(i).put_release(to, 1, packet_id{7});
+                session(i).put_inbound(to, packet_id{8});
+            }
+            for (int i = 0; i < sessions / sharing; ++i) {
+                put_body(to, body_of(i), payload(i));
             }
             for (int i = 0; i < in_tables; ++i) {
                 to.put(table::retained, "tables/" + std::to_string(i), payload(i));
@@ -107,7 +120,7 @@ rocksdb_options DamagedStore::options_in(const std::string& folder) {
 
 std::string DamagedStore::payload(int number) {
     std::minstd_rand random(static_cast<unsigned>(number) + 1);
-    std::string made(300, '\0');
+    std::string made(payload_size, '\0');
     std::ranges::generate(made, [&] { return static_cast<char>(random()); });
     return made;
 }
@@ -135,9 +148,18 @@ int DamagedStore::outcome::rows() const {
     return static_cast<int>(sum);
 }
 
+int DamagedStore::outcome::handshakes() const {
+    std::size_t sum = 0;
+    for (const auto& [client, each] : state.sessions) {
+        sum += each.releases.size() + each.inbound.size();
+    }
+    return static_cast<int>(sum);
+}
+
 int DamagedStore::outcome::missing() const {
     return sessions - static_cast<int>(state.sessions.size()) + sessions - subscriptions()
-           + rows_in_queues - rows() + in_tables - retained("tables/");
+           + rows_in_queues - rows() + sessions - shared + sessions * handshakes_each - handshakes()
+           + in_tables - retained("tables/");
 }
 
 DamagedStore::outcome DamagedStore::start() const {
@@ -154,11 +176,20 @@ DamagedStore::outcome DamagedStore::start() const {
         const int number = std::stoi(topic.substr(topic.find('/') + 1));
         EXPECT_EQ(message, payload(number)) << topic;
     }
-    // It is a store that works.
+    found.counts = (*opened)->counts();
     store_user user(**opened);
+    for (int i = 0; i < sessions; ++i) {
+        if (found.state.sessions.contains(session(i).client)) {
+            for (const stored_row& row : user.read(session(i).wants(1, rows_each + 1)).rows) {
+                const bool is_shared = row.sequence == rows_each;
+                EXPECT_EQ(payload_of(row), payload(is_shared ? i / sharing : i));
+                found.shared += is_shared ? 1 : 0;
+            }
+        }
+    }
+    // It is a store that works.
     user.commit_durably([](batch& to) { to.put(table::small, "x", "y"); });
     user.commit_durably([](batch& to) { to.erase(table::small, "x"); });
-    found.counts = (*opened)->counts();
     found.node = (*opened)->node();
     (*opened)->close();
     found.kept = quarantines();
@@ -183,6 +214,8 @@ void DamagedStore::expect_healed(const outcome& before) const {
     EXPECT_EQ(again.kept, before.kept);
     EXPECT_EQ(again.state.retained, before.state.retained);
     EXPECT_EQ(again.rows(), before.rows());
+    EXPECT_EQ(again.shared, before.shared);
+    EXPECT_EQ(again.handshakes(), before.handshakes());
     EXPECT_EQ(again.node.node, before.node.node);
     EXPECT_EQ(again.node.boot.value, before.node.boot.value + 1);
 }

@@ -26,10 +26,12 @@ void damage_file(const std::filesystem::path& path, damage how, double place = 0
 class DamagedStore : public testing::Test {
   protected:
     static constexpr int sessions = 400; ///< each with a subscription
-    static constexpr int rows_each = 2;
+    static constexpr int rows_each = 3;  ///< of which the last has its content in a body
     static constexpr int rows_in_queues = sessions * rows_each;
-    static constexpr int in_tables = 1'500; ///< retained messages
-    static constexpr int in_log = 60;       ///< retained messages since
+    static constexpr int sharing = 2;         ///< rows that have one body
+    static constexpr int handshakes_each = 2; ///< of QoS 2, one in each direction
+    static constexpr int in_tables = 1'500;   ///< retained messages
+    static constexpr int in_log = 60;         ///< retained messages since
     /// A commit of one message is two operations: the message and the clock.
     static constexpr int operations_each = 2;
 
@@ -52,6 +54,8 @@ class DamagedStore : public testing::Test {
         store_counts counts;
         node_record node;
         std::size_t kept = 0; ///< quarantine folders
+        int shared = 0;       ///< rows of which the body could be read
+        [[nodiscard]] int handshakes() const;
         [[nodiscard]] int retained(const std::string& prefix) const;
         [[nodiscard]] int subscriptions() const;
         [[nodiscard]] int rows() const;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.hpp"
 #include "storage/rocksdb_store.hpp"
 #include "tests/storage/held_state.hpp"
 #include "tests/storage/trial_database.hpp"
 
 #include <fcntl.h>
 #include <rocksdb/db.h>
+#include <rocksdb/file_system.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -264,6 +266,37 @@ TEST_F(RocksdbStore, IsNotSharedWithAnotherProcessAndFreeWhenThatWasKilled) {
         EXPECT_EQ(refusal().what, "another process uses this store");
     }
     EXPECT_EQ(open()->node().boot, boot_id{2}) << "a refused start is none";
+}
+
+/// Another process takes the lock when this one has looked at the files and is about to open them.
+class lock_taken_meanwhile final : public rocksdb::FileSystemWrapper {
+  public:
+    lock_taken_meanwhile() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+    const char* Name() const override { return "lock_taken_meanwhile"; }
+    rocksdb::IOStatus LockFile(const std::string& name, const rocksdb::IOOptions& how,
+                               rocksdb::FileLock** lock, rocksdb::IODebugContext* dbg) override {
+        ++locks;
+        return locks == 1 ? target_->LockFile(name, how, lock, dbg)
+                          : rocksdb::IOStatus::IOError("While lock file: " + name,
+                                                       "Resource temporarily unavailable");
+    }
+    int locks = 0;
+};
+
+TEST_F(RocksdbStore, TakenByAnotherProcessMeanwhileIsSaidOnceAndPlainly) {
+    std::vector<std::string> lines;
+    log::settings caught;
+    caught.sink = [&lines](std::string_view line) { lines.emplace_back(line); };
+    ASSERT_EQ(log::configure(caught), "");
+    const auto meanwhile = std::make_shared<lock_taken_meanwhile>();
+    rocksdb_options wanted = options();
+    wanted.file_system = meanwhile;
+    const auto opened = open_rocksdb_store(wanted);
+    ASSERT_EQ(log::configure({}), "");
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().what, "another process uses this store");
+    EXPECT_EQ(meanwhile->locks, 2);
+    EXPECT_THAT(lines, IsEmpty());
 }
 
 TEST_F(RocksdbStore, ALockFileThatCannotBeOpenedIsNoOtherProcess) {

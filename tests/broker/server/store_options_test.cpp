@@ -18,6 +18,8 @@ TEST(StoreOptions, NameATaskAndAStore) {
     ASSERT_TRUE(check);
     EXPECT_EQ(check->task, store_task::check);
     EXPECT_EQ(check->folder, "/x");
+    EXPECT_FALSE(check->as_json);
+    EXPECT_TRUE(parse({"check", "--json"})->as_json);
     const auto import = parse({"-c", "a.toml", "import", "--merge", "-"});
     ASSERT_TRUE(import);
     EXPECT_EQ(import->task, store_task::import_file);
@@ -40,6 +42,7 @@ TEST(StoreOptions, SayWhatMakesNoSense) {
         {{"stats", "x", "y"}, "stats takes no file; see --help"},
         {{"import", "a", "b"}, "import takes exactly one FILE; see --help"},
         {{"stats", "--merge"}, "--merge is for import"},
+        {{"stats", "--json"}, "--json is for check"},
         {{"stats", "--folder"}, "--folder needs a value"},
         {{"stats", "--folder="}, "--folder needs a value"},
         {{"stats", "--fodler", "x"}, "the option --fodler is not known; see --help"},
