@@ -25,6 +25,8 @@ struct rocksdb_options {
     /// What is written without a sync is synced so much later at the latest.
     std::chrono::milliseconds sync_interval = std::chrono::seconds(1);
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
+    /// How often a disk that is full is asked for room.
+    std::chrono::milliseconds resume_interval = std::chrono::seconds(1);
     /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
     /// refused.
     bool salvage = true;
