@@ -74,6 +74,12 @@ void memory_store::lose() {
     }
 }
 
+void memory_store::set_full(bool is_full) {
+    for (auto& [shard, listener] : listeners_) {
+        listener({.is_stalled = is_full});
+    }
+}
+
 void memory_store::apply(const batch& operations) {
     operations.for_each([this](const batch::operation& what) {
         auto& table = rows_[static_cast<std::size_t>(what.where)];

@@ -38,6 +38,8 @@ class memory_store final : public store, private table_source {
     [[nodiscard]] durability strictest_waiting() const noexcept;
     /// Says that nothing more can be stored, now and never.
     void lose();
+    /// Says that the disk is full, or has room again. run() does not know of it.
+    void set_full(bool is_full);
     /// What a crash leaves: everything durable, nothing else.
     [[nodiscard]] const rows& durable() const noexcept { return rows_; }
 

@@ -3,19 +3,16 @@
 
 #include "base/bytes.hpp"
 #include "base/log.hpp"
-#include "storage/database.hpp"
-#include "storage/database_files.hpp"
 #include "storage/database_lock.hpp"
 #include "storage/database_mark.hpp"
-#include "storage/freezing_file_system.hpp"
 #include "storage/group_commit.hpp"
 #include "storage/inspection.hpp"
+#include "storage/loading.hpp"
 #include "storage/row_reader.hpp"
 #include "storage/scrub.hpp"
-#include "storage/store_opening.hpp"
+#include "storage/store_database.hpp"
 #include "storage/sync_log.hpp"
 
-#include <rocksdb/env.h>
 #include <rocksdb/listener.h>
 
 #include <atomic>
@@ -61,13 +58,9 @@ class rocksdb_store final : public store, private commit_target, private table_s
   public:
     explicit rocksdb_store(const rocksdb_options& options)
         : folder_(options.folder), sync_interval_(options.sync_interval),
-          files_(std::make_shared<freezing_file_system>(
-              options.file_system ? options.file_system : rocksdb::FileSystem::Default(),
-              observer(),
-              ballast_settings{.path = folder_ + "/ballast", .size_bytes = options.ballast_bytes})),
-          env_(rocksdb::NewCompositeEnv(files_)), mark_(folder_),
+          resume_interval_(options.resume_interval), mark_(folder_),
           listener_(std::make_shared<database_listener>([this] { mark_.note_manifest(); })),
-          salvages_(options.salvage) {}
+          salvages_(options.salvage), db_(options, observer(), listener_) {}
     ~rocksdb_store() override { close(); }
 
     [[nodiscard]] result<void, problem> open(const rocksdb_options& options);
@@ -88,10 +81,16 @@ class rocksdb_store final : public store, private commit_target, private table_s
 
   private:
     // commit_target
-    bool write(std::span<const batch* const> group) override;
-    bool sync() override;
+    commit_outcome write(std::span<const batch* const> group) override;
+    commit_outcome sync() override;
+    commit_outcome resume() override;
+    void on_resumed(std::chrono::nanoseconds stalled, std::size_t operations_again) override;
+    void on_lost() override;
 
-    [[nodiscard]] file_system_observer observer() const;
+    [[nodiscard]] file_system_observer observer();
+    void on_frozen(const io_failure& why);
+    [[nodiscard]] commit_outcome lost(const std::string& why) const;
+    [[nodiscard]] std::optional<read_answer> try_read(const read_request& what) const;
     [[nodiscard]] result<void, problem> begin_life();
     void begin_scrub(const rocksdb_options& options);
     [[nodiscard]] std::set<std::string> live_tables() const;
@@ -114,12 +113,13 @@ class rocksdb_store final : public store, private commit_target, private table_s
 
     std::string folder_;
     std::chrono::milliseconds sync_interval_;
-    std::shared_ptr<freezing_file_system> files_;
-    std::unique_ptr<rocksdb::Env> env_;
+    std::chrono::milliseconds resume_interval_;
     database_mark mark_;
     std::shared_ptr<database_listener> listener_;
     bool salvages_;
-    open_database db_;
+    store_database db_;
+    std::atomic<bool> is_stalled_{false}; ///< what is read may be wrong
+    std::atomic<bool> is_lost_{false};
     bool is_compacting_ = true; ///< of the sync thread
     damage_met met_;            ///< when it was opened
     mutable std::atomic<std::uint64_t> rows_lost_{0};
@@ -128,21 +128,14 @@ class rocksdb_store final : public store, private commit_target, private table_s
     hybrid_time last_stamp_{};
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
     std::unique_ptr<group_commit> commits_;
+    std::atomic<group_commit*> tells_full_{nullptr};
     std::unique_ptr<row_reader> reads_;
     std::unique_ptr<scrub> scrub_; ///< null: it does not read again
 };
 
-file_system_observer rocksdb_store::observer() const {
+file_system_observer rocksdb_store::observer() {
     file_system_observer made;
-    made.on_frozen = [folder = folder_](const io_failure& why) {
-        log::error("store_frozen", {{"folder", folder},
-                                    {"operation", to_text(why.operation)},
-                                    {"file", why.file},
-                                    {"problem", why.text},
-                                    {"remedy", why.fault == io_fault::no_space
-                                                   ? "make room on the disk and restart the broker"
-                                                   : "check the disk and restart the broker"}});
-    };
+    made.on_frozen = [this](const io_failure& why) { on_frozen(why); };
     made.on_ballast_released = [folder = folder_](const io_failure& why) {
         log::error(
             "store_disk_full",
@@ -155,6 +148,23 @@ file_system_observer rocksdb_store::observer() const {
     return made;
 }
 
+// Also by a flush, while nobody writes or syncs.
+void rocksdb_store::on_frozen(const io_failure& why) {
+    const bool is_full = why.fault == io_fault::no_space;
+    if (!is_full || !is_stalled_.exchange(true)) { // else it is known: an attempt to resume
+        log::error("store_frozen",
+                   {{"folder", folder_},
+                    {"operation", to_text(why.operation)},
+                    {"file", why.file},
+                    {"problem", why.text},
+                    {"remedy", is_full ? "make room on the disk; it then goes on by itself"
+                                       : "check the disk and restart the broker"}});
+    }
+    if (group_commit* const told = tells_full_; told != nullptr && is_full) {
+        told->on_full();
+    }
+}
+
 problem rocksdb_store::damaged(const std::string& what) const {
     return {.place = folder_,
             .what = "the store cannot be read: " + what,
@@ -162,23 +172,11 @@ problem rocksdb_store::damaged(const std::string& what) const {
 }
 
 result<void, problem> rocksdb_store::open(const rocksdb_options& options) {
-    auto how = database_options(options, env_.get());
-    how.listeners.push_back(listener_);
-    auto opened = open_whole(options, how, db_);
+    auto opened = db_.open();
     if (!opened) {
         return failure(std::move(opened.error()));
     }
     met_ = *opened;
-    if (const auto frozen = files_->failure()) {
-        return failure(problem{.place = folder_,
-                               .what = "the store could not be opened for writing: " + frozen->text,
-                               .remedy = frozen->fault == io_fault::no_space
-                                             ? "make room on the disk"
-                                             : "check the disk"});
-    }
-    if (const auto made = files_->restore_ballast(); !made) {
-        log::warn("no_ballast", {{"folder", folder_}, {"problem", made.error().text}});
-    }
     auto begun = begin_life();
     if (begun) {
         begin_scrub(options);
@@ -206,8 +204,15 @@ void rocksdb_store::begin_scrub(const rocksdb_options& options) {
 }
 
 std::set<std::string> rocksdb_store::live_tables() const {
+    const auto lock = db_.use();
+    if (!db_) {
+        return {}; // the disk is full
+    }
     std::vector<rocksdb::LiveFileMetaData> files;
     db_->GetLiveFilesMetaData(&files);
+    if (db_.is_full()) {
+        return {}; // some of them may never have been written
+    }
     std::set<std::string> names;
     for (const rocksdb::LiveFileMetaData& each : files) {
         names.insert(each.name.substr(each.name.find_first_not_of('/')));
@@ -247,10 +252,19 @@ result<void, problem> rocksdb_store::begin_life() {
     if (!written.ok()) {
         return failure(unusable(written));
     }
+    if (const auto frozen = db_.files().failure()) {
+        return failure(not_writable(folder_, *frozen));
+    }
     mark_.begin(node_.node, node_.boot, db_->GetLatestSequenceNumber());
-    reads_ = std::make_unique<row_reader>(static_cast<const table_source&>(*this));
-    commits_ = std::make_unique<group_commit>(static_cast<commit_target&>(*this), 2u << 20,
-                                              sync_interval_);
+    reads_ =
+        std::make_unique<row_reader>([this](const read_request& what) { return try_read(what); });
+    commits_ = std::make_unique<group_commit>(
+        static_cast<commit_target&>(*this),
+        group_commit_options{.sync_interval = sync_interval_, .resume_interval = resume_interval_});
+    tells_full_ = commits_.get();
+    if (db_.is_full()) {
+        commits_->on_full(); // it may have been too early to tell
+    }
     return {};
 }
 
@@ -266,9 +280,6 @@ store_counts rocksdb_store::counts() const {
 }
 
 void rocksdb_store::close() {
-    if (!db_) {
-        return;
-    }
     if (scrub_) {
         scrub_->stop();
     }
@@ -276,11 +287,14 @@ void rocksdb_store::close() {
         commits_->close();
         reads_->close();
     }
+    if (!db_) {
+        return;
+    }
     db_.close();
     mark_.note_manifest(); // it has flushed what it had
 }
 
-bool rocksdb_store::write(std::span<const batch* const> group) {
+commit_outcome rocksdb_store::write(std::span<const batch* const> group) {
     write_.Clear();
     for (const batch* each : group) {
         each->for_each([this](const batch::operation& what) {
@@ -304,24 +318,78 @@ bool rocksdb_store::write(std::span<const batch* const> group) {
                          << 16);
     write_.Put(handle(table::meta), slice(clock_key), rocksdb::Slice(clock, sizeof clock));
     const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &write_);
-    if (!status.ok()) {
-        log::error("store_lost", {{"folder", folder_}, {"problem", status.ToString()}});
+    // An error too is what follows from files that went nowhere.
+    if (db_.is_full()) {
+        return commit_outcome::no_room;
     }
-    return status.ok() && !files_->is_frozen();
+    const auto frozen = db_.files().failure();
+    return status.ok() && !frozen ? commit_outcome::done
+                                  : lost(frozen ? frozen->text : status.ToString());
 }
 
-bool rocksdb_store::sync() {
+commit_outcome rocksdb_store::sync() {
     const std::uint64_t covered = db_->GetLatestSequenceNumber();
-    const auto synced = sync_log(*db_, *files_);
+    const auto synced = sync_log(*db_, db_.files());
+    if (db_.is_full()) {
+        return commit_outcome::no_room;
+    }
     if (!synced) {
-        log::error("store_lost", {{"folder", folder_}, {"problem", synced.error().text}});
-        return false;
+        return lost(synced.error().text);
     }
     mark_.note_synced(covered);
     if (listener_->has_met_damage && is_compacting_) {
         live_with_damage();
     }
-    return true;
+    return commit_outcome::done;
+}
+
+commit_outcome rocksdb_store::lost(const std::string& why) const {
+    log::error("store_lost", {{"folder", folder_}, {"problem", why}});
+    return commit_outcome::failed;
+}
+
+commit_outcome rocksdb_store::resume() {
+    if (db_ && !db_.is_full()) {
+        return commit_outcome::done;
+    }
+    const commit_outcome outcome = db_.reopen(node_);
+    if (outcome == commit_outcome::done) {
+        mark_.note_manifest(); // it is another
+        is_compacting_ = true;
+    }
+    return outcome;
+}
+
+void rocksdb_store::on_resumed(std::chrono::nanoseconds stalled, std::size_t operations_again) {
+    is_stalled_ = false;
+    if (db_.is_full()) { // before that
+        is_stalled_ = true;
+    }
+    log::info(
+        "store_resumed",
+        {{"folder", folder_},
+         {"stalled_ms", std::chrono::duration_cast<std::chrono::milliseconds>(stalled).count()},
+         {"operations_written_again", operations_again}});
+    reads_->go_on();
+}
+
+void rocksdb_store::on_lost() {
+    is_lost_ = true;
+    reads_->go_on();
+}
+
+// On a frozen file system a file that RocksDB relies on may not be there. While it is opened again
+// rows of which word was given may be missing until they are written again.
+std::optional<read_answer> rocksdb_store::try_read(const read_request& what) const {
+    const auto in_use = db_.use();
+    if (!db_) {
+        return std::nullopt;
+    }
+    read_answer found = read_rows(*this, what);
+    if (!is_lost_ && (is_stalled_ || db_.is_full())) {
+        return std::nullopt;
+    }
+    return found;
 }
 
 // Tables that are not compacted any more hold up no writes either.
@@ -336,6 +404,9 @@ void rocksdb_store::live_with_damage() {
 
 // The next start reads every block and sets the damaged files aside.
 void rocksdb_store::note_damage(std::uint64_t rows, const char* where) const {
+    if (db_.files().is_frozen()) {
+        return; // it may have gone nowhere
+    }
     rows_lost_ += rows;
     suspect_damage(folder_);
     log::error("store_damage_met", {{"folder", folder_},
@@ -395,13 +466,14 @@ bool rocksdb_store::get(table which, std::string_view key, std::string& value) c
         db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value);
     if (status.IsCorruption()) {
         note_damage(1, table_names[static_cast<std::size_t>(which)]);
-    } else if (status.IsNotFound()) {
+    } else if (status.IsNotFound() && !db_.files().is_frozen()) {
         ++rows_lost_; // a row names it
     }
     return status.ok();
 }
 
 result<void, problem> rocksdb_store::load(store_reader& to) {
+    const auto in_use = db_.use();
     const load_report report = load_from(*this, to);
     if (report.rows_stray > 0) {
         log::warn("store_has_strays", {{"folder", folder_}, {"rows", report.rows_stray}});

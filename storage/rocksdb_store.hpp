@@ -32,6 +32,8 @@ struct rocksdb_options {
     /// A store whose tables take more is not read as a whole when it is opened.
     std::uint64_t read_at_start_max = std::uint64_t{64} << 20;
     std::uint64_t ballast_bytes = 16u << 20; ///< given up when the disk is full, to end orderly
+    /// How often a disk that is full is asked for room.
+    std::chrono::milliseconds resume_interval = std::chrono::seconds(1);
     /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
     /// refused.
     bool salvage = true;

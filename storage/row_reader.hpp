@@ -3,21 +3,24 @@
 #pragma once
 
 #include "base/thread_name.hpp"
-#include "storage/loading.hpp"
+#include "storage/store.hpp"
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace gv::storage {
 
 class row_reader {
   public:
-    /// Lifetime: `from` outlives it.
-    explicit row_reader(const table_source& from) : from_(from), thread_([this] { loop(); }) {}
+    /// Nothing: it cannot be read now; asked again after go_on().
+    using source = std::function<std::optional<read_answer>(const read_request&)>;
+
+    explicit row_reader(source from) : from_(std::move(from)), thread_([this] { loop(); }) {}
     row_reader(const row_reader&) = delete;
     row_reader& operator=(const row_reader&) = delete;
     ~row_reader() { close(); }
@@ -34,6 +37,12 @@ class row_reader {
     }
     /// Thread-safe.
     [[nodiscard]] std::uint64_t rows_read() const noexcept { return rows_read_; }
+    /// What could not be read is tried again. Thread-safe.
+    void go_on() {
+        const std::lock_guard lock(mutex_);
+        ++rounds_;
+        has_requests_.notify_one();
+    }
     /// What was not read yet is not answered.
     void close() {
         {
@@ -56,22 +65,30 @@ class row_reader {
                 return;
             }
             const auto [shard, what] = line_.front();
-            line_.pop_front();
             const auto& to = listeners_.at(shard);
+            const std::uint64_t round = rounds_;
             lock.unlock();
-            read_answer answer = read_rows(from_, what);
-            rows_read_ += answer.rows.size();
-            to(std::move(answer));
+            std::optional<read_answer> answer = from_(what);
+            if (answer) {
+                rows_read_ += answer->rows.size();
+                to(*std::move(answer));
+            }
             lock.lock();
+            if (answer) {
+                line_.pop_front();
+            } else {
+                has_requests_.wait(lock, [&] { return rounds_ != round || is_closing_; });
+            }
         }
     }
 
-    const table_source& from_;
+    source from_;
     std::mutex mutex_;
     std::condition_variable has_requests_;
     std::deque<std::pair<shard_id, read_request>> line_;
     std::map<shard_id, std::function<void(read_answer)>> listeners_;
     std::atomic<std::uint64_t> rows_read_{0};
+    std::uint64_t rounds_ = 0;
     bool is_closing_ = false;
     std::thread thread_;
 };

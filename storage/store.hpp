@@ -52,6 +52,8 @@ struct progress {
     std::uint64_t durable = 0; ///< all its tickets up to here are as durable as each wants
     std::vector<transaction_id> transactions; ///< complete, and so as well, since the last word
     bool is_lost = false; ///< the store writes no more; what was not durable never will be
+    /// The disk is full: what was handed over waits until there is room, and a later word says so.
+    bool is_stalled = false;
 };
 
 struct stored_row {
@@ -114,11 +116,14 @@ struct stored_session {
 
 struct store_counts {
     bool is_writable = true;
+    bool is_stalled = false;  ///< not writable for want of room, which may come
     std::uint64_t groups = 0; ///< written at once, each of many hand-overs
     std::uint64_t operations = 0;
     std::uint64_t bytes = 0; ///< of keys and values in them
     std::uint64_t syncs = 0;
     std::uint64_t sync_nanoseconds = 0;
+    std::uint64_t resumes = 0; ///< the disk had been full
+    std::uint64_t stalled_nanoseconds = 0;
     std::uint64_t rows_read = 0;       ///< of queues, again
     std::uint64_t damaged_files = 0;   ///< set aside when it was opened
     std::uint64_t lost_operations = 0; ///< acknowledged, and not there when it was opened
@@ -167,7 +172,8 @@ class store {
     virtual void read(shard_id from, read_request what) = 0;
     /// Thread-safe.
     [[nodiscard]] virtual store_counts counts() const = 0;
-    /// Writes and syncs what was handed over, and ends. Nobody may call commit() any more.
+    /// Writes and syncs what was handed over, and ends; on a full disk it ends without. Nobody may
+    /// call commit() any more.
     virtual void close() = 0;
 };
 

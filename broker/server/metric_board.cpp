@@ -50,12 +50,15 @@ shard_metrics metric_board::total() const { return sum_of(blocks()); }
 std::vector<metric_family> metric_board::metrics() {
     read_process_metrics(process_, loops_.size());
     const storage::store* const store = store_.load();
+    const storage::store_counts counts =
+        store != nullptr ? store->counts() : storage::store_counts{};
     if (store != nullptr) {
-        publish_metrics(store->counts(), process_);
+        publish_metrics(counts, process_);
     }
     if (const space_watch* disk = disk_.load()) {
+        const shard::store_room room = counts.is_stalled ? shard::store_room::none : disk->room();
         process_.store_free.set(static_cast<std::int64_t>(disk->free_bytes()));
-        process_.store_refusing.set(static_cast<std::int64_t>(disk->room()));
+        process_.store_refusing.set(static_cast<std::int64_t>(room));
     }
     std::vector<metric_family> all = collect(blocks(), process_);
     if (store == nullptr) {

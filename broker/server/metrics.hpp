@@ -288,9 +288,15 @@ struct process_metrics {
     gauge<"grapevine_shards", "Shards, each a thread that serves clients."> shards;
 
     gauge<"grapevine_store_writable",
-          "Whether acknowledged messages are kept: 0 after the disk failed or was full. Not there "
-          "if storage is switched off.">
+          "Whether acknowledged messages are kept: 0 while the disk is full, and after it failed. "
+          "Not there if storage is switched off.">
         store_writable;
+    counter<"grapevine_store_resumes_total",
+            "Times the store went on by itself after the disk had been full.">
+        store_resumes;
+    seconds_counter<"grapevine_store_stalled_seconds_total",
+                    "Time during which nothing was written because the disk was full.">
+        store_stalled_time;
     gauge<"grapevine_store_free_bytes", "Free space of the disk that the store is on."> store_free;
     gauge<"grapevine_store_refusing",
           "What is refused for want of room on the disk: 0 nothing, 1 messages that would have to "

@@ -196,6 +196,8 @@ void publish_metrics(shard::event_loop& shard, shard_metrics& into) {
 
 void publish_metrics(const storage::store_counts& from, process_metrics& into) {
     into.store_writable.set(from.is_writable ? 1 : 0);
+    into.store_resumes.set(from.resumes);
+    into.store_stalled_time.set(from.stalled_nanoseconds);
     into.store_groups.set(from.groups);
     into.store_operations.set(from.operations);
     into.store_bytes.set(from.bytes);

@@ -195,7 +195,7 @@ void store_import::hand_over() {
 void store_import::on_progress(const storage::progress& word) {
     const std::lock_guard lock(mutex_);
     durable_ = std::max(durable_, word.durable);
-    is_lost_ = is_lost_ || word.is_lost;
+    is_lost_ = is_lost_ || word.is_lost || word.is_stalled; // nobody waits for room here
     has_progress_.notify_one();
 }
 

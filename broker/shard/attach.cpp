@@ -39,8 +39,7 @@ void core::attach(session::front& who, session::attach_request request) {
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
     auto found = homes_.find(std::string_view(request.client_id));
-    if (found == homes_.end() && room_ == store_room::none && request.session_expiry > 0
-        && journal_.is_on()) {
+    if (found == homes_.end() && room_to_keep() == store_room::none && request.session_expiry > 0) {
         kick(from, {}, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
              "the disk has no room for another session");
         return;
@@ -93,16 +92,25 @@ void core::attach_now(home_entry& home, session::front_address from,
 // disk by then, also if it came before this connection.
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
     home_entry& home = entry_of(from);
-    if (answer.session_present || journal_.is_lost() || journal_.is_durable(last_end_)) {
+    forget_durable_ends();
+    const auto end = ends_.find(std::string(home.client_id()));
+    if (answer.session_present || journal_.is_lost() || end == ends_.end()
+        || journal_.is_durable(end->second)) {
         send_attach_answer(to, home.number(), std::move(answer));
         return;
     }
     home.client_ = nullptr; // it may go meanwhile without a word to its home
     const std::uint64_t number = ++next_operation_;
-    journal_.wait(last_end_, {.what = waiter::kind::operation, .number = number});
+    journal_.wait(end->second, {.what = waiter::kind::operation, .number = number});
     begin(number,
           operation{
               .remaining = 1, .front = to, .holder = home.number(), .attaches = std::move(answer)});
+}
+
+void core::forget_durable_ends() {
+    if (!ends_.empty() && journal_.is_durable(last_end_)) {
+        ends_.clear();
+    }
 }
 
 void core::complete_attach(operation done) {
@@ -398,12 +406,15 @@ void core::change_inbound(client& from, packet_id id, bool is_held) {
 }
 
 void core::on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level) {
+    const session::session_state* state = home.home_.session();
+    // Of what was refused before it was held, nothing is to be erased.
+    const bool changes = is_held || (state != nullptr && state->inbound.contains(id.value));
     if (is_held) {
         home.home_.hold_inbound(id);
     } else {
         home.home_.release_inbound(id);
     }
-    if (home.home_.session() != nullptr) {
+    if (state != nullptr && changes) {
         log_inbound(home, id, is_held, level);
     }
 }

@@ -190,7 +190,7 @@ class core final : private session::front_effects, private session::home_effects
     void flush_journal() { journal_.end_turn(true); }
 
     /// What is kept already can be delivered, acknowledged and erased whatever it says.
-    void set_store_room(store_room now) noexcept { room_ = now; }
+    void set_store_room(store_room now) noexcept { disk_room_ = now; }
 
     // Other shards and time.
 
@@ -364,7 +364,13 @@ class core final : private session::front_effects, private session::home_effects
     /// told about, such as a will, is kept as long as that is possible.
     [[nodiscard]] bool refuses_to_keep() const noexcept {
         return journal_.is_lost()
-               || (journal_.is_on() && room_ != store_room::plenty && given_out_->who.wants_answer);
+               || (room_to_keep() != store_room::plenty && given_out_->who.wants_answer);
+    }
+    /// For what would have to be kept.
+    [[nodiscard]] store_room room_to_keep() const noexcept {
+        return !journal_.is_on()       ? store_room::plenty
+               : journal_.is_stalled() ? store_room::none
+                                       : disk_room_;
     }
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     void distribute_there(const publication& what, const reach& where);
@@ -440,6 +446,7 @@ class core final : private session::front_effects, private session::home_effects
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
                        session::attached answer) override;
+    void forget_durable_ends();
     void complete_attach(operation done);
     void send_attach_answer(session::front_address to, std::uint64_t home,
                             session::attached answer);
@@ -592,6 +599,9 @@ class core final : private session::front_effects, private session::home_effects
     std::vector<std::uint32_t> free_takes_;
     giving_out* given_out_ = nullptr; ///< the message under way
     session::commit_mark last_end_;   ///< of the last end of a stored session
+    /// Ends that were not durable when last looked at, by client. A disk that is full may keep one
+    /// waiting for long, and clients without a session shall not wait with it.
+    boost::unordered_flat_map<std::string, session::commit_mark> ends_;
     /// Whether that message may have several takers here, and where its body is then.
     bool shares_body_ = false;
     std::optional<bodies::place> body_;
@@ -608,7 +618,7 @@ class core final : private session::front_effects, private session::home_effects
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
-    store_room room_ = store_room::plenty;
+    store_room disk_room_ = store_room::plenty;
     std::size_t stored_sessions_ = 0;
     std::size_t slow_clients_ = 0;
     std::size_t shared_subscriptions_ = 0;

@@ -141,6 +141,7 @@ std::size_t journal::wait_for_all(waiter who) {
 
 std::vector<waiter> journal::on_progress(const storage::progress& word) {
     std::vector<waiter> ready;
+    is_stalled_ = word.is_stalled;
     if (word.is_lost) {
         is_lost_ = true;
         while (!waiters_.empty()) {
@@ -174,6 +175,11 @@ std::vector<waiter> journal::on_progress(const storage::progress& word) {
     return ready;
 }
 
+bool journal::is_store_busy() const noexcept {
+    return handed_over_ - durable_ >= handed_over_max
+           && !(is_stalled_ && open_.operations.bytes() > piece_stalled);
+}
+
 void journal::end_turn(bool at_last) {
     if (is_lost_) {
         open_.operations.clear();
@@ -183,7 +189,7 @@ void journal::end_turn(bool at_last) {
     if (open_.operations.empty() && open_.parts.empty() && !is_awaited_) {
         return;
     }
-    if (!at_last && open_.parts.empty() && handed_over_ - durable_ >= handed_over_max) {
+    if (!at_last && open_.parts.empty() && is_store_busy()) {
         return;
     }
     const std::uint64_t ticket = open_.ticket;

@@ -32,6 +32,11 @@ class journal {
     static constexpr std::uint64_t handed_over_max = 2;
     /// Bytes that are not durable yet; beyond, whoever adds to them should wait.
     static constexpr std::size_t backlog_bytes_max = std::size_t{16} << 20;
+    /// The same while the disk is full, which may be long.
+    static constexpr std::size_t backlog_stalled_max = std::size_t{4} << 20;
+    /// What a shard gathers while the disk is full is handed over in pieces of that size, so that
+    /// the store knows how much waits.
+    static constexpr std::size_t piece_stalled = std::size_t{1} << 20;
 
     /// `to` is null if nothing is kept.
     journal(shard_id me, storage::store* to) noexcept;
@@ -101,11 +106,13 @@ class journal {
 
     /// The store writes no more: nothing that is put now can be waited for.
     [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
-    /// The disk is slower than what is added: more than backlog_bytes_max is not durable.
+    /// The disk is full: what is put now is durable when there is room again.
+    [[nodiscard]] bool is_stalled() const noexcept { return is_stalled_; }
+    /// The disk is slower than what is added: more than a backlog may have is not durable.
     [[nodiscard]] bool is_behind() const noexcept {
         return !is_lost_
                && open_.operations.bytes() + open_part_bytes_ + handed_over_bytes_
-                      > backlog_bytes_max;
+                      > (is_stalled_ ? backlog_stalled_max : backlog_bytes_max);
     }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiters_.size() + in_parts_; }
 
@@ -128,6 +135,8 @@ class journal {
     };
     static constexpr std::uint64_t transaction_bit = std::uint64_t{1} << 63;
 
+    [[nodiscard]] bool is_store_busy() const noexcept;
+
     shard_id me_;
     storage::store* store_;
     storage::hand_over open_;
@@ -145,6 +154,7 @@ class journal {
     session::commit_mark last_mark_;
     bool is_awaited_ = false; ///< somebody waits for what is gathered
     bool is_lost_ = false;
+    bool is_stalled_ = false;
 };
 
 } // namespace gv::shard

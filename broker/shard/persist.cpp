@@ -287,7 +287,9 @@ void core::forget_session(home_entry& home, session::session_state& state) {
     journal_.erase(table::sessions, storage::client_key_of(home.partition(), home.client_id()));
     home.session_id_ = {};
     journal_.want(durability::fsync);
+    forget_durable_ends();
     last_end_ = journal_.open_mark();
+    ends_.insert_or_assign(std::string(home.client_id()), last_end_);
 }
 
 void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durability level) {
@@ -507,7 +509,8 @@ void core::on_progress(const storage::progress& word) {
             break;
         }
     }
-    if (!journal_.is_behind()) {
+    // Those who were held before the disk was full are refused now, and heard.
+    if (!journal_.is_behind() || journal_.is_stalled()) {
         set_free(journal_waiters_);
     }
 }

@@ -29,6 +29,11 @@ void core::route(session::front& who, const publication& what, session::route_to
     onward_ = 0;
     publisher_ = from.number_;
     const bool is_held = inbound.value != 0 && who.is_held_by_home();
+    if (is_held && journal_.is_stalled()) {
+        // Its identifier would have to be on disk before any answer, that it is refused included.
+        who.on_taken(token, session::not_stored);
+        return;
+    }
     giving_out given{.who = {.connection = from.number_,
                              .token = token,
                              .wants_answer = what.header.quality != qos::at_most_once},

@@ -4,6 +4,8 @@
 import os
 import socket
 import subprocess
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -97,16 +99,18 @@ class Disk(BrokerTest):
         self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
         return disk
 
-    def publish_until_refused(self, writer):
-        """How many were acknowledged before the first 0x97."""
+    def publish_until_unanswered(self, writer):
+        """How many were acknowledged before one was not: it was on its way to the disk."""
+        writer.socket.settimeout(3)
         for number in range(1_000_000):
             payload = b"%d " % number + os.urandom(1000)
             writer.publish("kept/x", payload, qos=1, packet_id=1 + number % 60_000)
-            kind, body = writer.receive()
-            self.assertEqual(kind, PUBACK)
-            if len(body) > 2 and body[2] >= 0x80:
-                self.assertEqual(body[2], QUOTA_EXCEEDED)
+            try:
+                kind, body = writer.receive()
+            except socket.timeout:
                 return number
+            self.assertEqual(kind, PUBACK)
+            self.assertFalse(len(body) > 2 and body[2] >= 0x80, body)
         return self.fail("the disk was never full")
 
     def fill(self, disk, leave):
@@ -202,16 +206,12 @@ class Disk(BrokerTest):
                              "--limits.queue_bytes_total_max", "10GiB")
         self.sleeper(broker.port)
         with Wire(broker.port, version=5).connect("five") as writer:
-            stored = self.publish_until_refused(writer)
-            self.assertGreater(stored, 1000)
-            broker.wait_for_log("store_frozen")
-            self.assertEqual(readiness(broker), 503)
-            with Wire(broker.port).connect("reader").subscribe("volatile", 1) as reader:
-                for qos in (0, 1):
-                    writer.publish("volatile", b"goes on", qos=qos, packet_id=7)
-                    kind, body = reader.receive()
-                    self.assertEqual((kind, body[-7:]), (PUBLISH, b"goes on"))
-                self.assertEqual(writer.receive(), (PUBACK, b"\0\7"))
+            stored = self.publish_until_unanswered(writer)
+        self.assertGreater(stored, 1000)
+        broker.wait_for_log("store_frozen")
+        self.assertEqual(readiness(broker), 503)
+        self.assertEqual(self.answer_to(broker.port, "kept/x", 1), QUOTA_EXCEEDED)
+        self.expect_flow(broker.port)
         with Wire(broker.port).connect("three") as old:
             old.publish("kept/x", b"refused", qos=1)
             old.socket.settimeout(1)
@@ -227,3 +227,122 @@ class Disk(BrokerTest):
                            "-F", "%l")
         self.assertEqual(len(agent.take(stored + 1)), stored + 1)
         wait_for("ballast", (disk / "store" / "ballast").exists)
+
+    def fill_to_the_brim(self, disk):
+        """Whoever else writes to it."""
+        with (disk / "filler").open("ab", buffering=0) as filler:
+            for size in (1 << 20, 1 << 12):
+                try:
+                    while True:
+                        filler.write(bytes(size))
+                except OSError:
+                    pass
+
+    def publish_until_frozen(self, broker):
+        """What nobody can be told about is written whatever is said of the room."""
+        with Wire(broker.port).connect("retains") as writer:
+            def is_frozen():
+                writer.publish("r", os.urandom(1000), retain=True)
+                return "store_frozen" in broker.log()
+            wait_for("the freeze", is_frozen)
+
+    def keep_publishing(self, port, name, version, acknowledged, is_done):
+        """One after the other, with a new connection where there is no answer."""
+        number = 0
+        while not is_done.is_set():
+            try:
+                with Wire(port, version=version).connect(name) as writer:
+                    writer.socket.settimeout(1)
+                    while not is_done.is_set():
+                        number += 1
+                        message = f"{name} {number}"
+                        writer.publish("kept/x", f"{message} {os.urandom(500).hex()}".encode(),
+                                       qos=1, packet_id=1 + number % 60_000)
+                        kind, body = writer.receive()
+                        if kind == PUBACK and (len(body) < 3 or body[2] < 0x80):
+                            acknowledged.append((time.monotonic(), message))
+                        time.sleep(0.002)
+            except OSError:
+                pass
+
+    def answer_to(self, port, topic, qos, name="asks"):
+        """Reason code of what acknowledges a message."""
+        with Wire(port, version=5).connect(name) as writer:
+            writer.publish(topic, b"asked", qos=qos)
+            kind, body = writer.receive()
+            self.assertEqual(kind, PUBACK if qos == 1 else PUBREC)
+            return body[2] if len(body) > 2 else 0
+
+    def expect_flow(self, port):
+        with Wire(port).connect("reader").subscribe("volatile", 1) as reader, \
+                Wire(port, version=5).connect("writer") as writer:
+            for qos in (0, 1):
+                writer.publish("volatile", b"goes on", qos=qos, packet_id=7)
+                kind, body = reader.receive()
+                self.assertEqual((kind, body[-7:]), (PUBLISH, b"goes on"))
+            self.assertEqual(writer.receive(), (PUBACK, b"\0\7"))
+
+    def test_a_disk_that_is_filled_in_one_gulp(self):
+        """What needs the disk stands still, and goes on by itself when there is room."""
+        self.gulp(before=0.5, during=1.5)
+
+    def gulp(self, before, during, *arguments):
+        disk = self.small_disk("64m")
+        options = ["--storage.folder", disk / "store", "--storage.ballast", "1MiB",
+                   "--storage.write_buffer", "2MiB", "--storage.free_min", "1B",
+                   "--limits.queue_bytes_total_max", "10GiB", *arguments]
+        broker = self.broker(*options)
+        self.sleeper(broker.port)
+        acknowledged = []
+        is_done = threading.Event()
+        publishers = [threading.Thread(target=self.keep_publishing,
+                                       args=(broker.port, f"v{version} {number}", version,
+                                             acknowledged, is_done))
+                      for version in (4, 5) for number in range(3)]
+        for each in publishers:
+            each.start()
+        try:
+            time.sleep(before)
+            self.fill_to_the_brim(disk)
+            self.publish_until_frozen(broker)
+            wait_for("the stall", lambda: readiness(broker) == 503)
+            time.sleep(0.2)
+            full_at = time.monotonic()
+            self.assertEqual(self.answer_to(broker.port, "kept/x", 1), QUOTA_EXCEEDED)
+            self.assertEqual(self.answer_to(broker.port, "kept/x", 2), QUOTA_EXCEEDED)
+            self.expect_flow(broker.port)
+            time.sleep(during)
+            self.expect_flow(broker.port)
+            self.assertEqual([each for at, each in acknowledged if at > full_at], [])
+            (disk / "filler").unlink()
+            room_at = time.monotonic()
+            broker.wait_for_log("store_resumed")
+            wait_for("an acknowledgement", lambda: acknowledged[-1][0] > full_at)
+            self.assertLess(time.monotonic() - room_at, 10)
+            self.assertEqual(readiness(broker), 200)
+            self.assertEqual(self.answer_to(broker.port, "kept/x", 1), 0)
+            names = {f"v{version} {number}" for version in (4, 5) for number in range(3)}
+            wait_for("all publishers", lambda: names == {
+                each.rsplit(" ", 1)[0] for at, each in list(acknowledged) if at > room_at})
+            self.assertEqual(self.counters(broker, "grapevine_store_resumes_total")[""], 1)
+            self.assertGreater(
+                self.counters(broker, "grapevine_store_stalled_seconds_total")[""], during)
+            broker.kill()
+        finally:
+            is_done.set()
+            for each in publishers:
+                each.join()
+        again = self.broker(*options)
+        self.assertNotIn("store_salvaged", again.log())
+        agent = Subscriber(self, again.port, "-t", "kept/#", "-c", "-q", "1", "-i", "sleeper")
+        expected = {each for _, each in acknowledged}
+        found = set()
+        while not expected <= found:
+            try:
+                found.add(agent.next().rsplit(" ", 1)[0])
+            except AssertionError:
+                lost = [(round(at - full_at, 3), each) for at, each in acknowledged
+                        if each not in found]
+                self.fail(f"{len(lost)} of {len(expected)} are lost: {lost[:20]}; "
+                          f"there was room after {room_at - full_at:.3f} s")
+        return len(expected)

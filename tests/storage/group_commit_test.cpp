@@ -24,7 +24,7 @@ using keys = std::vector<std::string>;
 /// Writes nothing, remembers everything, and goes on only while its gates are open.
 class gated_target final : public commit_target {
   public:
-    bool write(std::span<const batch* const> group) override {
+    commit_outcome write(std::span<const batch* const> group) override {
         std::unique_lock lock(mutex_);
         ++writes_begun;
         changed_.notify_all();
@@ -35,18 +35,43 @@ class gated_target final : public commit_target {
         }
         groups.push_back(std::move(all));
         changed_.notify_all();
-        return !fails_write;
+        return fails_write   ? commit_outcome::failed
+               : fills_write ? commit_outcome::no_room
+                             : commit_outcome::done;
     }
-    bool sync() override {
+    commit_outcome sync() override {
         std::unique_lock lock(mutex_);
         const std::size_t covered = groups.size();
         ++syncs_begun;
         changed_.notify_all();
         changed_.wait(lock, [this] { return lets_sync; });
-        if (!fails_sync) {
-            synced = covered;
+        if (fails_sync) {
+            return commit_outcome::failed;
         }
-        return !fails_sync;
+        if (fills_sync) {
+            return commit_outcome::no_room;
+        }
+        synced = covered;
+        return commit_outcome::done;
+    }
+    commit_outcome resume() override {
+        const std::lock_guard lock(mutex_);
+        ++resumes;
+        changed_.notify_all();
+        if (resumed == commit_outcome::done) {
+            fills_write = fills_sync = false;
+        }
+        return resumed;
+    }
+    void on_resumed(std::chrono::nanoseconds, std::size_t operations) override {
+        const std::lock_guard lock(mutex_);
+        operations_again = operations;
+        changed_.notify_all();
+    }
+    void on_lost() override {
+        const std::lock_guard lock(mutex_);
+        is_lost = true;
+        changed_.notify_all();
     }
 
     /// Under the lock: changes what the target does.
@@ -85,6 +110,12 @@ class gated_target final : public commit_target {
     bool lets_sync = true;
     bool fails_write = false;
     bool fails_sync = false;
+    bool fills_write = false; ///< says that there is no room, until it is resumed
+    bool fills_sync = false;
+    commit_outcome resumed = commit_outcome::no_room;
+    std::size_t resumes = 0;
+    std::optional<std::size_t> operations_again; ///< of the last resume
+    bool is_lost = false;
     std::size_t writes_begun = 0;
     std::size_t syncs_begun = 0;
     std::size_t synced = 0; ///< groups that a sync covered
@@ -146,7 +177,10 @@ class GroupCommit : public testing::Test {
 
     void begin(std::size_t group_bytes_max = std::size_t{2} << 20,
                std::chrono::milliseconds sync_interval = std::chrono::hours(1)) {
-        commits.emplace(target, group_bytes_max, sync_interval);
+        begin({.group_bytes_max = group_bytes_max, .sync_interval = sync_interval});
+    }
+    void begin(const group_commit_options& options) {
+        commits.emplace(target, options);
         for (std::size_t i = 0; i < shards; ++i) {
             commits->listen(shard_id{static_cast<std::uint16_t>(i)},
                             [this, i](progress word) { ears[i].hear(std::move(word)); });
@@ -157,6 +191,21 @@ class GroupCommit : public testing::Test {
         hand_over what{.ticket = ++tickets[shard], .wants = wants};
         what.operations.put(table::small, key(shard, what.ticket), {});
         commits->add(shard_id{static_cast<std::uint16_t>(shard)}, std::move(what));
+    }
+    /// Every hand-over is a group, and resume() is called all the time.
+    void begin_on_a_small_disk() {
+        begin({.group_bytes_max = 1,
+               .sync_interval = std::chrono::hours(1),
+               .resume_interval = std::chrono::milliseconds(1)});
+    }
+    void await_stalled() {
+        for (listener& each : ears) {
+            each.await([](const progress& word) { return word.is_stalled; });
+        }
+    }
+    void make_room() {
+        target.set([](auto& now) { now.resumed = commit_outcome::done; });
+        target.await([](const auto& now) { return now.operations_again.has_value(); });
     }
     /// Hands over one row, and a part of a transaction.
     void add_part(std::size_t shard, std::uint64_t transaction, std::uint64_t names) {
@@ -462,6 +511,214 @@ TEST_F(GroupCommit, WordBeforeALossStands) {
     EXPECT_EQ(words[0].durable, 1U);
     EXPECT_FALSE(words[0].is_lost);
     EXPECT_TRUE(words[1].is_lost);
+}
+
+// A full disk.
+
+TEST_F(GroupCommit, AWriteWithoutRoomWaitsAndIsWrittenAgain) {
+    target.fills_write = true;
+    begin_on_a_small_disk();
+    add(0);
+    await_stalled();
+    EXPECT_FALSE(commits->counts().is_writable);
+    EXPECT_TRUE(commits->counts().is_stalled);
+    add(0);
+    add(1);
+    target.await([](const auto& now) { return now.resumes > 3; });
+    EXPECT_THAT(target.all_groups(), ElementsAre(keys{"0:1"}));
+    make_room();
+    ears[0].await_durable(2);
+    ears[1].await_durable(1);
+    EXPECT_THAT(target.all_groups(),
+                ElementsAre(keys{"0:1"}, keys{"0:1"}, keys{"0:2"}, keys{"1:1"}));
+    EXPECT_TRUE(commits->counts().is_writable);
+    EXPECT_EQ(commits->counts().resumes, 1U);
+    EXPECT_GT(commits->counts().stalled_nanoseconds, 0U);
+    EXPECT_EQ(target.operations_again, 1U);
+    commits->close();
+    EXPECT_EQ(target.groups_synced(), 4U);
+    EXPECT_FALSE(ears[0].words().back().is_stalled);
+    EXPECT_FALSE(ears[3].words().back().is_stalled);
+    EXPECT_FALSE(target.is_lost);
+}
+
+TEST_F(GroupCommit, ASyncWithoutRoomIsFollowedByOneOfTheSameWrittenAgainAtOnce) {
+    target.lets_sync = false;
+    target.fills_sync = true;
+    begin_on_a_small_disk();
+    add(0);
+    target.await([](const auto& now) { return now.syncs_begun == 1; });
+    add(1);
+    add(2, durability::memory);
+    target.await([](const auto& now) { return now.groups.size() == 3; });
+    target.set([](auto& now) { now.lets_sync = true; });
+    await_stalled();
+    add(0);
+    make_room();
+    ears[0].await_durable(2);
+    ears[1].await_durable(1);
+    ears[2].await_durable(1);
+    EXPECT_THAT(target.all_groups(), ElementsAre(keys{"0:1"}, keys{"1:1"}, keys{"2:1"},
+                                                 keys{"0:1", "1:1", "2:1"}, keys{"0:2"}));
+}
+
+// Of it word was given: it was written, and nobody had asked for more.
+TEST_F(GroupCommit, WhatNobodyWantedSyncedIsWrittenAgainToo) {
+    begin_on_a_small_disk();
+    add(0, durability::memory);
+    add(0, durability::interval);
+    ears[0].await_durable(2);
+    commits->on_full();
+    await_stalled();
+    make_room();
+    EXPECT_THAT(target.all_groups(), ElementsAre(keys{"0:1"}, keys{"0:2"}, keys{"0:1", "0:2"}));
+    EXPECT_EQ(target.groups_synced(), 3U);
+}
+
+TEST_F(GroupCommit, WhatASyncCoveredIsNotWrittenAgain) {
+    begin_on_a_small_disk();
+    add(0);
+    ears[0].await_durable(1);
+    commits->on_full();
+    await_stalled();
+    make_room();
+    EXPECT_THAT(target.all_groups(), ElementsAre(keys{"0:1"}));
+    EXPECT_EQ(target.operations_again, 0U);
+}
+
+TEST_F(GroupCommit, MuchThatNobodyWantsSyncedIsSyncedAllTheSame) {
+    begin({.sync_interval = std::chrono::hours(1), .unsynced_bytes_max = 7});
+    add(0, durability::memory);
+    add(0, durability::memory);
+    ears[0].await_durable(2);
+    EXPECT_EQ(commits->counts().syncs, 0U) << "3 bytes each";
+    add(0, durability::memory);
+    ears[0].await_durable(3);
+    EXPECT_EQ(commits->counts().syncs, 1U);
+}
+
+TEST_F(GroupCommit, ADiskMayBeFullAgainAtOnce) {
+    target.fills_write = true;
+    begin_on_a_small_disk();
+    add(0);
+    await_stalled();
+    add(0);
+    target.set([](auto& now) { now.lets_sync = false; });
+    target.set([](auto& now) { now.resumed = commit_outcome::done; });
+    target.await([](const auto& now) { return now.syncs_begun == 1; });
+    target.set([](auto& now) {
+        now.fills_sync = true;
+        now.resumed = commit_outcome::no_room;
+        now.lets_sync = true;
+    });
+    const std::size_t so_far = [&] {
+        std::size_t found = 0;
+        target.set([&](auto& now) { found = now.resumes; });
+        return found;
+    }();
+    target.await([=](const auto& now) { return now.resumes > so_far + 2; });
+    EXPECT_TRUE(commits->counts().is_stalled);
+    EXPECT_THAT(ears[0].words(), testing::SizeIs(1));
+    make_room();
+    ears[0].await_durable(2);
+    EXPECT_THAT(target.all_groups(),
+                ElementsAre(keys{"0:1"}, keys{"0:1"}, keys{"0:1"}, keys{"0:2"}));
+}
+
+TEST_F(GroupCommit, AFailureWhileResumingIsTheEndForAll) {
+    target.fills_write = true;
+    begin_on_a_small_disk();
+    add(0);
+    await_stalled();
+    target.set([](auto& now) { now.resumed = commit_outcome::failed; });
+    for (listener& each : ears) {
+        each.await_lost();
+    }
+    EXPECT_TRUE(target.is_lost);
+    EXPECT_FALSE(commits->counts().is_stalled);
+    EXPECT_FALSE(commits->counts().is_writable);
+    for (const progress& each : ears[0].words()) {
+        EXPECT_EQ(each.durable, 0U);
+    }
+}
+
+TEST_F(GroupCommit, MoreThanMayWaitIsTheEndForAll) {
+    target.fills_write = true;
+    begin({.stalled_bytes_max = 100, .resume_interval = std::chrono::milliseconds(1)});
+    add(0);
+    await_stalled();
+    for (int i = 0; i < 40; ++i) {
+        add(1);
+    }
+    ears[1].await_lost();
+    EXPECT_TRUE(target.is_lost);
+}
+
+TEST_F(GroupCommit, CloseOnAFullDiskEndsAtOnceWithoutWord) {
+    target.fills_write = true;
+    begin({.resume_interval = std::chrono::hours(1)});
+    add(0);
+    await_stalled();
+    add(0);
+    commits->close();
+    EXPECT_THAT(target.all_groups(), ElementsAre(keys{"0:1"}));
+    for (const progress& each : ears[0].words()) {
+        EXPECT_EQ(each.durable, 0U);
+    }
+    EXPECT_TRUE(target.is_lost);
+}
+
+TEST_F(GroupCommit, CloseOnADiskThatHasRoomAgainCompletesEverything) {
+    target.fills_write = true;
+    begin({.resume_interval = std::chrono::hours(1)});
+    add(0);
+    await_stalled();
+    target.await([](const auto& now) { return now.resumes == 1; });
+    add(0);
+    target.set([](auto& now) { now.resumed = commit_outcome::done; });
+    commits->close();
+    ears[0].await_durable(2);
+    EXPECT_EQ(target.groups_synced(), target.all_groups().size());
+    EXPECT_FALSE(target.is_lost);
+}
+
+TEST_F(GroupCommit, TheLastSyncMayFindNoRoom) {
+    target.lets_sync = false;
+    begin();
+    add(0);
+    target.await([](const auto& now) { return now.syncs_begun == 1; });
+    std::thread closing([this] { commits->close(); });
+    target.set([](auto& now) {
+        now.fills_sync = true;
+        now.lets_sync = true;
+    });
+    closing.join();
+    EXPECT_TRUE(target.is_lost);
+    EXPECT_EQ(ears[0].words().back().durable, 0U);
+}
+
+TEST_F(GroupCommit, WhoListensLateHearsThatTheDiskIsFull) {
+    begin_on_a_small_disk();
+    commits->on_full();
+    await_stalled();
+    listener late;
+    commits->listen(shard_id{9}, [&](progress word) { late.hear(std::move(word)); });
+    ASSERT_EQ(late.words().size(), 1U);
+    EXPECT_TRUE(late.words()[0].is_stalled);
+    commits->close();
+}
+
+TEST_F(GroupCommit, HalfATransactionOutlastsAFullDisk) {
+    begin_on_a_small_disk();
+    add_part(0, 7, 0xa);
+    ears[0].await_durable(1);
+    commits->on_full();
+    await_stalled();
+    add_part(1, 7, 0xa);
+    make_room();
+    ears[0].await([](const progress& word) { return !word.transactions.empty(); });
+    EXPECT_THAT(target.all_groups().back(),
+                testing::UnorderedElementsAre("1:1", part_key(0, 7), part_key(1, 7)));
 }
 
 // Transactions. Each part comes with a row of its shard, which does not wait for the others.

@@ -275,6 +275,13 @@ void power_loss_file_system::crash(const crash_options& options, const std::stri
     }
 }
 
+IOStatus power_loss_file_system::GetFreeSpace(const std::string&, const IOOptions&,
+                                              std::uint64_t* free, IODebugContext*) {
+    const std::lock_guard guard(disk_->mutex);
+    *free = disk_->room();
+    return IOStatus::OK();
+}
+
 IOStatus power_loss_file_system::NewSequentialFile(const std::string& name,
                                                    const FileOptions& options,
                                                    std::unique_ptr<rocksdb::FSSequentialFile>* file,

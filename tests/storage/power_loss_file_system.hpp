@@ -54,6 +54,9 @@ class power_loss_file_system final : public rocksdb::FileSystemWrapper {
     void crash(const crash_options& options, const std::string& from, const std::string& to) const;
 
     const char* Name() const override { return "power_loss_file_system"; }
+    /// What set_capacity() leaves, whatever the target has.
+    rocksdb::IOStatus GetFreeSpace(const std::string& path, const rocksdb::IOOptions& options,
+                                   std::uint64_t* free, rocksdb::IODebugContext* dbg) override;
     rocksdb::IOStatus NewSequentialFile(const std::string& name,
                                         const rocksdb::FileOptions& options,
                                         std::unique_ptr<rocksdb::FSSequentialFile>* file,

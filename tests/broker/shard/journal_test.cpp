@@ -305,6 +305,41 @@ TEST_F(Journal, WaitsForEverything) {
     EXPECT_EQ(kept.wait_for_all({.number = 4}), 0U);
 }
 
+// A full disk.
+
+TEST_F(Journal, OnAFullDiskTheStoreGetsWhatIsGatheredInPieces) {
+    const std::string large(journal::piece_stalled / 2 + 1, 'x');
+    kept.put(table::queue, "a", "v");
+    kept.end_turn();
+    kept.put(table::queue, "b", "v");
+    kept.end_turn();
+    ASSERT_EQ(store.handed.size(), journal::handed_over_max);
+    kept.put(table::queue, "c", large);
+    kept.put(table::queue, "d", large);
+    kept.end_turn();
+    EXPECT_EQ(store.handed.size(), 2U) << "it is busy";
+    EXPECT_THAT(kept.on_progress({.is_stalled = true}), IsEmpty());
+    EXPECT_TRUE(kept.is_stalled());
+    kept.end_turn();
+    EXPECT_EQ(store.handed.size(), 3U);
+    kept.put(table::queue, "e", large);
+    kept.end_turn();
+    EXPECT_EQ(store.handed.size(), 3U) << "not a piece yet";
+    EXPECT_THAT(kept.on_progress({.durable = 2}), IsEmpty());
+    EXPECT_FALSE(kept.is_stalled());
+}
+
+TEST_F(Journal, OnAFullDiskLessMayWait) {
+    put("a");
+    kept.put(table::queue, "b", std::string(journal::backlog_stalled_max, 'x'));
+    kept.end_turn();
+    EXPECT_FALSE(kept.is_behind());
+    EXPECT_THAT(kept.on_progress({.is_stalled = true}), IsEmpty());
+    EXPECT_TRUE(kept.is_behind());
+    EXPECT_THAT(kept.on_progress({}), IsEmpty());
+    EXPECT_FALSE(kept.is_behind());
+}
+
 // Loss.
 
 TEST_F(Journal, AfterALossAllGoOnAndNothingIsHandedOver) {

@@ -1460,6 +1460,103 @@ TEST(PersistUsers, ShareOneLimit) {
     }
 }
 
+// A disk that is full: it takes nothing until there is room.
+
+void fill_disk(stored_script& s) {
+    s.stop_disk();
+    s.store().set_full(true);
+    s.node.run();
+}
+
+void make_room(stored_script& s) {
+    s.store().set_full(false);
+    s.start_disk();
+}
+
+/// Publishes, and gives the reason of the acknowledgement.
+mqtt::reason_code answer(stored_script& s, const char* publisher, const publish_request& what) {
+    const packet_id id = s.client(publisher).publish(what);
+    return s.client(publisher).expect_ack(
+        what.quality == qos_1 ? packet_type::puback : packet_type::pubrec, id);
+}
+
+TEST(PersistFull, WhatWouldHaveToBeKeptIsRefusedAtOnce) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_script s(on(shards));
+        const std::string sub = named(s, "sub", shards - 1);
+        const std::string topic = kept_on(s, shards - 1);
+        s.client(sub).resume();
+        s.client(sub).subscribe("t", qos_1);
+        s.client(sub).disconnect();
+        s.client("pub").connect();
+        s.client("kept pub").connect(persistent());
+        fill_disk(s);
+        EXPECT_EQ(answer(s, "pub", {.topic = "t", .payload = "1", .quality = qos_1}),
+                  mqtt::reason_code::quota_exceeded);
+        EXPECT_EQ(answer(s, "pub", {.topic = "t", .payload = "2", .quality = qos_2}),
+                  mqtt::reason_code::quota_exceeded);
+        EXPECT_EQ(
+            answer(s, "pub", {.topic = topic, .payload = "3", .quality = qos_1, .retain = true}),
+            mqtt::reason_code::quota_exceeded);
+        // Its identifier would have to be kept, whoever takes the message.
+        EXPECT_EQ(answer(s, "kept pub", {.topic = "nobody", .payload = "4", .quality = qos_2}),
+                  mqtt::reason_code::quota_exceeded);
+        s.client("new").wire.send_connect(persistent());
+        s.client("new").expect_refused(mqtt::reason_code::quota_exceeded);
+        make_room(s);
+        s.client("pub").publish_settled({.topic = "t", .payload = "after", .quality = qos_1});
+        s.client("kept pub").publish_settled({.topic = "t", .payload = "and", .quality = qos_2});
+        s.client(sub).resume();
+        s.client(sub).take("t", "after");
+        s.client(sub).take("t", "and");
+        s.settle_for_good();
+    }
+}
+
+TEST(PersistFull, WhatNeedsNoDiskGoesOn) {
+    stored_script s(on(2));
+    const std::string kept = named(s, "kept", 0);
+    s.client("sub").connect();
+    s.client("sub").subscribe("volatile", qos_2);
+    s.client("pub").connect();
+    s.client(kept).resume();
+    s.client(kept).disconnect();
+    fill_disk(s);
+    for (const qos quality : {qos::at_most_once, qos_1, qos_2}) {
+        s.client("pub").publish_settled({.topic = "volatile", .payload = "m", .quality = quality});
+        s.client("sub").take("volatile", "m");
+    }
+    // The end of a session waits for the disk, and nobody else with it.
+    s.client(kept).wire.send_connect({.clean_start = true, .session_expiry = 3600});
+    for (std::size_t shard = 0; shard < 2; ++shard) {
+        const std::string brief = named(s, "brief", shard);
+        s.client(brief).connect();
+        s.client(brief).subscribe("volatile", qos_1);
+    }
+    s.client(kept).expect_nothing();
+    make_room(s);
+    EXPECT_TRUE(s.client(kept).has_next()) << "CONNACK";
+}
+
+TEST(PersistFull, WhatWasOnItsWayIsAcknowledgedWhenThereIsRoom) {
+    stored_script s(on(2));
+    const std::string sub = named(s, "sub", 1);
+    s.client(sub).resume();
+    s.client(sub).subscribe("t", qos_1);
+    s.client(sub).disconnect();
+    s.client("pub").connect();
+    s.stop_disk();
+    const packet_id id = s.client("pub").publish("t", "on its way", qos_1);
+    fill_disk(s);
+    s.client("pub").expect_nothing();
+    make_room(s);
+    EXPECT_FALSE(mqtt::is_error(s.client("pub").expect_ack(packet_type::puback, id)));
+    s.client(sub).resume();
+    s.client(sub).take("t", "on its way");
+    s.settle_for_good();
+}
+
 // What needs no disk.
 
 TEST(PersistNothing, OfVolatileClients) {
