@@ -2,6 +2,7 @@
 // Time as an argument: layers 0 to 2 never read a clock. A shard reads both clocks once a turn.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -46,5 +47,29 @@ class hybrid_clock {
     }
     std::uint64_t last_ = 0;
 };
+
+/// A wall clock that never shows less than was known. A machine without a clock chip starts in the
+/// past until it has heard from a time server: what is dated then would be long over afterwards.
+class wall_floor {
+  public:
+    /// From `now` on it is at least `known`.
+    void set(time_point now, wall_time known) noexcept {
+        since_ = now;
+        known_ = known;
+    }
+    [[nodiscard]] wall_time correct(time_point now, wall_time shown) const noexcept {
+        const auto passed = std::chrono::duration_cast<wall_time::duration>(now - since_);
+        return std::max(shown, known_ + passed);
+    }
+
+  private:
+    time_point since_{};
+    wall_time known_{};
+};
+
+/// The time in a stamp.
+[[nodiscard]] constexpr wall_time wall_of(hybrid_time stamp) noexcept {
+    return wall_time(std::chrono::milliseconds(stamp.value >> 16));
+}
 
 } // namespace gv

@@ -21,7 +21,9 @@ class memory_store final : public store, private table_source {
     explicit memory_store(rows before = {});
 
     [[nodiscard]] const node_record& node() const noexcept override { return node_; }
-    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return {}; }
+    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return last_stamp_; }
+    /// What the next process is told.
+    void set_last_stamp(hybrid_time last) noexcept { last_stamp_ = last; }
     [[nodiscard]] result<void, problem> load(store_reader& to) override;
     void listen(shard_id shard, std::function<void(progress)> to,
                 std::function<void(read_answer)> rows_to) override;
@@ -55,6 +57,7 @@ class memory_store final : public store, private table_source {
 
     rows rows_;
     node_record node_;
+    hybrid_time last_stamp_{};
     std::vector<line_entry> line_;
     transactions joining_;
     std::vector<std::pair<shard_id, read_request>> reads_;

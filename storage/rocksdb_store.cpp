@@ -126,6 +126,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     mutable std::atomic<bool> is_unreadable_{false}; ///< the disk gave no answer
     node_record node_;
     hybrid_time last_stamp_{};
+    wall_floor floor_;
     rocksdb::WriteBatch write_; ///< of the writer thread, reused
     std::unique_ptr<group_commit> commits_;
     std::atomic<group_commit*> tells_full_{nullptr};
@@ -240,6 +241,7 @@ result<void, problem> rocksdb_store::begin_life() {
     if (db_->Get(rocksdb::ReadOptions(), handle(table::meta), slice(clock_key), &value).ok()
         && value.size() == 8) {
         last_stamp_.value = load_u64(value.data());
+        floor_.set(std::chrono::steady_clock::now(), wall_of(last_stamp_));
     }
     node_.schema = schema;
     ++node_.boot.value;
@@ -311,11 +313,14 @@ commit_outcome rocksdb_store::write(std::span<const batch* const> group) {
             }
         });
     }
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const wall_time now =
+        floor_.correct(std::chrono::steady_clock::now(), std::chrono::system_clock::now());
     char clock[8];
-    store_u64(clock, static_cast<std::uint64_t>(
-                         std::chrono::duration_cast<std::chrono::milliseconds>(now).count())
-                         << 16);
+    store_u64(
+        clock,
+        static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count())
+            << 16);
     write_.Put(handle(table::meta), slice(clock_key), rocksdb::Slice(clock, sizeof clock));
     const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &write_);
     // An error too is what follows from files that went nowhere.

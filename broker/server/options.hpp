@@ -443,7 +443,8 @@ struct limits_options {
          .doc = "Bytes of retained messages, topics included. Larger: more topics. Smaller: less "
                 "memory. 0: no limit.",
          .def = 1_GiB,
-         .applies = reload::restart}};
+         .applies = reload::restart,
+         .pi = 128_MiB}};
     option<byte_size> retained_payload_max{
         {.name = "limits.retained_payload_max",
          .doc = "Largest payload that is retained; larger ones are delivered but not kept. 0: as "

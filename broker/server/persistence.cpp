@@ -102,6 +102,16 @@ class distributor final : public storage::store_reader {
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
 };
 
+void tell_of_a_clock_behind(hybrid_time last) {
+    const auto behind = wall_of(last) - std::chrono::system_clock::now();
+    if (behind > std::chrono::seconds(5)) {
+        log::warn("clock_is_behind",
+                  {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(behind).count()},
+                   {"remedy", "set the clock; until it is right, time goes on from what the store "
+                              "says"}});
+    }
+}
+
 } // namespace
 
 std::string store_folder(const options& all) {
@@ -201,6 +211,7 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
 result<void, problem> restore_all(storage::store& from,
                                   const std::vector<std::unique_ptr<shard::event_loop>>& to) {
     const auto begun = std::chrono::steady_clock::now();
+    tell_of_a_clock_behind(from.last_stamp());
     for (const auto& each : to) {
         each->begin_turn();
         each->logic().restore_clock(from.last_stamp());

@@ -152,7 +152,9 @@ class core final : private session::front_effects, private session::home_effects
     core& operator=(const core&) = delete;
     ~core();
 
-    void set_time(time_point now, wall_time wall) noexcept { turn_ = {.now = now, .wall = wall}; }
+    void set_time(time_point now, wall_time wall) noexcept {
+        turn_ = {.now = now, .wall = floor_.correct(now, wall)};
+    }
     [[nodiscard]] time_point now() const noexcept { return turn_.now; }
 
     // Clients. The driver owns them; one that ended may be destroyed after end_turn().
@@ -182,7 +184,12 @@ class core final : private session::front_effects, private session::home_effects
     /// Which shard keeps the retained message of a topic.
     [[nodiscard]] static shard_id retained_owner(std::string_view topic,
                                                  std::size_t shards) noexcept;
-    void restore_clock(hybrid_time last) noexcept { clock_.absorb(last); }
+    /// No stamp in the store is newer. Deadlines go on from there if the clock is behind.
+    void restore_clock(hybrid_time last) noexcept {
+        clock_.absorb(last);
+        floor_.set(turn_.now, wall_of(last));
+        turn_.wall = floor_.correct(turn_.now, turn_.wall);
+    }
     /// Word from the store.
     void on_progress(const storage::progress& word);
     void on_rows(const storage::read_answer& answer);
@@ -568,6 +575,7 @@ class core final : private session::front_effects, private session::home_effects
     core_options options_;
     core_driver* driver_;
     session::turn turn_;
+    wall_floor floor_;
     session::traffic traffic_;
     core_counts counts_;
     session::queue_account queued_;           ///< of sessions that have a home

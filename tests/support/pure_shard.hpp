@@ -98,6 +98,8 @@ class pure_node {
     [[nodiscard]] std::size_t shards() const noexcept { return sides_.size(); }
     [[nodiscard]] time_point now() const noexcept { return now_; }
     [[nodiscard]] wall_time wall() const noexcept { return wall_; }
+    /// What the clock shows the next process.
+    void set_wall(wall_time shown) noexcept { wall_ = shown; }
     [[nodiscard]] bool has_mail() const noexcept;
     /// The shard on which the home of a client identifier is.
     [[nodiscard]] std::size_t home_of(std::string_view client_id) const;

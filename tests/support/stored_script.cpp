@@ -74,6 +74,7 @@ void stored_script::crash() {
     node.disk = nullptr;
     node.quick_disk = nullptr;
     auto after = std::make_unique<storage::memory_store>(store_->durable());
+    after->set_last_stamp(store_->last_stamp());
     node_options next = options_.node;
     next.shards = options_.shards_after == 0 ? next.shards : options_.shards_after;
     next.store = after.get();

@@ -1319,6 +1319,34 @@ TEST(PersistRoom, WhatWouldHaveToBeKeptIsRefusedUntilThereIsRoom) {
     }
 }
 
+// A machine without a clock chip.
+
+TEST(PersistClock, NothingEndsEarlyBecauseAClockBeganInThePast) {
+    for (const std::size_t shards : {1U, 2U}) {
+        stored_script s(on(shards));
+        s.client("sub").connect(persistent());
+        s.client("sub").subscribe("t", qos_1);
+        s.client("pub").connect();
+        s.client("pub").publish_settled({.topic = "other", .payload = "1", .quality = qos_1});
+        const wall_time right = s.node.wall();
+        const auto since_1970 =
+            std::chrono::duration_cast<std::chrono::milliseconds>(right.time_since_epoch());
+        s.store().set_last_stamp({static_cast<std::uint64_t>(since_1970.count()) << 16});
+        s.node.set_wall(wall_time(24h)); // 1970
+        s.crash();
+        s.advance(1s);
+        s.client("sub").resume();
+        s.client("sub").disconnect();
+        s.client("pub").connect();
+        s.client("pub").publish_settled(
+            {.topic = "t", .payload = "2", .quality = qos_1, .expiry = 3'600});
+        s.node.set_wall(right + 60s);
+        s.crash();
+        EXPECT_TRUE(s.client("sub").resume());
+        s.client("sub").take("t", "2");
+    }
+}
+
 // Only the newest of each topic.
 
 TEST(PersistNewest, AClientThatWasAwayGetsTheLastOfEachTopic) {
