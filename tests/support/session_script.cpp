@@ -45,6 +45,7 @@ void script_client::on_suback(std::string_view client, packet_id id, bool is_rem
 }
 
 void script_client::on_connack(std::string_view client, bool is_session_present) {
+    script_->sessions_gone += !is_session_present && !wire.last_connect().clean_start ? 1U : 0U;
     if (!is_session_present) {
         script_->ledger.session_ended(std::string(client));
     }
@@ -341,6 +342,37 @@ void script::come_back(script_client& who) {
     }
     who.wire.resend();
     who.wire.listen();
+}
+
+void script::lose_connections() {
+    for (script_client& each : clients_) {
+        if (!each.wire.has_peer()) {
+            continue;
+        }
+        if (each.wire.last_connect().clean_start && !each.wire.is_connected()) {
+            anew_.insert(each.wire.id());
+        }
+        const bool is_over = !each.wire.is_persistent() || anew_.contains(each.wire.id());
+        is_over ? ledger.session_ended(each.wire.id()) : ledger.went_away(each.wire.id());
+        static_cast<void>(each.wire.let_go());
+    }
+    ledger.broker_died();
+}
+
+void script::come_back_all() {
+    for (script_client& each : clients_) {
+        if (each.wire.is_connected() || !each.wire.is_persistent()) {
+            continue;
+        }
+        if (anew_.erase(each.wire.id()) != 0) {
+            connect_request again = each.wire.last_connect();
+            again.shard %= node.shards();
+            each.wire.send_connect(again);
+            each.wire.listen();
+        } else {
+            come_back(each);
+        }
+    }
 }
 
 void script::settle(place at) {

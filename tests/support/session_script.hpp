@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <list>
+#include <set>
 #include <source_location>
 
 namespace gv::support {
@@ -96,6 +97,8 @@ class script {
 
     pure_node node;
     delivery_ledger ledger;
+    /// Clients that were told, on coming back for their session, that there is none.
+    std::size_t sessions_gone = 0;
 
     /// The client of this name, made at its first mention.
     script_client& client(const std::string& id);
@@ -109,6 +112,10 @@ class script {
   protected:
     /// Connects anew with the session kept, and sends again what is not settled.
     void come_back(script_client& who);
+    /// The process dies: connections are gone, and clients know no more than what they had read.
+    void lose_connections();
+    /// All with a persistent session connect, and send again what is not settled.
+    void come_back_all();
     [[nodiscard]] std::list<script_client>& clients() noexcept { return clients_; }
 
   private:
@@ -121,6 +128,7 @@ class script {
     void cut_and_resume(script_client* actor);
 
     std::list<script_client> clients_;
+    std::set<std::string> anew_; ///< asked for a new session and do not know whether they have it
     std::size_t steps_ = 0;
     std::size_t cut_at_ = 0; ///< 0: nowhere
     cutting cuts_ = cutting::nobody;

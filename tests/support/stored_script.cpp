@@ -59,18 +59,7 @@ std::size_t stored_script::let_through(std::size_t count) {
 }
 
 void stored_script::crash() {
-    for (script_client& each : clients()) {
-        if (!each.wire.has_peer()) {
-            continue;
-        }
-        if (each.wire.last_connect().clean_start && !each.wire.is_connected()) {
-            anew_.insert(each.wire.id());
-        }
-        const bool is_over = !each.wire.is_persistent() || anew_.contains(each.wire.id());
-        is_over ? ledger.session_ended(each.wire.id()) : ledger.went_away(each.wire.id());
-        static_cast<void>(each.wire.let_go());
-    }
-    ledger.broker_died();
+    lose_connections();
     node.disk = nullptr;
     node.quick_disk = nullptr;
     auto after = std::make_unique<storage::memory_store>(store_->durable());
@@ -84,22 +73,6 @@ void stored_script::crash() {
     crash_after_ = nowhere;
     attach_disk();
     node.run();
-}
-
-void stored_script::come_back_all() {
-    for (script_client& each : clients()) {
-        if (each.wire.is_connected() || !each.wire.is_persistent()) {
-            continue;
-        }
-        if (anew_.erase(each.wire.id()) != 0) {
-            connect_request again = each.wire.last_connect();
-            again.shard %= node.shards();
-            each.wire.send_connect(again);
-            each.wire.listen();
-        } else {
-            come_back(each);
-        }
-    }
 }
 
 std::vector<std::string> stored_script::keys(table which) const {

@@ -45,8 +45,7 @@ class stored_script final : private store_holder, public script {
 
     /// The process dies and another begins, with what was durable. The disk works again.
     void crash();
-    /// All with a persistent session connect, and send again what is not settled.
-    void come_back_all();
+    using script::come_back_all;
     /// settle(), and then: nothing of what was settled is left in the store, which another life
     /// confirms.
     void settle_for_good(place at = place::current());
@@ -68,7 +67,6 @@ class stored_script final : private store_holder, public script {
 
     stored_options options_;
     bool is_stopped_ = false;
-    std::set<std::string> anew_; ///< asked for a new session and do not know whether they have it
     std::size_t done_ = 0;       ///< hand-overs made durable
     std::size_t crash_after_ = nowhere;
 };
