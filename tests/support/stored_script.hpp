@@ -67,7 +67,7 @@ class stored_script final : private store_holder, public script {
 
     stored_options options_;
     bool is_stopped_ = false;
-    std::size_t done_ = 0;       ///< hand-overs made durable
+    std::size_t done_ = 0; ///< hand-overs made durable
     std::size_t crash_after_ = nowhere;
 };
 
