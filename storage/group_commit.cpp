@@ -333,7 +333,7 @@ bool group_commit::is_line_too_long() const {
     for (const line_entry& each : line_) {
         bytes += bytes_of(each.what);
     }
-    return bytes > options_.stalled_bytes_max;
+    return bytes > options_.stalled_bytes_max + listeners_.size() * options_.stalled_bytes_of_shard;
 }
 
 // As one write: in a state between, something could be there again that a later group had erased.

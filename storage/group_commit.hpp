@@ -70,8 +70,10 @@ struct group_commit_options {
     /// Written and not synced; beyond, it is synced whether anybody wants it or not. Larger: fewer
     /// syncs of what nobody waits for. Smaller: less memory.
     std::size_t unsynced_bytes_max = std::size_t{8} << 20;
-    /// In line while the disk is full; beyond, the store is lost.
+    /// In line while the disk is full; beyond, the store is lost. And for each shard, which may
+    /// have brought its backlog before and goes on with what must be written.
     std::size_t stalled_bytes_max = std::size_t{64} << 20;
+    std::size_t stalled_bytes_of_shard = std::size_t{20} << 20;
     /// How often resume() is called.
     std::chrono::milliseconds resume_interval = std::chrono::seconds(1);
 };

@@ -121,7 +121,7 @@ class loader {
             return;
         }
         const std::uint64_t sequence = load_u64(rest.data());
-        append(owner->rows, sequence);
+        append(owner->rows, sequence, row_.row.topic != 0 || !owner->newest.empty());
         if (row_.row.topic != 0) {
             owner->newest.push_back(
                 {.topic = row_.row.topic,
@@ -131,10 +131,15 @@ class loader {
         }
     }
 
-    /// row_, to the last run or to one of its own.
-    void append(std::vector<stored_rows>& runs, std::uint64_t sequence) const {
-        if (runs.empty() || runs.back().rows >= stored_rows::rows_max
-            || (row_.body && runs.back().bodies > 0 && runs.back().bucket != row_.body->in)) {
+    /// row_, to the last run or to one of its own. `is_even`: of runs out of which rows may be
+    /// removed it must be known which rows are there, and where their messages are.
+    void append(std::vector<stored_rows>& runs, std::uint64_t sequence, bool is_even) const {
+        const auto belongs_to = [&](const stored_rows& run) {
+            return run.rows < stored_rows::rows_max
+                   && (!row_.body || run.bodies == 0 || run.bucket == row_.body->in)
+                   && (!is_even || (run.end == sequence && (run.bodies > 0) == bool(row_.body)));
+        };
+        if (runs.empty() || !belongs_to(runs.back())) {
             runs.push_back({.first = sequence});
         }
         stored_rows& last = runs.back();

@@ -32,18 +32,19 @@ namespace {
 }
 
 /// A compaction that meets a damaged block fails each time. It does not have to stop the store,
-/// which writes on without it.
+/// which writes on without it. One whose output went nowhere has met none.
 /// And tells when the manifest has changed.
 class database_listener final : public rocksdb::EventListener {
   public:
-    explicit database_listener(std::function<void()> on_manifest)
-        : on_manifest_(std::move(on_manifest)) {}
+    database_listener(std::function<void()> on_manifest, std::function<bool()> is_frozen)
+        : on_manifest_(std::move(on_manifest)), is_frozen_(std::move(is_frozen)) {}
     void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { on_manifest_(); }
     void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
         on_manifest_();
     }
     void OnBackgroundError(rocksdb::BackgroundErrorReason why, rocksdb::Status* status) override {
-        if (why == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
+        if (why == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()
+            && !is_frozen_()) {
             *status = rocksdb::Status::OK();
             has_met_damage = true;
         }
@@ -52,6 +53,7 @@ class database_listener final : public rocksdb::EventListener {
 
   private:
     std::function<void()> on_manifest_;
+    std::function<bool()> is_frozen_;
 };
 
 class rocksdb_store final : public store, private commit_target, private table_source {
@@ -59,7 +61,8 @@ class rocksdb_store final : public store, private commit_target, private table_s
     explicit rocksdb_store(const rocksdb_options& options)
         : folder_(options.folder), sync_interval_(options.sync_interval),
           resume_interval_(options.resume_interval), mark_(folder_),
-          listener_(std::make_shared<database_listener>([this] { mark_.note_manifest(); })),
+          listener_(std::make_shared<database_listener>(
+              [this] { mark_.note_manifest(); }, [this] { return db_.files().is_frozen(); })),
           salvages_(options.salvage), db_(options, observer(), listener_) {}
     ~rocksdb_store() override { close(); }
 
@@ -192,6 +195,7 @@ void rocksdb_store::begin_scrub(const rocksdb_options& options) {
     scrub_observer to;
     to.live_tables = [this] { return live_tables(); };
     to.on_damage = [this](const std::string& name, const std::string& what) {
+        const auto lock = db_.use();
         log::error("store_file_damaged", {{"folder", folder_}, {"file", name}, {"problem", what}});
         note_damage(0, "scrub");
     };
@@ -361,6 +365,7 @@ commit_outcome rocksdb_store::resume() {
     if (outcome == commit_outcome::done) {
         mark_.note_manifest(); // it is another
         is_compacting_ = true;
+        listener_->has_met_damage = false;
     }
     return outcome;
 }

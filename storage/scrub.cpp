@@ -20,6 +20,9 @@ namespace gv::storage {
 
 namespace {
 
+/// Of a look at a store that has no tables yet.
+constexpr std::chrono::milliseconds pause_empty = std::chrono::minutes(1);
+
 class paced_file final : public rocksdb::FSRandomAccessFileOwnerWrapper {
   public:
     paced_file(std::unique_ptr<rocksdb::FSRandomAccessFile> target, scrub_pace& pace)
@@ -114,8 +117,9 @@ void scrub::loop() {
         last_ = *std::next(tables.begin(), static_cast<std::ptrdiff_t>(random() % tables.size()));
     }
     for (;;) {
-        const auto pause =
-            options_.interval / static_cast<double>(std::max<std::size_t>(tables.size(), 1));
+        const std::chrono::duration<double, std::milli> pause =
+            tables.empty() ? std::min<std::chrono::milliseconds>(options_.interval, pause_empty)
+                           : options_.interval / static_cast<double>(tables.size());
         if (!pace_.wait(std::chrono::duration_cast<std::chrono::nanoseconds>(pause * part))) {
             return;
         }

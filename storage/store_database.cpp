@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "storage/database_files.hpp"
+#include "storage/database_lock.hpp"
 #include "storage/inspection.hpp"
 #include "storage/required_options.hpp"
 
@@ -149,8 +150,10 @@ commit_outcome store_database::reopen(const node_record& whose) {
 // be on disk as it reads: a sync of it that failed cannot be repeated.
 void store_database::clear_away() {
     const std::lock_guard alone(in_use_);
-    const bool is_of_manifest = files_->failure()->file.find("MANIFEST") != std::string::npos
-                                || files_->failure()->operation == io_operation::sync_directory;
+    const auto why = files_->failure();
+    const bool is_of_manifest = why
+                                && (why->file.find("MANIFEST") != std::string::npos
+                                    || why->operation == io_operation::sync_directory);
     database_.close();
     if (is_of_manifest || mark_manifest(database_folder(options_.folder)).number == 0) {
         return;
@@ -184,8 +187,8 @@ commit_outcome store_database::try_to_reopen(const node_record& whose) {
     // What a sync covered must be there. What is not is for a start to salvage: what is in memory
     // by now would not fit to it.
     const auto found = inspect(options_.folder, thoroughness::quick, options_.file_system);
-    if (!found) {
-        return refuse(found.error().what);
+    if (!found) { // somebody may be looking at it, as one does when a disk is full
+        return is_lock_held(found.error()) ? commit_outcome::no_room : refuse(found.error().what);
     }
     if (!found->is_whole()) {
         return refuse("it is damaged");
@@ -200,7 +203,8 @@ commit_outcome store_database::try_to_reopen(const node_record& whose) {
         return frozen->fault == io_fault::no_space ? commit_outcome::no_room : refuse(frozen->text);
     }
     if (!status.ok()) {
-        return refuse(status.ToString());
+        return is_lock_held(unusable_store(options_.folder, status)) ? commit_outcome::no_room
+                                                                     : refuse(status.ToString());
     }
     if (!is_of(database_, whose)) {
         database_.close();

@@ -96,7 +96,7 @@ void server::build_loops() {
     const std::size_t shards = shard_count_of(options_);
     const auto users = (*options_.limits.queue_bytes_per_user_max).value == 0
                            ? nullptr
-                           : std::make_shared<session::user_accounts>();
+                           : std::make_shared<user_accounts>();
     std::vector<shard::event_loop*> peers;
     for (std::uint16_t number = 0; number < shards; ++number) {
         auto made = event_loop_options_of(options_, shard_id{number}, shards);

@@ -7,6 +7,10 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <unistd.h>
+
+#include <cerrno>
+
 namespace gv::server {
 
 namespace {
@@ -71,6 +75,8 @@ bool store_check::is_sound() const noexcept {
 result<store_check, problem> check_store(const std::string& folder) {
     store_check made{.folder = folder,
                      .is_in_use = storage::is_in_use(folder),
+                     .is_read_only = ::access((folder + "/db/LOCK").c_str(), W_OK) != 0
+                                     && (errno == EACCES || errno == EROFS),
                      .files = {},
                      .checksums = {},
                      .rows = {},
@@ -79,7 +85,7 @@ result<store_check, problem> check_store(const std::string& folder) {
     if (!storage::has_store(folder)) {
         return failure(storage::open_offline_store(folder).error());
     }
-    if (!made.is_in_use) {
+    if (!made.is_in_use && !made.is_read_only) {
         if (auto files = storage::inspect(folder, storage::thoroughness::complete)) {
             made.files = std::move(*files);
         } else {
@@ -94,6 +100,7 @@ std::string check_lines(const store_check& found) {
     std::string out;
     json::object end{{"type", "check"}, {"folder", found.folder}, {"sound", found.is_sound()}};
     end["in_use"] = found.is_in_use;
+    end["read_only"] = found.is_read_only;
     end["files_inspected"] = found.files.has_value();
     if (found.files) {
         for (const storage::damaged_file& each : found.files->damaged) {

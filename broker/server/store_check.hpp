@@ -16,11 +16,13 @@ namespace gv::server {
 
 struct store_check {
     std::string folder;
-    bool is_in_use = false;                   ///< by another process
-    std::optional<storage::inspection> files; ///< nothing if it is in use, or they cannot be read
-    std::string checksums;                    ///< without `files`: what of tables does not agree
-    std::optional<storage::row_check> rows;   ///< nothing if the database cannot be opened
-    std::vector<problem> problems;            ///< why something was not looked at
+    bool is_in_use = false;    ///< by another process
+    bool is_read_only = false; ///< its lock cannot be taken
+    std::optional<storage::inspection>
+        files;             ///< nothing if it is one of these, or they cannot be read
+    std::string checksums; ///< without `files`: what of tables does not agree
+    std::optional<storage::row_check> rows; ///< nothing if the database cannot be opened
+    std::vector<problem> problems;          ///< why something was not looked at
     std::vector<storage::quarantine> kept;
 
     [[nodiscard]] bool is_sound() const noexcept;

@@ -109,6 +109,10 @@ std::string check_text(const store_check& found) {
             "A process uses the store: its log and what else is not in tables was not looked "
             "at.\n");
     }
+    if (found.is_read_only) {
+        out.append("The store may not be written to, so that its lock cannot be taken: its log and "
+                   "what else is not in tables was not looked at.\n");
+    }
     if (found.rows) {
         add_rows(out, *found.rows);
     }

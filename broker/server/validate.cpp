@@ -74,6 +74,7 @@ class checker {
         check_readable("auth.acl_file", *all_.auth.acl_file);
         check_versions();
         check_queues();
+        check_background_rate();
         check_client_text("mqtt.response_information", *all_.mqtt.response_information);
         check_client_text("mqtt.server_reference", *all_.mqtt.server_reference);
         check_user();
@@ -207,6 +208,16 @@ class checker {
         if (wanted.empty()) {
             report("mqtt.protocol_versions", "without a version of MQTT nobody could come in",
                    "write some of: 3.1, 3.1.1, 5.0");
+        }
+    }
+
+    void check_background_rate() {
+        constexpr byte_size least{std::uint64_t{1} << 20};
+        const byte_size rate = *all_.storage.background_rate;
+        if (rate.value != 0 && rate < least) {
+            report("storage.background_rate",
+                   "the database could not write as fast as messages come, and all would wait",
+                   "write 1MiB or more, or 0 for no limit");
         }
     }
 

@@ -56,7 +56,7 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         return true;
     }
     const bool is_sent_at_once = is_idle && (log_ == nullptr || how.quality == qos::at_least_once);
-    if (how.topic != 0 && supersede(how.topic, to) >= what.weight()) {
+    if (how.topic != 0 && supersede(how.topic, to)) {
         limit = queueing::unlimited; // it takes that one's place
     }
     bool is_dropped = false;
@@ -81,11 +81,8 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
                  .group = how.group,
                  .topic = how.topic});
     if (how.topic != 0) {
-        if (!newest_) {
-            newest_ = std::make_unique<newest_rows>();
-        }
-        newest_->insert_or_assign(
-            how.topic, newest_row{.sequence = sequence, .where = where, .weight = what.weight()});
+        restore_newest(how.topic, sequence, where, what.weight());
+        forget_dropped();
     }
     if (is_idle) {
         static_cast<void>(may_send(how.quality, where));
@@ -95,20 +92,21 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
     return true;
 }
 
-// What the client may have seen stays: it is sent again under its identifier.
-std::size_t outbound::supersede(std::uint64_t topic, outbound_sink& to) {
+// What the client may have seen stays: it is sent again under its identifier. So does what could be
+// lost without the other having been written.
+bool outbound::supersede(std::uint64_t topic, outbound_sink& to) {
     const auto found = newest_ ? newest_->find(topic) : newest_rows::iterator();
     if (!newest_ || found == newest_->end()) {
-        return 0;
+        return false;
     }
     const newest_row old = found->second;
     newest_->erase(found);
-    if (is_in_doubt(old.sequence)) {
-        return 0;
+    if (is_in_doubt(old.sequence) || (log_ != nullptr && !log_->may_replace(old.where))) {
+        return false;
     }
     const auto gone = queue_.remove(old.sequence, old.weight, old.where.body);
     if (!gone) {
-        return 0; // dropped with the run that it was in
+        return false; // dropped with the run that it was in
     }
     if (log_ != nullptr) {
         const written_row& where = gone->content ? gone->where : old.where;
@@ -116,7 +114,17 @@ std::size_t outbound::supersede(std::uint64_t topic, outbound_sink& to) {
     }
     to.dropped(drop_reason::superseded);
     settle(gone->group, to);
-    return old.weight;
+    return true;
+}
+
+// Of rows that were dropped in runs nobody knows the topics.
+void outbound::forget_dropped() {
+    if (newest_->size() < 2 * queue_.rows() + 64) {
+        return;
+    }
+    const std::uint64_t first = queue_.first_sequence();
+    boost::unordered::erase_if(*newest_,
+                               [&](const auto& each) { return each.second.sequence < first; });
 }
 
 void outbound::forget_newest(const queued_row& gone) noexcept {
@@ -336,6 +344,10 @@ void outbound::choose_id(queued_row& next) {
                                         .id = packet_id{next.id},
                                         .subscription_ids = next.subscription_ids,
                                         .topic = next.topic});
+        if (next.topic != 0 && newest_ && newest_->contains(next.topic)) {
+            newest_row& newest = newest_->at(next.topic);
+            newest.where = newest.sequence == next.sequence ? next.where : newest.where;
+        }
     }
 }
 

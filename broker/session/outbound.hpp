@@ -178,8 +178,9 @@ class outbound {
     };
     using newest_rows = boost::unordered_flat_map<std::uint64_t, newest_row>;
 
-    /// Drops what waits of a topic. Returns what it weighed.
-    std::size_t supersede(std::uint64_t topic, outbound_sink& to);
+    /// Drops what waits of a topic. False if there is nothing, or it must stay.
+    bool supersede(std::uint64_t topic, outbound_sink& to);
+    void forget_dropped();
     void forget_newest(const queued_row& gone) noexcept;
     /// Returns false if the policy is to disconnect; `is_dropped` if it was not taken.
     bool make_room(std::size_t weight, queueing limit, bool& is_dropped, outbound_sink& to);

@@ -80,6 +80,8 @@ class outbound_log {
                                     const publication& what, const delivery& how) = 0;
     /// Reads that begin once the mark is durable do not find it.
     virtual commit_mark row_done(std::uint64_t sequence, const written_row& where) = 0;
+    /// Whether row_done() now would be one with what is written down now.
+    [[nodiscard]] virtual bool may_replace(const written_row& where) const = 0;
     virtual void run_done(const stored_run& run) = 0;
     /// Rows from `first` up to, without, `end` go at once; forget_run() follows for their runs.
     virtual void rows_done(std::uint64_t first, std::uint64_t end) = 0;

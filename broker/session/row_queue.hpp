@@ -11,9 +11,11 @@
 #pragma once
 
 #include "base/ring.hpp"
+#include "base/user_accounts.hpp"
 #include "broker/session/outbound_log.hpp"
-#include "broker/session/user_accounts.hpp"
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -47,13 +49,13 @@ class row_queue {
 
     [[nodiscard]] bool empty() const noexcept { return rows() == 0; }
     [[nodiscard]] std::size_t rows() const noexcept {
-        return page_.size() + stored_rows_ + recent_.size() - gaps_;
+        return page_.rows() + stored_rows_ + recent_.rows();
     }
     /// By message weight.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
     /// Of these, held in memory.
     [[nodiscard]] std::size_t resident_bytes() const noexcept {
-        return page_bytes_ + recent_bytes_;
+        return page_.bytes + recent_.bytes;
     }
     /// Sequence of the oldest row. Requires: not empty.
     [[nodiscard]] std::uint64_t first_sequence() noexcept;
@@ -80,7 +82,7 @@ class row_queue {
     }
     /// Mark of the oldest row that spill() left; 0 if there is none.
     [[nodiscard]] commit_mark oldest_mark() noexcept {
-        return recent_.empty() ? commit_mark{} : recent_.front().where.mark;
+        return recent_.all.empty() ? commit_mark{} : recent_.all.front().where.mark;
     }
 
     /// Lets go of the messages of recent rows that are on disk. The oldest rows stay if
@@ -90,7 +92,7 @@ class row_queue {
 
     /// Rows count for no group from now on.
     void forget_groups() noexcept {
-        for (ring<queued_row>* rows : {&page_, &recent_}) {
+        for (ring<queued_row>* rows : {&page_.all, &recent_.all}) {
             for (std::size_t i = 0; i < rows->size(); ++i) {
                 (*rows)[i].group = {};
             }
@@ -115,36 +117,56 @@ class row_queue {
                 }
             }
         };
-        visit_rows(page_);
-        for (std::size_t i = 0; i < stored_.size(); ++i) {
-            visit(stored_[i]);
+        visit_rows(page_.all);
+        if (stored_) {
+            for (const auto& [first, run] : *stored_) {
+                visit(run);
+            }
         }
-        visit_rows(recent_);
+        visit_rows(recent_.all);
     }
     /// Gives memory back if nothing waits.
     void shrink() noexcept {
         if (empty()) {
-            page_.clear();
-            stored_.clear();
-            recent_.clear();
+            page_.all.clear();
+            stored_.reset();
+            recent_.all.clear();
         }
     }
 
   private:
     static constexpr std::size_t page_bytes_max = std::size_t{256} << 10;
 
+    /// Rows in memory, in order. One that was removed leaves a gap, without content, until those
+    /// before it have gone; the front is none.
+    struct resident_rows {
+        ring<queued_row> all;
+        std::size_t bytes = 0;
+        std::size_t gaps = 0;
+
+        [[nodiscard]] std::size_t rows() const noexcept { return all.size() - gaps; }
+        [[nodiscard]] bool empty() const noexcept { return all.empty(); }
+        void push(queued_row row);
+        [[nodiscard]] queued_row take();
+        [[nodiscard]] std::optional<queued_row> remove(std::uint64_t sequence);
+
+      private:
+        void close_gaps();
+    };
+    /// By first sequence; they do not overlap.
+    using stored_runs = std::map<std::uint64_t, stored_run>;
+
     void store(std::uint64_t sequence, std::size_t weight, std::uint32_t body);
+    [[nodiscard]] bool belongs_to(const stored_run& run, std::uint64_t sequence,
+                                  std::uint32_t body) const noexcept;
     void return_page(std::vector<group_origin>& settled);
-    [[nodiscard]] queued_row take(ring<queued_row>& from, std::size_t& bytes);
-    [[nodiscard]] std::optional<queued_row> remove_from(ring<queued_row>& rows, std::size_t& bytes,
-                                                        std::uint64_t sequence);
+    [[nodiscard]] static bool is_even(const stored_run& run) noexcept;
+    [[nodiscard]] bool take_from_runs(const queued_row& row);
     [[nodiscard]] bool remove_stored(std::uint64_t sequence, std::size_t weight,
                                      std::uint32_t body);
-    void close_gaps(ring<queued_row>& rows);
-    [[nodiscard]] static bool is_even(const stored_run& run) noexcept;
-    void take_from_runs(const queued_row& row);
+    void split(stored_runs::iterator at, std::uint64_t gap);
+    void begin_later(stored_runs::iterator at, std::uint64_t first);
     void forget_run();
-    void forget_empty_runs();
     void forget_erased(const outbound_log& log);
     void count_in(std::size_t rows, std::size_t weight) noexcept {
         bytes_ += weight;
@@ -165,16 +187,12 @@ class row_queue {
 
     queue_account* total_;
     std::shared_ptr<user_account> user_; ///< null: nobody counts
-    // A row that was removed leaves a gap, without content, until those before it have gone. The
-    // front is none.
-    ring<queued_row> page_;
-    ring<stored_run> stored_;
-    ring<queued_row> recent_;
+    resident_rows page_;
+    std::unique_ptr<stored_runs> stored_; ///< null: none
+    resident_rows recent_;
     std::size_t stored_rows_ = 0;
-    std::size_t gaps_ = 0;
     std::size_t bytes_ = 0;
-    std::size_t page_bytes_ = 0;
-    std::size_t recent_bytes_ = 0;
+    bool has_removed_ = false; ///< or may: of each row of a run it is known where it is
     bool is_reading_ = false;
     bool is_read_stale_ = false; ///< rows before those asked for are stored again
     struct erased_row {

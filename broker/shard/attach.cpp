@@ -53,14 +53,15 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     home_entry& home = **found;
     if (home.home_.front()) {
         ++counts_.takeovers;
-        if (!home.successors_) {
-            home.successors_ = std::make_unique<std::vector<home_entry::successor>>();
-        }
-        home.successors_->push_back(
-            {.from = from,
-             .username = username ? std::optional(std::string(*username)) : std::nullopt,
-             .request = std::move(request)});
-        if (home.successors_->size() == 1) {
+        const std::unique_ptr<home_entry::successor> before =
+            std::exchange(home.successor_,
+                          std::make_unique<home_entry::successor>(
+                              from, username ? std::optional(std::string(*username)) : std::nullopt,
+                              std::move(request)));
+        if (before) { // it was not in yet, and could wait for the disk for long
+            kick(before->from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
+                 "a later connection has this client identifier");
+        } else {
             home.home_.take_over();
         }
         return;
@@ -108,7 +109,7 @@ void core::answer_attach(session::home& from, session::front_address to, session
 }
 
 void core::forget_durable_ends() {
-    if (!ends_.empty() && journal_.is_durable(last_end_)) {
+    if (!ends_.empty() && (journal_.is_lost() || journal_.is_durable(last_end_))) {
         ends_.clear();
     }
 }
@@ -215,21 +216,14 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
     if (const session::session_state* state = home->home_.session()) {
         set_member_online(number, *state, false);
     }
-    if (!home->successors_) {
+    const std::unique_ptr<home_entry::successor> next = std::move(home->successor_);
+    if (!next) {
         settle_home(*home);
         return;
     }
-    home_entry::successor next = std::move(home->successors_->front());
-    home->successors_->erase(home->successors_->begin());
-    if (home->successors_->empty()) {
-        home->successors_.reset();
-    }
-    attach_now(*home, next.from,
-               next.username ? std::optional<std::string_view>(*next.username) : std::nullopt,
-               std::move(next.request));
-    if (home->successors_) {
-        home->home_.take_over();
-    }
+    attach_now(*home, next->from,
+               next->username ? std::optional<std::string_view>(*next->username) : std::nullopt,
+               std::move(next->request));
 }
 
 // After anything that may have changed when the home must wake, or whether it still is.

@@ -69,7 +69,7 @@ struct core_options {
     durability level = durability::fsync;               ///< of what the broker itself publishes
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
-    std::shared_ptr<session::user_accounts> users; ///< of all shards; null: no limit by user
+    std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
 };
 
 /// A retained replay goes on while less than this waits in the client's output.

@@ -53,6 +53,7 @@ class home_entry final : public router::subscriber,
                                      const session::delivery& how) override;
     session::commit_mark row_done(std::uint64_t sequence,
                                   const session::written_row& where) override;
+    [[nodiscard]] bool may_replace(const session::written_row& where) const override;
     void run_done(const session::stored_run& run) override;
     void forget_run(const session::stored_run& run) override;
     void rows_done(std::uint64_t first, std::uint64_t end) override;
@@ -76,8 +77,8 @@ class home_entry final : public router::subscriber,
     storage::session_id session_id_{}; ///< of the session that is written down
     session::home home_;
     std::uint64_t number_;
-    std::unique_ptr<std::vector<successor>> successors_; ///< null: none
-    client* client_ = nullptr;                           ///< the connection, if it is on this shard
+    std::unique_ptr<successor> successor_; ///< null: none
+    client* client_ = nullptr;             ///< the connection, if it is on this shard
     /// Who waits for the connection on another shard while that is full. Null: it is not.
     std::unique_ptr<waiting_publishers> waiters_;
     client_timer timer_;

@@ -67,7 +67,7 @@ session::commit_mark journal::erase_in_part(storage::table where, std::string_vi
 
 session::commit_mark journal::undo(const session::written_row& what, storage::table where,
                                    std::string_view key) {
-    if (what.mark.value == open_.ticket) {
+    if (what.mark.value == open_.ticket && !part_) {
         open_.operations.withdraw(what.operation);
     } else if ((what.mark.value & transaction_bit) != 0 && !is_durable(what.mark)) {
         transactions_[what.mark.value & ~transaction_bit].undone.push_back(
@@ -76,6 +76,12 @@ session::commit_mark journal::undo(const session::written_row& what, storage::ta
         return erase_in_part(where, key);
     }
     return {}; // nobody has seen it
+}
+
+bool journal::may_replace(const session::written_row& what) const noexcept {
+    const bool is_in_open_transaction =
+        (what.mark.value & transaction_bit) != 0 && !is_durable(what.mark);
+    return !is_in_open_transaction && !(part_ && what.body != 0);
 }
 
 storage::branch journal::new_transaction() noexcept {

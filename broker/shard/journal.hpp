@@ -52,7 +52,11 @@ class journal {
     void erase(storage::table where, std::string_view key);
     /// Of all that is gathered now, also if nobody waits for it.
     void want(durability level) noexcept { open_.wants = std::min(open_.wants, level); }
-    /// Undoes put() of `key` if it was not handed over yet, else erases the row.
+    /// Whether undo() now would be one with what is put now: not of a row that another transaction
+    /// has not written yet; nor, while a part is open, of one whose body would go before it.
+    [[nodiscard]] bool may_replace(const session::written_row& what) const noexcept;
+    /// Undoes put() of `key` if it was not handed over yet, else erases the row. While a part is
+    /// open, with that: else what takes the row's place could be lost without it.
     session::commit_mark undo(const session::written_row& what, storage::table where,
                               std::string_view key);
     /// With the part that is open, if one is: what takes the row's place is in it.

@@ -155,6 +155,10 @@ session::commit_mark home_entry::row_done(std::uint64_t sequence,
     return mark;
 }
 
+bool home_entry::may_replace(const session::written_row& where) const {
+    return core_->journal_.may_replace(where);
+}
+
 void home_entry::run_done(const session::stored_run& run) {
     for (std::uint64_t each = run.first; each < run.end; ++each) {
         core_->journal_.erase(table::queue, queue_key_of(key(), each).view());
@@ -289,7 +293,9 @@ void core::forget_session(home_entry& home, session::session_state& state) {
     journal_.want(durability::fsync);
     forget_durable_ends();
     last_end_ = journal_.open_mark();
-    ends_.insert_or_assign(std::string(home.client_id()), last_end_);
+    if (!journal_.is_lost()) {
+        ends_.insert_or_assign(std::string(home.client_id()), last_end_);
+    }
 }
 
 void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durability level) {

@@ -339,6 +339,8 @@ void core::publish(publication what, std::string_view due_will) {
     const bool outer_shares = shares_body_;
     const std::optional<bodies::place> outer_body = body_;
     const std::uint64_t outer_publisher = std::exchange(publisher_, 0);
+    const auto outer_takers = std::exchange(takers_, {});
+    const std::uint64_t outer_onward = std::exchange(onward_, 0);
     std::unique_ptr<storage::part> outer_part = journal_.leave_part();
     giving_out given{.level = what.header.level};
     begin_giving_out(given, due_will.empty() ? storage::branch{} : journal_.new_transaction());
@@ -356,6 +358,8 @@ void core::publish(publication what, std::string_view due_will) {
     journal_.return_to(std::move(outer_part));
     given_out_ = outer;
     publisher_ = outer_publisher;
+    takers_ = outer_takers;
+    onward_ = outer_onward;
     if (outer != nullptr) {
         journal_.set_mark(journal_.last_mark().value != 0 ? journal_.last_mark() : outer_mark);
     }

@@ -306,7 +306,7 @@ class Disk(BrokerTest):
             self.fill_to_the_brim(disk)
             self.publish_until_frozen(broker)
             wait_for("the stall", lambda: readiness(broker) == 503)
-            time.sleep(0.2)
+            time.sleep(1)  # what was sent before has been read by now
             full_at = time.monotonic()
             self.assertEqual(self.answer_to(broker.port, "kept/x", 1), QUOTA_EXCEEDED)
             self.assertEqual(self.answer_to(broker.port, "kept/x", 2), QUOTA_EXCEEDED)
@@ -317,7 +317,8 @@ class Disk(BrokerTest):
             (disk / "filler").unlink()
             room_at = time.monotonic()
             broker.wait_for_log("store_resumed")
-            wait_for("an acknowledgement", lambda: acknowledged[-1][0] > full_at)
+            wait_for("an acknowledgement", lambda: acknowledged
+                     and acknowledged[-1][0] > full_at)
             self.assertLess(time.monotonic() - room_at, 10)
             self.assertEqual(readiness(broker), 200)
             self.assertEqual(self.answer_to(broker.port, "kept/x", 1), 0)

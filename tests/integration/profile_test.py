@@ -8,6 +8,7 @@ from tests.integration.broker import PROGRAM, BrokerTest
 
 class Profile(BrokerTest):
     def profile_line(self, broker):
+        broker.wait_for_log(" info profile ")
         return next(line for line in broker.log().splitlines() if " info profile " in line)
 
     def test_pi_is_told_with_what_is_in_force(self):
@@ -37,7 +38,7 @@ class Profile(BrokerTest):
             """)
         broker.config_file.write_text(broker.config_file.read_text().replace("pi", "server"))
         broker.reload()
-        self.assertIn("option=storage.profile before=pi after=server", broker.log())
+        broker.wait_for_log("option=storage.profile before=pi after=server")
         self.assertNotIn("option=storage.cache", broker.log())
         self.assertNotIn("option=limits.queue_bytes_per_session_max", broker.log())
 

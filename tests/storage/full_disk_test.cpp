@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store whose disk is full and has room again: it goes on by itself, and has lost nothing of
 // which word was given, whenever power fails after that.
+#include "storage/database_lock.hpp"
 #include "storage/rocksdb_store.hpp"
 #include "tests/storage/held_state.hpp"
 #include "tests/storage/power_loss_file_system.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <ostream>
 #include <random>
@@ -245,6 +247,7 @@ TEST_P(FullDiskAt, GoesOnAndLosesNothing) {
     EXPECT_EQ(kept->counts().resumes, 1U);
     EXPECT_TRUE(kept->counts().is_writable);
     EXPECT_EQ(kept->counts().rows_lost, 0U);
+    EXPECT_FALSE(std::filesystem::exists(options().folder + "/db/suspect")) << "nothing is damaged";
     expect_to_outlast_power(shard->durable());
     expect_all_after_reopening();
 }
@@ -261,7 +264,11 @@ INSTANTIATE_TEST_SUITE_P(
                     full_case{"InSyncOfTable", {io_operation::sync, no_space, ".sst", 0}},
                     full_case{"InCreationOfTable", {io_operation::create, no_space, ".sst", 0}},
                     full_case{"InCompaction", {io_operation::create, no_space, ".sst", 4}},
-                    full_case{"LateInCompaction", {io_operation::append, no_space, ".sst", 60}},
+                    full_case{"InTables40", {io_operation::append, no_space, ".sst", 40}},
+                    full_case{"InTables60", {io_operation::append, no_space, ".sst", 60}},
+                    full_case{"InTables80", {io_operation::append, no_space, ".sst", 80}},
+                    full_case{"InTables100", {io_operation::append, no_space, ".sst", 100}},
+                    full_case{"InTables120", {io_operation::append, no_space, ".sst", 120}},
                     full_case{"InManifest", {io_operation::append, no_space, "MANIFEST", 1}},
                     full_case{"InSyncOfManifest", {io_operation::sync, no_space, "MANIFEST", 0}},
                     full_case{"InSyncOfFolder", {io_operation::sync_directory, no_space, "", 0}}),
@@ -306,6 +313,26 @@ INSTANTIATE_TEST_SUITE_P(RocksDb, FullDiskWhileResuming,
                          });
 
 // While it is full.
+
+TEST_F(FullDisk, WhoLooksAtTheStoreMeanwhileDoesNotEndIt) {
+    open();
+    shard->add_durably(100);
+    make_small(50 * kib);
+    shard->add_until_stalled();
+    database_lock looking({});
+    const std::string place = options().folder;
+    if (!comes_true([&] { return bool(looking.take(place)); })) {
+        GTEST_SKIP() << "it was never closed";
+    }
+    make_room();
+    std::this_thread::sleep_for(300ms);
+    EXPECT_TRUE(shard->is_stalled());
+    EXPECT_FALSE(shard->is_lost());
+    looking.release();
+    await_resumed();
+    shard->add_durably(100);
+    expect_all_after_reopening();
+}
 
 TEST_F(FullDisk, WaitsForRoomWithoutWordAndThenGivesIt) {
     open();

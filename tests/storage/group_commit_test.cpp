@@ -644,7 +644,9 @@ TEST_F(GroupCommit, AFailureWhileResumingIsTheEndForAll) {
 
 TEST_F(GroupCommit, MoreThanMayWaitIsTheEndForAll) {
     target.fills_write = true;
-    begin({.stalled_bytes_max = 100, .resume_interval = std::chrono::milliseconds(1)});
+    begin({.stalled_bytes_max = 100,
+           .stalled_bytes_of_shard = 0,
+           .resume_interval = std::chrono::milliseconds(1)});
     add(0);
     await_stalled();
     for (int i = 0; i < 40; ++i) {

@@ -35,6 +35,15 @@ struct recording_sink : outbound_sink {
 };
 
 struct OutboundTest : testing::Test {
+    /// As one of whose topic only the newest is to wait.
+    void give_newest(std::string_view payload, std::uint64_t topic = 7) {
+        publication what;
+        what.topic = "t";
+        what.payload = payload;
+        what.header.quality = qos::at_least_once;
+        out.deliver(what, {.quality = qos::at_least_once, .topic = topic},
+                    outbound::queueing::limited, start, sink);
+    }
     bool give(std::string_view payload, qos quality = qos::at_least_once,
               time_point expires = never) {
         publication what;
@@ -67,6 +76,20 @@ TEST_F(OutboundTest, SendsAsManyAsTheWindowAllows) {
     EXPECT_EQ(out.on_puback(packet_id{sink.ids[0]}, sink, start), outbound::ack::done);
     EXPECT_THAT(sink.sent, ElementsAre("a", "b", "c"));
     EXPECT_EQ(out.in_flight(), 2U);
+}
+
+TEST_F(OutboundTest, ANewerMessageTakesTheOlderOnesPlaceThoughItIsLonger) {
+    limits.queue_bytes_max = 200;
+    give_newest("9");
+    const std::size_t before = out.queued_bytes();
+    limits.queue_bytes_max = before;
+    give_newest("10");
+    give("other");
+    EXPECT_EQ(out.queued(), 1U);
+    EXPECT_THAT(sink.drops, ElementsAre(drop_reason::superseded, drop_reason::queue_full));
+    out.attach(1);
+    out.pump(start, sink);
+    EXPECT_THAT(sink.sent, ElementsAre("10"));
 }
 
 TEST_F(OutboundTest, QosTwoGivesItsPlaceBackOnlyWithPubcomp) {

@@ -25,6 +25,7 @@ struct disk final : outbound_log {
         return {};
     }
     commit_mark row_done(std::uint64_t, const written_row&) override { return {}; }
+    [[nodiscard]] bool may_replace(const written_row&) const override { return true; }
     void run_done(const stored_run&) override {}
     void rows_done(std::uint64_t, std::uint64_t) override {}
     void forget_run(const stored_run&) override {}
@@ -253,6 +254,43 @@ TEST_F(RowQueueTest, ARowRemovedWhileItIsReadDoesNotComeBack) {
     queue.add_page(std::move(rows), until);
     EXPECT_THAT(pop_all(), ElementsAre(1, 3));
     EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, RunsOutOfWhichRowsWereRemovedAreStillDroppedOneByOne) {
+    for (std::uint64_t each = 1; each < 10; ++each) {
+        queued_row row = row_of(each, each);
+        row.topic = each;
+        queue.push(std::move(row));
+    }
+    log.durable_until = 9;
+    queue.spill(log, false, settled);
+    for (const std::uint64_t each : {1U, 5U, 9U}) {
+        ASSERT_TRUE(queue.remove(each, row_of(each).content->weight(), 0));
+    }
+    std::vector<std::uint64_t> dropped;
+    std::uint64_t erased = 0;
+    while (!queue.empty()) {
+        std::optional<queued_row> single;
+        const auto run = queue.drop_oldest(single);
+        ASSERT_TRUE(run);
+        dropped.push_back(run->first);
+        erased += run->end - run->first;
+    }
+    EXPECT_THAT(dropped, ElementsAre(2, 3, 4, 6, 7, 8));
+    EXPECT_EQ(erased, 6U) << "one each";
+    EXPECT_EQ(total.bytes, 0U);
+}
+
+TEST_F(RowQueueTest, ARowThatNobodyCountsIsPassedOver) {
+    push(1, 4);
+    log.durable_until = 3;
+    queue.spill(log, false, settled);
+    ASSERT_TRUE(queue.remove(2, row_of(2).content->weight(), 0)); // and its end was forgotten
+    read_page();
+    EXPECT_THAT(pop_all(), ElementsAre(1, 3));
+    push(4, 5);
+    EXPECT_THAT(pop_all(), ElementsAre(4));
+    EXPECT_EQ(total.messages, 0U);
 }
 
 TEST_F(RowQueueTest, ARowWhoseEndIsNotWrittenYetDoesNotComeBack) {

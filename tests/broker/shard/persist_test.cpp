@@ -1414,6 +1414,69 @@ TEST(PersistNewest, WhatTheClientMayHaveSeenComesAgain) {
     s.client("sub").expect_nothing();
 }
 
+// The other half of a transaction may be long in coming: nothing is replaced by it, nor in it, that
+// would come back without it or be lost with it.
+TEST(PersistNewest, WhatATransactionHasNotWrittenYetIsNotReplaced) {
+    stored_script s(on(2));
+    const std::string sub = named(s, "sub", 0);
+    const std::string kept = named(s, "kept", 1);
+    s.client(sub).resume();
+    s.client(sub).subscribe({.filter = "state/#", .quality = qos_2, .newest_only = true});
+    s.client(sub).subscribe("c", qos_1);
+    s.client(sub).disconnect();
+    s.client("pub").connect();
+    s.client(kept).connect(persistent());
+    s.client("pub").publish_settled({.topic = "c", .payload = "0", .quality = qos_1});
+    s.stop_disk();
+    static_cast<void>(s.client(kept).publish("state/a", "1", qos_2));
+    static_cast<void>(s.client("pub").publish("state/a", "2", qos_1));
+    static_cast<void>(s.client("pub").publish("c", "3", qos_1));
+    s.let_through();
+    s.client(sub).wire.is_automatic = true;
+    s.client(sub).wire.send_connect(s.client(sub).wire.last_connect());
+    s.let_through(0);
+    s.start_disk();
+    for (int i = 0; i < 10; ++i) {
+        s.client(sub).wire.listen();
+    }
+    EXPECT_THAT(s.client(sub).payloads(), ElementsAre("0", "1", "2", "3"));
+    EXPECT_EQ(s.node.queues().messages, 0U);
+    EXPECT_EQ(s.rows(table::queue), 0U);
+}
+
+TEST(PersistNewest, WhatWasAcknowledgedStaysUntilItsSuccessorIsThere) {
+    stored_script s(on(2));
+    const std::string sub = named(s, "sub", 0);
+    const std::string kept = named(s, "kept", 1);
+    s.client(sub).resume();
+    s.client(sub).subscribe({.filter = "state/#", .quality = qos_2, .newest_only = true});
+    s.client(sub).disconnect();
+    s.client("pub").connect();
+    s.client(kept).connect(persistent());
+    s.stop_disk();
+    static_cast<void>(s.client("pub").publish("state/x", "1", qos_1));
+    static_cast<void>(s.client("pub").publish("state/y", "1", qos_1));
+    s.node.block_mail(0, 1, true); // the other shard is busy for a moment
+    const packet_id old = s.client("pub").publish("state/a", "old", qos_1);
+    static_cast<void>(s.client(kept).publish("state/a", "new", qos_2));
+    s.let_through();
+    s.let_through();
+    bool is_acknowledged = false;
+    while (s.client("pub").has_next()) {
+        const auto* ack = s.client("pub").next().as<mqtt::ack_view>();
+        is_acknowledged = is_acknowledged || (ack != nullptr && ack->id == old);
+    }
+    EXPECT_TRUE(is_acknowledged);
+    EXPECT_FALSE(s.client(kept).has_next()) << "PUBREC";
+    s.node.block_mail(0, 1, false);
+    s.stop_disk();
+    s.crash();
+    s.client(sub).resume();
+    s.client(sub).take("state/x", "1");
+    s.client(sub).take("state/y", "1");
+    s.client(sub).take("state/a", "old");
+}
+
 TEST(PersistNewest, TakesTheOlderOnesPlaceInAFullQueue) {
     stored_options options;
     options.node.core.limits.outbound.queue_messages_max = 1;
@@ -1454,7 +1517,7 @@ TEST(PersistNewest, OverlappingFiltersOfWhichOneWantsAllGetAll) {
 TEST(PersistUsers, ShareOneLimit) {
     for (const std::size_t shards : {1U, 2U}) {
         stored_options options = on(shards);
-        options.node.core.users = std::make_shared<session::user_accounts>();
+        options.node.core.users = std::make_shared<user_accounts>();
         options.node.core.limits.outbound.user_bytes_max = 1'000;
         stored_script s(options);
         const std::string first = named(s, "first", 0);
@@ -1540,6 +1603,21 @@ TEST(PersistFull, WhatWouldHaveToBeKeptIsRefusedAtOnce) {
         s.client(sub).take("t", "and");
         s.settle_for_good();
     }
+}
+
+TEST(PersistFull, AClientThatTriesAgainAndAgainWaitsOnce) {
+    stored_script s;
+    s.client("a").resume();
+    fill_disk(s);
+    s.client("a").disconnect(mqtt::reason_code::success, 0U);
+    for (int i = 0; i < 20'000; ++i) {
+        s.client("a").wire.send_connect({.clean_start = true});
+        s.client("a").expect_nothing();
+        s.client("a").wire.cut();
+        s.node.run();
+    }
+    make_room(s);
+    s.client("a").resume();
 }
 
 TEST(PersistFull, WhatNeedsNoDiskGoesOn) {

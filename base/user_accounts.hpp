@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace gv::session {
+namespace gv {
 
 /// Thread-safe. Shards add to it without seeing each other's last message, so that the limit may be
 /// passed by one message a shard.
@@ -57,4 +57,4 @@ class user_accounts {
     std::size_t look_at_ = 64;
 };
 
-} // namespace gv::session
+} // namespace gv
