@@ -1463,7 +1463,8 @@ TEST(PersistNewest, WhatWasAcknowledgedStaysUntilItsSuccessorIsThere) {
     s.let_through();
     bool is_acknowledged = false;
     while (s.client("pub").has_next()) {
-        const auto* ack = s.client("pub").next().as<mqtt::ack_view>();
+        const received next = s.client("pub").next();
+        const auto* ack = next.as<mqtt::ack_view>();
         is_acknowledged = is_acknowledged || (ack != nullptr && ack->id == old);
     }
     EXPECT_TRUE(is_acknowledged);
