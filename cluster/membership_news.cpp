@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// Membership: what is said of nodes, whom to believe, and what follows.
+#include "cluster/membership.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gv::cluster {
+
+void membership::take_rows(std::span<const member_row> rows, node_id from, moment at) {
+    for (const member_row& row : rows) {
+        take_row(row, from, at);
+    }
+}
+
+void membership::take_row(const member_row& row, node_id from, moment at) {
+    if (row.node == self_.node) {
+        take_row_of_self(row, from, at);
+        return;
+    }
+    member* const known = table_.find(row.node);
+    if (known == nullptr) {
+        take_new(row, at);
+        return;
+    }
+    if (row.state == member_state::suspect && precedence(row) == precedence(known->row)) {
+        confirm(*known, row.accuser, at.now);
+        return;
+    }
+    if (!supersedes(row, known->row)) {
+        return;
+    }
+    if (is_contested(*known, row, at.now)) {
+        metrics_.contested.add();
+        send_to(row.node, notice{}, at, &row);
+        return;
+    }
+    if (is_death_believed(*known, row, at.now)) {
+        adopt(*known, row, at);
+        return;
+    }
+    member_row doubted = row;
+    doubted.state = member_state::suspect;
+    if (supersedes(doubted, known->row)) {
+        adopt(*known, doubted, at);
+        send_to(row.node, notice{}, at);
+    } else {
+        confirm(*known, row.accuser, at.now);
+    }
+}
+
+void membership::take_new(const member_row& row, moment at) {
+    member* const added = table_.add(row, at.now);
+    if (added == nullptr) {
+        metrics_.left_out.add();
+        raise(alarm_kind::members_full, row.node, std::to_string(table_.size()), {}, at.now);
+        return;
+    }
+    settle(*added, true, at.now);
+    spread(row, at.now);
+    member_row before = row;
+    before.boot = {};
+    before.state = member_state::remembered;
+    tell_changes(*added, before);
+}
+
+// An answer to a question of one's own counts more than hearsay: whoever hears badly accuses many.
+bool membership::is_contested(const member& which, const member_row& row,
+                              time_point now) const noexcept {
+    return is_accusation(row) && which.row.state == member_state::alive
+           && which.row.boot == row.boot && which.answered
+           && now < *which.answered + options_.own_evidence;
+}
+
+// A death comes after a suspicion that everybody has heard of. Whoever has not, like all of the one
+// half when a split cluster comes together, first gives the node the chance to refute.
+bool membership::is_death_believed(const member& which, const member_row& row,
+                                   time_point now) const noexcept {
+    if (row.state != member_state::dead || !is_accusation(row) || !which.is_live()
+        || row.boot != which.row.boot) {
+        return true;
+    }
+    return which.row.state == member_state::suspect && now >= which.since + options_.probe_period;
+}
+
+void membership::confirm(member& which, node_id accuser, time_point now) {
+    if (which.doubt && which.doubt->confirm(accuser)) {
+        member_row row = which.row;
+        row.accuser = accuser;
+        spread(row, now);
+    }
+}
+
+void membership::adopt(member& which, const member_row& row, moment at) {
+    const member_row before = which.row;
+    const bool is_another_life = row.boot != before.boot || row.incarnation != before.incarnation;
+    if (row.boot != before.boot) {
+        which.answered.reset();
+        if (is_live(before.state)) {
+            metrics_.deaths.add();
+            effects_.member_changed(which, member_change::died);
+        }
+    }
+    table_.set_row(which, row, at.now);
+    settle(which, is_another_life, at.now);
+    spread(row, at.now);
+    tell_changes(which, before);
+}
+
+// Timers of its state.
+void membership::settle(member& which, bool is_another_life, time_point now) {
+    const member_state state = which.row.state;
+    if (state != member_state::suspect || is_another_life) {
+        which.doubt.reset();
+    }
+    if (state == member_state::suspect && !which.doubt) {
+        which.doubt.emplace(now, bounds_of_suspicion(), which.row.accuser);
+        if (which.was_refused) {
+            which.doubt->halve();
+        }
+    }
+    if (state != member_state::dead && state != member_state::remembered) {
+        which.next_try.stop();
+    } else if (which.next_try.due() == never) {
+        which.next_try.begin(now, options_.redial, random_);
+    }
+}
+
+void membership::tell_changes(const member& which, const member_row& before) {
+    const member_row& after = which.row;
+    const bool same_boot = before.boot == after.boot;
+    const bool was_live = same_boot && is_live(before.state);
+    const auto tell = [&](member_change change) { effects_.member_changed(which, change); };
+    if (is_live(after.state)) {
+        const bool is_cleared = same_boot && after.state == member_state::alive
+                                && before.state == member_state::suspect;
+        if (is_cleared || (same_boot && before.state == member_state::dead)) {
+            metrics_.refuted.add();
+            tell(member_change::refuted);
+        } else if (!was_live) {
+            tell(member_change::joined);
+        }
+        if (was_live && before.profile != after.profile) {
+            tell(member_change::updated);
+        }
+        if (after.state == member_state::suspect
+            && (!was_live || before.state == member_state::alive)) {
+            tell(member_change::suspected);
+        }
+    } else if (after.state == member_state::dead && (!same_boot || before.state != after.state)) {
+        metrics_.deaths.add();
+        tell(member_change::died);
+    } else if (after.state > member_state::dead && before.state != after.state) {
+        tell(after.state == member_state::left ? member_change::left : member_change::gone);
+    }
+    if (!same_boot || before.profile != after.profile
+        || is_registered(before.state) != is_registered(after.state)) {
+        effects_.snapshot_changed();
+    }
+}
+
+// This node had no answer itself.
+void membership::accuse(member& which, moment at) {
+    if (which.row.state == member_state::suspect) {
+        if (which.was_refused) {
+            which.doubt->halve();
+        }
+        confirm(which, self_.node, at.now);
+        return;
+    }
+    metrics_.suspicions.add();
+    declare(which, member_state::suspect, at);
+}
+
+void membership::declare(member& which, member_state state, moment at) {
+    member_row row = which.row;
+    row.state = state;
+    row.accuser = self_.node;
+    adopt(which, row, at);
+}
+
+void membership::end_suspicions(moment at) {
+    for (auto& [node, each] : table_) {
+        if (each.doubt && at.now >= each.doubt->deadline()) {
+            declare(each, member_state::dead, at);
+        }
+    }
+}
+
+void membership::forget_the_long_dead(moment at) {
+    if (!options_.forget_after) {
+        return;
+    }
+    for (auto& [node, each] : table_) {
+        if (each.row.state == member_state::dead && at.now >= each.since + *options_.forget_after) {
+            declare(each, member_state::gone, at);
+        }
+    }
+}
+
+result<void, forget_failure> membership::forget(node_id node, moment at) {
+    member* const known = table_.find(node);
+    if (known == nullptr) {
+        return failure(forget_failure::unknown);
+    }
+    if (known->is_live()) {
+        return failure(forget_failure::is_live);
+    }
+    if (known->row.state != member_state::gone) {
+        declare(*known, member_state::gone, at);
+    }
+    show_gauges();
+    return {};
+}
+
+void membership::take_row_of_self(const member_row& row, node_id from, moment at) {
+    const bool is_mine = row.profile == self_.profile;
+    if (row.boot > self_.boot
+        || (row.boot == self_.boot && row.incarnation == self_.incarnation && !is_mine)) {
+        raise(alarm_kind::identity_in_use, self_.node, self_.profile.peer_address,
+              row.profile.peer_address, at.now);
+    }
+    if (row.boot != self_.boot || is_forgotten_) {
+        return;
+    }
+    if (row.state == member_state::gone) {
+        is_forgotten_ = true;
+        gossip_.clear();
+        probes_.clear();
+        effects_.forgotten();
+        return;
+    }
+    const bool is_untrue = row.state > member_state::alive || !is_mine;
+    if (!is_leaving_
+        && (row.incarnation > self_.incarnation
+            || (row.incarnation == self_.incarnation && is_untrue))) {
+        refute(row.incarnation, from, at);
+    }
+}
+
+// The teller hears it with the answer, if it asked something, and is told here if it did not; the
+// rest by gossip. Having to refute is a sign that this node may be the slow one.
+void membership::refute(incarnation_number above, node_id from, moment at) {
+    self_.incarnation = incarnation_number{std::min(above.value, incarnation_max.value - 1) + 1};
+    metrics_.refutations.add();
+    awareness_.add(1);
+    spread(self_, at.now);
+    send_to(from, notice{}, at, &self_);
+}
+
+void membership::set_profile(const member_profile& profile, moment at) {
+    if (profile == self_.profile) {
+        return;
+    }
+    self_.profile = profile;
+    self_.incarnation =
+        incarnation_number{std::min(self_.incarnation.value, incarnation_max.value - 1) + 1};
+    spread(self_, at.now);
+}
+
+void membership::spread(const member_row& row, time_point now) {
+    gossip_.put(row);
+    if (next_gossip_ == never) {
+        next_gossip_ = now + options_.gossip_period;
+    }
+}
+
+suspicion_bounds membership::bounds_of_suspicion() const noexcept {
+    const double nodes = static_cast<double>(live_nodes());
+    const double periods = options_.suspicion_factor * std::max(1.0, std::log10(nodes));
+    const auto least = duration(
+        static_cast<duration::rep>(periods * static_cast<double>(options_.probe_period.count())));
+    // Neither the accused nor this node confirms what this node says.
+    const bool can_be_confirmed = live_nodes() >= options_.confirmations + 2;
+    return {.least = least,
+            .most = least * options_.suspicion_max_factor,
+            .needed = can_be_confirmed ? options_.confirmations : 0};
+}
+
+} // namespace gv::cluster
