@@ -20,6 +20,7 @@ struct member {
     time_point since{};                  ///< when it came to its state, seen from here
     std::optional<suspicion> doubt;      ///< while suspect
     std::optional<time_point> answered;  ///< when it last answered a probe of this node itself
+    std::optional<member_row> hearsay;   ///< somebody suspects it; a probe will tell
     bool was_refused = false;            ///< nobody listened at the last try
     redial next_try;                     ///< while remembered or dead
     std::optional<time_point> exchanged; ///< when a push_pull to it was last begun

@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -31,8 +32,8 @@ membership::membership(const membership_options& options, const own_identity& se
     : options_(options), self_{.node = self.node, .boot = self.boot, .profile = self.profile},
       effects_(effects), metrics_(metrics), random_(self.chance), table_(options.limits.rows_max),
       seeds_(options.seeds_max), awareness_(options.awareness_max),
-      alarms_(options.alarm_again, options.alarms_max), next_round_(at.now),
-      next_exchange_(at.now) {
+      alarms_(options.alarm_again, options.alarms_max), next_round_(at.now), next_exchange_(at.now),
+      last_input_(at.now) {
     BROKER_ASSERT(check(self_), "the owner has checked what this node is called");
     BROKER_ASSERT(is_plain_name(options_.cluster, cluster_name_bytes_max), "and its cluster");
     const auto some_of = [this](duration span) {
@@ -93,8 +94,9 @@ void membership::on_deadline(moment at) {
 // What others did not answer while this node did not run says nothing about them; and what they
 // answered may still be waiting to be read. So nobody is accused of it.
 void membership::notice_stall(time_point now) {
-    const time_point expected = next_deadline();
-    if (expected == never || now <= expected + options_.stall) {
+    const time_point due = next_deadline();
+    const time_point expected = std::max(due, std::exchange(last_input_, now));
+    if (due == never || now <= expected + options_.stall) {
         return;
     }
     const duration span = now - expected;
@@ -103,6 +105,7 @@ void membership::notice_stall(time_point now) {
         static_cast<int>(std::min<std::int64_t>(span / options_.stall, options_.awareness_max)));
     probes_.clear();
     for (auto& [node, each] : table_) {
+        each.hearsay.reset();
         if (each.doubt) {
             each.doubt->postpone(span);
         }

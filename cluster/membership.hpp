@@ -12,8 +12,8 @@
 //   suspicion runs out        dead
 //   a row                     believed if it supersedes what is known, except:
 //     about this node         refuted with a higher incarnation
-//     suspect                 not if the node has just answered this one: it is told instead
-//     dead, not its own word  only suspect, unless it was suspect here for a period already
+//     suspect                 not if the node answers this one: it is probed, and told of it
+//     dead, not its own word  the same, unless it was suspect here for a while already
 //   a newer boot              the old one is dead at once
 //   push_pull period          push_pull with a random node
 //   redial is due             a probe of a dead or remembered node; if it answers, a push_pull
@@ -127,6 +127,8 @@ class membership {
     // membership_probing.cpp: is it there
     void begin_round(moment at);
     void begin_probe(const member& target, moment at);
+    void check_hearsay(member& which, const member_row& row, moment at);
+    void believe_hearsay(node_id node, moment at);
     void continue_probes(moment at);
     void ask_others(std::uint64_t sequence, open_probe& probe, moment at);
     void fail_if_hopeless(std::uint64_t sequence, moment at);
@@ -143,10 +145,8 @@ class membership {
     void take_row(const member_row& row, node_id from, moment at);
     void take_row_of_self(const member_row& row, node_id from, moment at);
     void take_new(const member_row& row, moment at);
-    [[nodiscard]] bool is_contested(const member& which, const member_row& row,
-                                    time_point now) const noexcept;
-    [[nodiscard]] bool is_death_believed(const member& which, const member_row& row,
-                                         time_point now) const noexcept;
+    void weigh(member& which, const member_row& row, moment at);
+    [[nodiscard]] bool is_contested(const member& which, time_point now) const noexcept;
     void confirm(member& which, node_id accuser, time_point now);
     void adopt(member& which, const member_row& row, moment at);
     void settle(member& which, bool is_another_life, time_point now);
@@ -186,6 +186,7 @@ class membership {
     time_point next_round_;
     time_point next_exchange_;
     time_point next_gossip_ = never;
+    time_point last_input_;
     std::optional<time_point> last_exchange_;
     bool is_leaving_ = false;
     bool is_forgotten_ = false;

@@ -30,22 +30,33 @@ void membership::take_row(const member_row& row, node_id from, moment at) {
     if (!supersedes(row, known->row)) {
         return;
     }
-    if (is_contested(*known, row, at.now)) {
+    if (is_accusation(row) && known->is_live() && known->row.boot == row.boot) {
+        weigh(*known, row, at);
+    } else {
+        adopt(*known, row, at);
+    }
+}
+
+// Somebody's word against a node that is live here. A death comes after a suspicion that everybody
+// has heard of; whoever has not, like the one half when a split cluster comes together, has no
+// reason to believe it before the node could refute.
+void membership::weigh(member& which, const member_row& row, moment at) {
+    if (is_contested(which, at.now)) {
         metrics_.contested.add();
         send_to(row.node, notice{}, at, &row);
         return;
     }
-    if (is_death_believed(*known, row, at.now)) {
-        adopt(*known, row, at);
+    if (which.row.state == member_state::alive) {
+        member_row doubted = row;
+        doubted.state = member_state::suspect;
+        check_hearsay(which, doubted, at);
         return;
     }
-    member_row doubted = row;
-    doubted.state = member_state::suspect;
-    if (supersedes(doubted, known->row)) {
-        adopt(*known, doubted, at);
-        send_to(row.node, notice{}, at);
+    const time_point believed_at = which.since + bounds_of_suspicion().least / 4;
+    if (row.state == member_state::suspect || at.now >= believed_at) {
+        adopt(which, row, at);
     } else {
-        confirm(*known, row.accuser, at.now);
+        confirm(which, row.accuser, at.now);
     }
 }
 
@@ -65,22 +76,8 @@ void membership::take_new(const member_row& row, moment at) {
 }
 
 // An answer to a question of one's own counts more than hearsay: whoever hears badly accuses many.
-bool membership::is_contested(const member& which, const member_row& row,
-                              time_point now) const noexcept {
-    return is_accusation(row) && which.row.state == member_state::alive
-           && which.row.boot == row.boot && which.answered
-           && now < *which.answered + options_.own_evidence;
-}
-
-// A death comes after a suspicion that everybody has heard of. Whoever has not, like all of the one
-// half when a split cluster comes together, first gives the node the chance to refute.
-bool membership::is_death_believed(const member& which, const member_row& row,
-                                   time_point now) const noexcept {
-    if (row.state != member_state::dead || !is_accusation(row) || !which.is_live()
-        || row.boot != which.row.boot) {
-        return true;
-    }
-    return which.row.state == member_state::suspect && now >= which.since + options_.probe_period;
+bool membership::is_contested(const member& which, time_point now) const noexcept {
+    return which.answered && now < *which.answered + options_.own_evidence;
 }
 
 void membership::confirm(member& which, node_id accuser, time_point now) {
@@ -110,6 +107,7 @@ void membership::adopt(member& which, const member_row& row, moment at) {
 // Timers of its state.
 void membership::settle(member& which, bool is_another_life, time_point now) {
     const member_state state = which.row.state;
+    which.hearsay.reset();
     if (state != member_state::suspect || is_another_life) {
         which.doubt.reset();
     }

@@ -14,7 +14,11 @@ void membership::begin_round(moment at) {
     std::vector<node_id> targets = table_.live_nodes();
     if (live_nodes() > options_.probe_all_max) {
         const auto next = order_.next(targets, random_);
-        targets.assign(next ? 1 : 0, next.value_or(node_id{}));
+        // Whom this node accuses gets every chance to refute.
+        std::erase_if(targets, [&](node_id node) {
+            const member_row& row = table_.find(node)->row;
+            return node != next && (row.state == member_state::alive || row.accuser != self_.node);
+        });
     }
     for (const node_id target : targets) {
         if (!probes_.is_probing(target)) {
@@ -35,7 +39,32 @@ void membership::begin_probe(const member& target, moment at) {
         .ends = at.now + awareness_.scaled(options_.probe_period),
         .is_redial = is_redial};
     metrics_.probes.add();
-    send_to(target.row.node, probe{sequence}, at);
+    send_to(target.row.node, probe{sequence}, at, target.hearsay ? &*target.hearsay : nullptr);
+}
+
+// Told by the others at once, believed by this node when it had no answer itself. The probe tells
+// the accused of what, and its answer is the refutation.
+void membership::check_hearsay(member& which, const member_row& row, moment at) {
+    if (which.hearsay) {
+        return;
+    }
+    spread(row, at.now);
+    which.hearsay = row;
+    if (!probes_.is_probing(row.node)) {
+        begin_probe(which, at);
+        probes_.own[sequence_].is_check = true;
+    }
+}
+
+void membership::believe_hearsay(node_id node, moment at) {
+    member* const which = table_.find(node);
+    if (which != nullptr && which->hearsay) {
+        const member_row row = *which->hearsay;
+        which->hearsay.reset();
+        if (supersedes(row, which->row)) {
+            adopt(*which, row, at);
+        }
+    }
 }
 
 void membership::redial_members(moment at) {
@@ -68,6 +97,10 @@ void membership::continue_probes(moment at) {
 
 void membership::ask_others(std::uint64_t sequence, open_probe& probe, moment at) {
     probe.others_at = never;
+    believe_hearsay(probe.target, at);
+    if (probe.is_check) {
+        return;
+    }
     const auto others = table_.some_alive(options_.indirect_probes, probe.target, random_);
     probe.asked = others.size();
     for (const node_id other : others) {
@@ -96,7 +129,11 @@ void membership::fail_if_hopeless(std::uint64_t sequence, moment at) {
 void membership::on_probe_failed(const open_probe& probe, moment at) {
     metrics_.failures.add();
     const std::size_t silent = probe.asked - std::min(probe.nacks, probe.asked);
-    awareness_.add(probe.asked > 0 ? static_cast<int>(silent) : (probe.was_refused ? 0 : 1));
+    if (probe.asked > 0) {
+        awareness_.add(static_cast<int>(silent));
+    } else if (!probe.was_refused && !probe.is_check) {
+        awareness_.add(1);
+    }
     member* const target = table_.find(probe.target);
     if (target != nullptr && target->is_live() && target->row.boot == probe.boot) {
         target->was_refused = probe.was_refused;
@@ -165,6 +202,7 @@ void membership::on_body(const envelope& message, const ack& body, moment at) {
         sender != nullptr && body.subject == message.from && sender->row.boot == message.boot) {
         sender->answered = at.now;
         sender->was_refused = false;
+        sender->hearsay.reset();
     }
     if (const auto found = probes_.relayed.find(body.sequence);
         found != probes_.relayed.end() && found->second.target == message.from) {
@@ -181,6 +219,9 @@ void membership::on_body(const envelope& message, const ack& body, moment at) {
     metrics_.acks.add();
     awareness_.add(-1);
     member* const target = table_.find(answered.target);
+    if (target != nullptr && target->doubt) {
+        target->doubt->restart(at.now);
+    }
     if (target != nullptr && body.subject == message.from
         && (body.wants_state || answered.is_redial)) {
         exchange_with(*target, at);

@@ -28,6 +28,7 @@ struct open_probe {
     std::size_t asked = 0; ///< others
     std::size_t nacks = 0;
     bool is_redial = false;   ///< the target was not alive: its silence is no news
+    bool is_check = false;    ///< of what somebody else says; others were asked already
     bool was_refused = false; ///< nobody listens at the target
 };
 

@@ -46,6 +46,9 @@ class suspicion {
         }
     }
 
+    /// The node has answered meanwhile, even if it has not refuted: the time begins anew.
+    void restart(time_point now) noexcept { since_ = now; }
+
     /// Time that does not count, since this node itself did not run.
     void postpone(duration span) noexcept { since_ += span; }
 

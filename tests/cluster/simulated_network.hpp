@@ -48,6 +48,12 @@ class simulated_network {
     [[nodiscard]] const counts& counted() const noexcept { return counts_; }
 
     void set_faults(const link_faults& faults) { faults_ = faults; }
+    /// Share of what that node sends, and of what it is sent, that is lost besides.
+    void set_loss(node which, double share) { lossy_[which] = share; }
+    [[nodiscard]] double loss_of(node which) const {
+        const auto found = lossy_.find(which);
+        return found == lossy_.end() ? 0 : found->second;
+    }
     /// One way; both ways takes two calls.
     void cut(node from, node to) { cut_.emplace(from, to); }
     void mend(node from, node to) { cut_.erase({from, to}); }
@@ -65,7 +71,7 @@ class simulated_network {
 
     void send(node from, node to, const Message& message) {
         ++counts_.sent;
-        if (chance(faults_.loss)) {
+        if (chance(faults_.loss) || is_lost_at(from) || is_lost_at(to)) {
             ++counts_.lost;
             return;
         }
@@ -93,6 +99,11 @@ class simulated_network {
     void run_for(duration span) { run_until(now_ + span); }
 
   private:
+    [[nodiscard]] bool is_lost_at(node which) {
+        const double share = loss_of(which);
+        return share > 0 && chance(share);
+    }
+
     void put_on_the_way(node from, node to, const Message& message) {
         std::uniform_int_distribution<duration::rep> delay(faults_.delay_min.count(),
                                                            faults_.delay_max.count());
@@ -109,6 +120,7 @@ class simulated_network {
     std::mt19937_64 random_;
     time_point now_{1000s};
     link_faults faults_;
+    std::map<node, double> lossy_;
     std::set<std::pair<node, node>> cut_;
     std::set<node> down_;
     std::map<node, std::uint64_t> life_;
