@@ -30,8 +30,14 @@ void membership::take_row(const member_row& row, node_id from, moment at) {
     if (!supersedes(row, known->row)) {
         return;
     }
-    if (is_accusation(row) && known->is_live() && known->row.boot == row.boot) {
+    const bool is_live_here = known->is_live() && known->row.boot == row.boot;
+    if (is_live_here && is_accusation(row)) {
         weigh(*known, row, at);
+    } else if (is_live_here && row.state == member_state::remembered) {
+        // Only the node itself raises its incarnation, so it has refuted what was known before.
+        member_row refuted = row;
+        refuted.state = member_state::alive;
+        adopt(*known, refuted, at);
     } else {
         adopt(*known, row, at);
     }

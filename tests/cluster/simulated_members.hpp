@@ -65,6 +65,9 @@ class simulated_members {
     [[nodiscard]] bool is_frozen(index which) const {
         return network.now() < nodes_[which].frozen_until;
     }
+    [[nodiscard]] const std::vector<index>& seeds_of(index which) const {
+        return nodes_[which].seeds;
+    }
     [[nodiscard]] bool has_left(index which) const { return nodes_[which].has_left; }
     [[nodiscard]] membership& at(index which) { return *nodes_[which].machine; }
     [[nodiscard]] const membership& at(index which) const { return *nodes_[which].machine; }

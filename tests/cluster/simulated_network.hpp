@@ -48,6 +48,7 @@ class simulated_network {
     [[nodiscard]] const counts& counted() const noexcept { return counts_; }
 
     void set_faults(const link_faults& faults) { faults_ = faults; }
+    [[nodiscard]] const link_faults& faults() const noexcept { return faults_; }
     /// Share of what that node sends, and of what it is sent, that is lost besides.
     void set_loss(node which, double share) { lossy_[which] = share; }
     [[nodiscard]] double loss_of(node which) const {
