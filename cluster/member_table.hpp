@@ -17,8 +17,10 @@ namespace gv::cluster {
 
 struct member {
     member_row row;
-    time_point since{};                  ///< when it came to its state, seen from here
-    std::optional<suspicion> doubt;      ///< while suspect
+    time_point since{};             ///< when it came to its state, seen from here
+    boot_id told;                   ///< the boot in which the owner was last told that it is there
+    bool is_told_live = false;      ///< and not yet that it is no more
+    std::optional<suspicion> doubt; ///< while suspect
     std::optional<time_point> answered;  ///< when it last answered a probe of this node itself
     std::optional<member_row> hearsay;   ///< somebody suspects it; a probe will tell
     bool was_refused = false;            ///< nobody listened at the last try

@@ -150,7 +150,9 @@ class membership {
     void confirm(member& which, node_id accuser, time_point now);
     void adopt(member& which, const member_row& row, moment at);
     void settle(member& which, bool is_another_life, time_point now);
-    void tell_changes(const member& which, const member_row& before);
+    void tell_changes(member& which, const member_row& before);
+    void tell_life(member& which, const member_row& before);
+    void tell_death(member& which);
     void accuse(member& which, moment at);
     void declare(member& which, member_state state, moment at);
     void refute(incarnation_number above, node_id from, moment at);

@@ -55,7 +55,8 @@ class membership_effects {
   public:
     virtual void send(const destination& to, const envelope& message) = 0;
     /// `change` happened; `now` is how it stands. Of a node that started again, `died` with its old
-    /// boot comes first, if it was live.
+    /// boot comes first, if it was live. A node that was never live in this life of this one is not
+    /// told of, until it joins, leaves or is forgotten.
     virtual void member_changed(const member& now, member_change change) = 0;
     /// membership::snapshot() is to be kept on disk.
     virtual void snapshot_changed() = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -75,10 +76,7 @@ void membership::take_new(const member_row& row, moment at) {
     }
     settle(*added, true, at.now);
     spread(row, at.now);
-    member_row before = row;
-    before.boot = {};
-    before.state = member_state::remembered;
-    tell_changes(*added, before);
+    tell_changes(*added, {.node = row.node, .state = member_state::remembered});
 }
 
 // An answer to a question of one's own counts more than hearsay: whoever hears badly accuses many.
@@ -99,10 +97,7 @@ void membership::adopt(member& which, const member_row& row, moment at) {
     const bool is_another_life = row.boot != before.boot || row.incarnation != before.incarnation;
     if (row.boot != before.boot) {
         which.answered.reset();
-        if (is_live(before.state)) {
-            metrics_.deaths.add();
-            effects_.member_changed(which, member_change::died);
-        }
+        tell_death(which);
     }
     table_.set_row(which, row, at.now);
     settle(which, is_another_life, at.now);
@@ -130,36 +125,47 @@ void membership::settle(member& which, bool is_another_life, time_point now) {
     }
 }
 
-void membership::tell_changes(const member& which, const member_row& before) {
+void membership::tell_changes(member& which, const member_row& before) {
     const member_row& after = which.row;
-    const bool same_boot = before.boot == after.boot;
-    const bool was_live = same_boot && is_live(before.state);
-    const auto tell = [&](member_change change) { effects_.member_changed(which, change); };
     if (is_live(after.state)) {
-        const bool is_cleared = same_boot && after.state == member_state::alive
-                                && before.state == member_state::suspect;
-        if (is_cleared || (same_boot && before.state == member_state::dead)) {
-            metrics_.refuted.add();
-            tell(member_change::refuted);
-        } else if (!was_live) {
-            tell(member_change::joined);
-        }
-        if (was_live && before.profile != after.profile) {
-            tell(member_change::updated);
-        }
-        if (after.state == member_state::suspect
-            && (!was_live || before.state == member_state::alive)) {
-            tell(member_change::suspected);
-        }
-    } else if (after.state == member_state::dead && (!same_boot || before.state != after.state)) {
-        metrics_.deaths.add();
-        tell(member_change::died);
-    } else if (after.state > member_state::dead && before.state != after.state) {
-        tell(after.state == member_state::left ? member_change::left : member_change::gone);
+        tell_life(which, before);
+    } else if (!is_registered(after.state) && before.state != after.state) {
+        which.is_told_live = false;
+        effects_.member_changed(which, after.state == member_state::left ? member_change::left
+                                                                         : member_change::gone);
+    } else {
+        tell_death(which);
     }
-    if (!same_boot || before.profile != after.profile
+    if (before.boot != after.boot || before.profile != after.profile
         || is_registered(before.state) != is_registered(after.state)) {
         effects_.snapshot_changed();
+    }
+}
+
+void membership::tell_life(member& which, const member_row& before) {
+    const member_state state = which.row.state;
+    const bool was_told = std::exchange(which.is_told_live, true);
+    if (which.told != which.row.boot) {
+        which.told = which.row.boot;
+        effects_.member_changed(which, member_change::joined);
+    } else if (!was_told
+               || (state == member_state::alive && before.state == member_state::suspect)) {
+        metrics_.refuted.add();
+        effects_.member_changed(which, member_change::refuted);
+    }
+    if (was_told && before.profile != which.row.profile) {
+        effects_.member_changed(which, member_change::updated);
+    }
+    if (state == member_state::suspect && (!was_told || before.state != member_state::suspect)) {
+        effects_.member_changed(which, member_change::suspected);
+    }
+}
+
+// Whoever never was there in this life of this node has not died in it.
+void membership::tell_death(member& which) {
+    if (std::exchange(which.is_told_live, false)) {
+        metrics_.deaths.add();
+        effects_.member_changed(which, member_change::died);
     }
 }
 
