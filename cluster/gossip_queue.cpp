@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -10,7 +11,14 @@ std::size_t transmissions_for(std::size_t nodes, std::size_t factor) noexcept {
     return factor * static_cast<std::size_t>(std::ceil(std::log10(static_cast<double>(nodes) + 1)));
 }
 
-void gossip_queue::put(const member_row& row) { waiting_[row.node] = {row, 0, ++order_}; }
+void gossip_queue::put(const member_row& row) {
+    if (waiting_.size() >= max_ && !waiting_.contains(row.node)) {
+        waiting_.erase(std::ranges::max_element(waiting_, {}, [](const auto& each) {
+            return std::pair(each.second.told, ~each.second.order);
+        }));
+    }
+    waiting_[row.node] = {row, 0, ++order_};
+}
 
 void gossip_queue::take(const allowance& room, node_id recipient, std::vector<member_row>& rows) {
     std::vector<entry*> candidates;

@@ -16,9 +16,11 @@ namespace gv::cluster {
 
 class gossip_queue {
   public:
-    /// Instead of what is there about the node, and told anew as often.
+    explicit gossip_queue(std::size_t rows_max) noexcept : max_(rows_max) {}
+
+    /// Instead of what is there about the node, and told anew as often. If there is no room, what
+    /// was told most goes.
     void put(const member_row& row);
-    void drop(node_id node) { waiting_.erase(node); }
     void clear() { waiting_.clear(); }
     [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }
     [[nodiscard]] std::size_t size() const noexcept { return waiting_.size(); }
@@ -39,6 +41,7 @@ class gossip_queue {
 
     std::map<node_id, entry> waiting_;
     std::uint64_t order_ = 0;
+    std::size_t max_;
 };
 
 } // namespace gv::cluster

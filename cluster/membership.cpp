@@ -31,9 +31,9 @@ membership::membership(const membership_options& options, const own_identity& se
                        membership_metrics& metrics, moment at)
     : options_(options), self_{.node = self.node, .boot = self.boot, .profile = self.profile},
       effects_(effects), metrics_(metrics), random_(self.chance), table_(options.limits.rows_max),
-      seeds_(options.seeds_max), awareness_(options.awareness_max),
-      alarms_(options.alarm_again, options.alarms_max), next_round_(at.now), next_exchange_(at.now),
-      last_input_(at.now) {
+      gossip_(options.limits.rows_max), seeds_(options.seeds_max),
+      awareness_(options.awareness_max), alarms_(options.alarm_again, options.alarms_max),
+      next_round_(at.now), next_exchange_(at.now), last_input_(at.now) {
     BROKER_ASSERT(check(self_), "the owner has checked what this node is called");
     BROKER_ASSERT(is_plain_name(options_.cluster, cluster_name_bytes_max), "and its cluster");
     const auto some_of = [this](duration span) {

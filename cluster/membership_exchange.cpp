@@ -75,14 +75,16 @@ void membership::gossip_round(moment at) {
     if (at.now < next_gossip_) {
         return;
     }
+    bool was_told = false;
     for (const node_id node : table_.some_alive(options_.gossip_fanout, node_id{}, random_)) {
-        if (!gossip_.empty()) {
-            send_to(node, notice{}, at);
+        const envelope message = make(node, notice{}, at);
+        if (!message.gossip.empty()) {
+            was_told = true;
+            send({node, table_.find(node)->row.profile.peer_address}, message);
         }
     }
-    // With nobody to tell, the next news or the next exchange will do.
-    const bool is_done = gossip_.empty() || table_.count(member_state::alive) == 0;
-    next_gossip_ = is_done ? never : at.now + options_.gossip_period;
+    // With nobody left to tell, the next news or the next exchange will do.
+    next_gossip_ = was_told && !gossip_.empty() ? at.now + options_.gossip_period : never;
 }
 
 void membership::leave(departure how, moment at) {

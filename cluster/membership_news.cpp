@@ -241,6 +241,10 @@ void membership::take_row_of_self(const member_row& row, node_id from, moment at
         return;
     }
     const bool is_untrue = row.state > member_state::alive || !is_mine;
+    if (is_untrue && row.incarnation < self_.incarnation) {
+        spread(self_, at.now); // refuted long ago; whoever says it has not heard
+        return;
+    }
     if (!is_leaving_
         && (row.incarnation > self_.incarnation
             || (row.incarnation == self_.incarnation && is_untrue))) {

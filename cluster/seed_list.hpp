@@ -46,6 +46,9 @@ class seed_list {
 
     /// The address of the push_pull with that number needs no further try.
     void on_answer(std::uint64_t sequence) {
+        if (sequence == 0) {
+            return; // no question has that number
+        }
         const auto found = std::ranges::find(seeds_, sequence, &seed::sequence);
         if (found != seeds_.end()) {
             found->has_answered = true;

@@ -36,7 +36,7 @@ struct settled {
                 world.start(i, {1, 2 % nodes});
             }
         }
-        start = world.run_until([&] { return world.is_whole(); }, limit);
+        start = world.run_until([&] { return world.is_connected(); }, limit);
         world.run_for(60s);
         world.events.clear();
     }
@@ -85,7 +85,7 @@ void measure_split(simulated_members& world, figures& row) {
         world.run_until([&] { return sees_none(left, right) && sees_none(right, left); }, limit)));
     world.run_for(30s);
     world.mend_all();
-    row.healed.push_back(seconds(world.run_until([&] { return world.is_whole(); }, limit)));
+    row.healed.push_back(seconds(world.run_until([&] { return world.is_connected(); }, limit)));
 }
 
 [[nodiscard]] figures measure(std::size_t nodes, double loss) {
@@ -95,7 +95,7 @@ void measure_split(simulated_members& world, figures& row) {
         row.start.push_back(seconds(made.start));
         made.world.start(0, {1, nodes - 1});
         row.join.push_back(
-            seconds(made.world.run_until([&] { return made.world.is_whole(); }, limit)));
+            seconds(made.world.run_until([&] { return made.world.is_connected(); }, limit)));
         made.world.run_for(60s);
         made.world.events.clear();
         measure_cost(made.world, row);

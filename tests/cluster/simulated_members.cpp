@@ -233,19 +233,34 @@ bool simulated_members::all_see(index subject, member_state state) const {
     return true;
 }
 
-bool simulated_members::is_whole() const {
-    for (index i = 0; i < nodes_.size(); ++i) {
-        for (index j = 0; j < nodes_.size(); ++j) {
-            if (i == j || !is_up(i) || !is_up(j)) {
-                continue;
-            }
-            const member* const known = view(i, j);
-            if (known == nullptr || known->row != at(j).self()) {
-                return false;
+namespace {
+
+template <typename Holds>
+[[nodiscard]] bool holds_for_all_pairs(const simulated_members& world, Holds holds) {
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        for (std::size_t j = 0; j < world.size(); ++j) {
+            if (i != j && world.is_up(i) && world.is_up(j)) {
+                const member* const known = world.view(i, j);
+                if (known == nullptr || !holds(*known, world.at(j).self())) {
+                    return false;
+                }
             }
         }
     }
     return true;
+}
+
+} // namespace
+
+bool simulated_members::is_whole() const {
+    return holds_for_all_pairs(
+        *this, [](const member& view, const member_row& self) { return view.row == self; });
+}
+
+bool simulated_members::is_connected() const {
+    return holds_for_all_pairs(*this, [](const member& view, const member_row& self) {
+        return view.is_live() && view.row.boot == self.boot;
+    });
 }
 
 std::string simulated_members::difference() const {

@@ -85,6 +85,8 @@ class simulated_members {
     [[nodiscard]] bool all_see(index subject, member_state state) const;
     /// All nodes that are up see each other alive, as they are.
     [[nodiscard]] bool is_whole() const;
+    /// All nodes that are up take each other for live, in the boot that they are in.
+    [[nodiscard]] bool is_connected() const;
     /// First difference between the views of the nodes that are up; empty if there is none.
     [[nodiscard]] std::string difference() const;
 
