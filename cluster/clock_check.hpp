@@ -7,6 +7,7 @@
 #include "base/time.hpp"
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace gv::cluster {
@@ -35,10 +36,14 @@ struct clock_bounds {
 
 [[nodiscard]] constexpr clock_standing judge_clock(std::chrono::milliseconds offset,
                                                    const clock_bounds& bounds) noexcept {
-    if (offset > bounds.far_ahead) {
+    // In milliseconds: a wild stamp has no count of nanoseconds.
+    const auto in_milliseconds = [](duration bound) {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(bound);
+    };
+    if (offset > in_milliseconds(bounds.far_ahead)) {
         return clock_standing::far_ahead;
     }
-    return offset > bounds.ahead ? clock_standing::ahead : clock_standing::fine;
+    return offset > in_milliseconds(bounds.ahead) ? clock_standing::ahead : clock_standing::fine;
 }
 
 } // namespace gv::cluster

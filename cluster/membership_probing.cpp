@@ -27,17 +27,22 @@ void membership::begin_round(moment at) {
     }
 }
 
-// A node that is not alive is not asked for by others: its silence is no news.
+// A node that is not alive is not asked for by others: its silence is no news. Of a suspect this
+// node asks as often as can be, however little it trusts itself: the time to refute does not wait.
 void membership::begin_probe(const member& target, moment at) {
     const std::uint64_t sequence = ++sequence_;
     const bool is_redial = !target.is_live();
-    probes_.own[sequence] = {
-        .target = target.row.node,
-        .boot = target.row.boot,
-        .sent = at.now,
-        .others_at = is_redial ? never : at.now + awareness_.scaled(options_.probe_timeout),
-        .ends = at.now + awareness_.scaled(options_.probe_period),
-        .is_redial = is_redial};
+    const bool is_suspect = target.row.state == member_state::suspect;
+    const auto patience = [&](duration span) {
+        return is_suspect ? span : awareness_.scaled(span);
+    };
+    probes_.own[sequence] = {.target = target.row.node,
+                             .boot = target.row.boot,
+                             .sent = at.now,
+                             .others_at =
+                                 is_redial ? never : at.now + patience(options_.probe_timeout),
+                             .ends = at.now + patience(options_.probe_period),
+                             .is_redial = is_redial};
     metrics_.probes.add();
     send_to(target.row.node, probe{sequence}, at, target.hearsay ? &*target.hearsay : nullptr);
 }
@@ -138,6 +143,10 @@ void membership::on_probe_failed(const open_probe& probe, moment at) {
     if (target != nullptr && target->is_live() && target->row.boot == probe.boot) {
         target->was_refused = probe.was_refused;
         accuse(*target, at);
+        // Where nobody listens it would be refused again at once; the next round will do.
+        if (target->row.accuser == self_.node && !probe.was_refused) {
+            begin_probe(*target, at);
+        }
     }
 }
 

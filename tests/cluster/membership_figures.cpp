@@ -67,7 +67,8 @@ void measure_crash(std::size_t nodes, double loss, std::uint64_t seed, simulated
     const auto found = std::ranges::find_if(world.events, [](const auto& e) {
         return e.subject == 1 && e.change == member_change::died;
     });
-    first.push_back(found == world.events.end() ? seconds(limit) : seconds(found->when - begin));
+    // None: it was dead by mistake.
+    first.push_back(found == world.events.end() ? 0 : seconds(found->when - begin));
 }
 
 void measure_split(simulated_members& world, figures& row) {

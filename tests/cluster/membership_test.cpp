@@ -73,6 +73,7 @@ TEST(MembershipProbe, SilenceOfThoseAskedSpeaksAgainstThisNode) {
         node.sent.clear();
         node.run_for(501ms);
         const auto requests = node.sent_of<probe_request>();
+        ASSERT_EQ(requests.size(), 3U);
         for (std::size_t i = 0; i < nacks; ++i) {
             node.hear_from(requests[i].first.value, nack{requests[i].second.sequence});
         }
@@ -91,6 +92,7 @@ TEST(MembershipProbe, ARefusedConnectionHalvesTheTime) {
     EXPECT_EQ(node.state_of(2), member_state::suspect) << "nobody else to ask";
     EXPECT_EQ(node.machine->members().find(node_id{2})->doubt->deadline(), asked + 2s);
     EXPECT_EQ(node.machine->awareness_score(), 0) << "that was not this node's fault";
+    EXPECT_EQ(node.sent_of<probe>().size(), 1U) << "it would be refused again";
 }
 
 TEST(MembershipProbe, ARefusedConnectionIsNotTheEndIfOthersGetThrough) {
@@ -168,7 +170,7 @@ TEST(MembershipHearsay, IsNotBelievedOfWhoHasJustAnswered) {
     node.sent.clear();
     node.hear_from(2, notice{}, {script::row_of(3, member_state::suspect, 0, 1, 2)});
     EXPECT_EQ(node.state_of(3), member_state::alive);
-    ASSERT_EQ(node.sent.size(), 1U);
+    ASSERT_EQ(node.sent_of<notice>().size(), 1U) << "and not even asked";
     EXPECT_EQ(node.sent.front().to, node_id{3});
     EXPECT_EQ(node.sent.front().message.gossip.at(0).state, member_state::suspect) << "it is told";
 }
