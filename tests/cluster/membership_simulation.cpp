@@ -353,7 +353,7 @@ void run::look_at_numbers(index which) {
         }
     }
     if (machine.members().size() >= world_.size() || machine.gossip_waiting() > world_.size()
-        || machine.probes_open() > 8 * world_.size()) {
+        || machine.probes_open() > world_.options.relayed_max + 2 * world_.size()) {
         complain("something grows without limit");
     }
     // Head and probe, 1 KiB of gossip.
