@@ -3,5 +3,5 @@
 # Fails if clang-format-19 would change a source. Takes the root of the tree.
 set -eu
 cd "${1:-.}"
-find base storage broker bench tests -name '*.[ch]pp' -print0 |
+find base storage broker cluster bench tests -name '*.[ch]pp' -print0 |
     xargs -0 clang-format-19 --dry-run -Werror
