@@ -19,15 +19,15 @@ namespace gv::cluster {
 enum class destination_kind : std::uint8_t { node, partition };
 
 /// Names the stream of its routes, too.
-struct destination {
+struct route_destination {
     destination_kind kind = destination_kind::node;
     std::uint64_t number = 0; ///< of the node or partition
 
-    constexpr destination() = default;
-    constexpr explicit destination(node_id node) : number(node.value) {}
-    constexpr explicit destination(partition_id partition)
+    constexpr route_destination() = default;
+    constexpr explicit route_destination(node_id node) : number(node.value) {}
+    constexpr explicit route_destination(partition_id partition)
         : kind(destination_kind::partition), number(partition.value) {}
-    friend constexpr auto operator<=>(const destination&, const destination&) = default;
+    friend constexpr auto operator<=>(const route_destination&, const route_destination&) = default;
 };
 
 /// Of two generations of a stream the higher is true. The stream of a node has epoch 0. The boot

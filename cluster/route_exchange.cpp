@@ -13,28 +13,28 @@ namespace gv::cluster {
 route_exchange::route_exchange(const identity& self, const route_options& options, time_point now)
     : self_(self), options_(options), digests_at_(now + options.digest_interval),
       next_(digests_at_), numbers_(std::uint64_t{self.boot.value} << 32) {
-    const destination mine(self.node);
+    const route_destination mine(self.node);
     const generation life{.author = self.node, .boot = self.boot};
     own_[mine] = std::make_unique<own_stream>(mine, life, options_.owner);
     own_[mine]->routes.start();
 }
 
-auto route_exchange::own(destination stream) -> own_stream* {
+auto route_exchange::own(route_destination stream) -> own_stream* {
     const auto found = own_.find(stream);
     return found == own_.end() ? nullptr : found->second.get();
 }
 
-const route_owner* route_exchange::owner(destination stream) const {
+const route_owner* route_exchange::owner(route_destination stream) const {
     const auto found = own_.find(stream);
     return found == own_.end() ? nullptr : &found->second->routes;
 }
 
-const route_replica* route_exchange::replica(destination stream) const {
+const route_replica* route_exchange::replica(route_destination stream) const {
     const auto found = replicas_.find(stream);
     return found == replicas_.end() ? nullptr : found->second.get();
 }
 
-route_replica& route_exchange::replica_of(destination stream) {
+route_replica& route_exchange::replica_of(route_destination stream) {
     auto& found = replicas_[stream];
     if (!found) {
         found = std::make_unique<route_replica>(stream, index_, options_.replica, numbers_);
@@ -42,7 +42,7 @@ route_replica& route_exchange::replica_of(destination stream) {
     return *found;
 }
 
-bool route_exchange::is_served_here(destination stream) const {
+bool route_exchange::is_served_here(route_destination stream) const {
     const route_owner* mine = owner(stream);
     return mine != nullptr && mine->is_serving();
 }
@@ -54,7 +54,7 @@ bool route_exchange::is_alive(node_id node) const {
 
 // --- own subscriptions
 
-result<route_seq, route_fault> route_exchange::subscribe(destination to,
+result<route_seq, route_fault> route_exchange::subscribe(route_destination to,
                                                          const route_subscription& what,
                                                          time_point now, route_effects& out) {
     own_stream* stream = own(to);
@@ -66,15 +66,15 @@ result<route_seq, route_fault> route_exchange::subscribe(destination to,
     return change;
 }
 
-void route_exchange::unsubscribe(destination to, const route_subscription& what, time_point now,
-                                 route_effects& out) {
+void route_exchange::unsubscribe(route_destination to, const route_subscription& what,
+                                 time_point now, route_effects& out) {
     own_stream* stream = own(to);
     BROKER_ASSERT(stream != nullptr, "a route is taken out of a stream of another node");
     stream->routes.remove(what, now);
     push_if_due(*stream, now, out);
 }
 
-void route_exchange::set_online(destination to, const route_key& key, bool is_online,
+void route_exchange::set_online(route_destination to, const route_key& key, bool is_online,
                                 time_point now, route_effects& out) {
     own_stream* stream = own(to);
     BROKER_ASSERT(stream != nullptr, "a group's member belongs to a stream of another node");
@@ -82,8 +82,8 @@ void route_exchange::set_online(destination to, const route_key& key, bool is_on
     push_if_due(*stream, now, out);
 }
 
-void route_exchange::await_known(destination to, route_seq change, wait_token who, time_point now,
-                                 route_effects& out) {
+void route_exchange::await_known(route_destination to, route_seq change, wait_token who,
+                                 time_point now, route_effects& out) {
     own_stream* stream = own(to);
     BROKER_ASSERT(stream != nullptr, "nobody tells of this stream's changes here");
     ++counts_.waits;
@@ -159,7 +159,7 @@ void route_exchange::confirm_all(route_effects& out) {
 // --- partitions
 
 void route_exchange::open_partition(partition_id which, std::uint64_t epoch) {
-    const destination stream(which);
+    const route_destination stream(which);
     BROKER_ASSERT(own(stream) == nullptr, "a partition is opened twice");
     route_owner_options options = options_.owner;
     options.ring.bytes_max = options_.partition_ring_bytes_max;
@@ -168,7 +168,7 @@ void route_exchange::open_partition(partition_id which, std::uint64_t epoch) {
 }
 
 void route_exchange::start_partition(partition_id which, time_point now, route_effects& out) {
-    const destination stream(which);
+    const route_destination stream(which);
     own_stream* opened = own(stream);
     BROKER_ASSERT(opened != nullptr, "a partition is started that was not opened");
     opened->routes.start();
@@ -186,7 +186,7 @@ void route_exchange::start_partition(partition_id which, time_point now, route_e
 }
 
 void route_exchange::release_partition(partition_id which, time_point now, route_effects& out) {
-    const destination stream(which);
+    const route_destination stream(which);
     own_stream* opened = own(stream);
     BROKER_ASSERT(opened != nullptr, "a partition is released that was not opened");
     push(*opened, out);
@@ -229,7 +229,7 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     if (is_alive) {
         alive_.push_back(who.node);
     }
-    if (const auto copy = replicas_.find(destination(who.node));
+    if (const auto copy = replicas_.find(route_destination(who.node));
         copy != replicas_.end() && !copy->second->is_leaving()) {
         index_.show(copy->second->slot(),
                     is_alive ? route_index::visibility::shown : route_index::visibility::hidden,
@@ -252,7 +252,7 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
 void route_exchange::forget_peer(node_id node, time_point now, route_effects& out) {
     peers_.erase(node);
     std::erase(alive_, node);
-    if (const auto copy = replicas_.find(destination(node)); copy != replicas_.end()) {
+    if (const auto copy = replicas_.find(route_destination(node)); copy != replicas_.end()) {
         copy->second->leave(out);
         wake_at(now);
     }

@@ -69,15 +69,16 @@ class route_exchange {
 
     /// Counts a subscription of this node, or of a partition that is open here. The result is to be
     /// given to await_known(). Errors: see route_owner::add; unknown_stream if it is not open here.
-    [[nodiscard]] result<route_seq, route_fault>
-    subscribe(destination to, const route_subscription& what, time_point now, route_effects& out);
+    [[nodiscard]] result<route_seq, route_fault> subscribe(route_destination to,
+                                                           const route_subscription& what,
+                                                           time_point now, route_effects& out);
     /// Requires here and below: it was subscribed.
-    void unsubscribe(destination to, const route_subscription& what, time_point now,
+    void unsubscribe(route_destination to, const route_subscription& what, time_point now,
                      route_effects& out);
-    void set_online(destination to, const route_key& key, bool is_online, time_point now,
+    void set_online(route_destination to, const route_key& key, bool is_online, time_point now,
                     route_effects& out);
     /// on_known() follows for `who`, perhaps before this returns.
-    void await_known(destination to, route_seq change, wait_token who, time_point now,
+    void await_known(route_destination to, route_seq change, wait_token who, time_point now,
                      route_effects& out);
 
     // --- partitions whose home this node is
@@ -113,16 +114,16 @@ class route_exchange {
     void match(std::string_view topic, route_matches& into) const { index_.match(topic, into); }
     [[nodiscard]] const route_index& index() const noexcept { return index_; }
     /// Null if nothing was ever heard of it, or it is this node's own.
-    [[nodiscard]] const route_replica* replica(destination stream) const;
+    [[nodiscard]] const route_replica* replica(route_destination stream) const;
     /// Null if this node is not the author.
-    [[nodiscard]] const route_owner* owner(destination stream) const;
+    [[nodiscard]] const route_owner* owner(route_destination stream) const;
     [[nodiscard]] route_counts counted() const;
     /// Whether something is still asked, fetched, lingering, awaited or to be swept.
     [[nodiscard]] bool is_busy() const;
 
   private:
     struct own_stream {
-        own_stream(destination stream, generation of, const route_owner_options& options)
+        own_stream(route_destination stream, generation of, const route_owner_options& options)
             : routes(stream, of, options) {}
         route_owner routes;
         route_waits waits;
@@ -131,15 +132,15 @@ class route_exchange {
     struct peer {
         boot_id boot;
         peer_state state = peer_state::dead;
-        bool has_told = false;                            ///< which streams it has, in this life
-        std::map<destination, stream_position> positions; ///< of this node's streams
+        bool has_told = false; ///< which streams it has, in this life
+        std::map<route_destination, stream_position> positions; ///< of this node's streams
     };
     struct on_message_of;
 
-    [[nodiscard]] own_stream* own(destination stream);
-    [[nodiscard]] bool is_served_here(destination stream) const;
+    [[nodiscard]] own_stream* own(route_destination stream);
+    [[nodiscard]] bool is_served_here(route_destination stream) const;
     [[nodiscard]] bool is_alive(node_id node) const;
-    [[nodiscard]] route_replica& replica_of(destination stream);
+    [[nodiscard]] route_replica& replica_of(route_destination stream);
     void tell(node_id to, const route_message& message, route_effects& out);
     void push(own_stream& stream, route_effects& out);
     void push_if_due(own_stream& stream, time_point now, route_effects& out);
@@ -159,8 +160,8 @@ class route_exchange {
     identity self_;
     route_options options_;
     route_index index_;
-    std::map<destination, std::unique_ptr<own_stream>> own_;
-    std::map<destination, std::unique_ptr<route_replica>> replicas_;
+    std::map<route_destination, std::unique_ptr<own_stream>> own_;
+    std::map<route_destination, std::unique_ptr<route_replica>> replicas_;
     std::map<node_id, peer> peers_;
     std::vector<node_id> alive_;
     time_point digests_at_;

@@ -110,7 +110,7 @@ struct route_exchange::on_message_of {
 
   private:
     /// What is told of a stream is told of all its changes so far.
-    own_stream* serving(destination name) const {
+    own_stream* serving(route_destination name) const {
         own_stream* stream = self.own(name);
         if (stream == nullptr || !stream->routes.is_serving()) {
             return nullptr;
@@ -125,12 +125,12 @@ struct route_exchange::on_message_of {
     /// A node that is held for dead may speak: it is believed, but gets nothing until membership
     /// says otherwise.
     void hide_if_dead(const route_replica& copy) const {
-        if (sender.state == peer_state::dead && copy.stream() == destination(from)) {
+        if (sender.state == peer_state::dead && copy.stream() == route_destination(from)) {
             self.index_.show(copy.slot(), route_index::visibility::hidden, out);
         }
     }
     template <typename Input>
-    taken with_copy(destination stream, Input&& input) const {
+    taken with_copy(route_destination stream, Input&& input) const {
         if (self.is_served_here(stream)) {
             return {};
         }

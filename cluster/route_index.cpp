@@ -15,7 +15,7 @@ constexpr std::size_t sets_max = 65'536;
 
 route_index::route_index() = default;
 
-auto route_index::open(destination of) -> slot {
+auto route_index::open(route_destination of) -> slot {
     auto free = std::ranges::find_if(sets_, [](const auto& set) { return !set->is_open; });
     if (free == sets_.end()) {
         BROKER_ASSERT(sets_.size() < sets_max, "more streams of routes than nodes can be");

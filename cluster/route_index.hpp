@@ -42,7 +42,7 @@ class route_listener {
 
 /// A destination of a topic, over all filters that match. Shared groups are not in it.
 struct route_target {
-    destination to;
+    route_destination to;
     std::uint8_t quality = 0;   ///< highest of all
     bool no_local_only = false; ///< of all
 };
@@ -50,7 +50,7 @@ struct route_target {
 /// A shared group of which one member, at one of these destinations, takes the message.
 struct matched_group {
     struct place {
-        destination at;
+        route_destination at;
         route_value value;
     };
     std::string name;
@@ -71,7 +71,7 @@ class route_index {
 
     route_index();
 
-    [[nodiscard]] slot open(destination of);
+    [[nodiscard]] slot open(route_destination of);
     /// Requires: the set has no rows.
     void close(slot which);
 
@@ -134,7 +134,7 @@ class route_index {
         std::uint32_t total = 0;
     };
     struct row_set {
-        destination of;
+        route_destination of;
         route_digest digest;
         std::array<row_index, bucket_count> first{};
         std::array<std::uint8_t, bucket_count> pass{};

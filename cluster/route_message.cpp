@@ -35,7 +35,7 @@ struct sizer {
     std::size_t operator()(const route_page& m) const noexcept { return rows(m.rows); }
 };
 
-checked check_stream(const destination& stream) {
+checked check_stream(const route_destination& stream) {
     const bool is_partition = stream.kind == destination_kind::partition;
     if (!is_partition && stream.kind != destination_kind::node) {
         return failure(route_fault::unknown_stream);
@@ -46,7 +46,7 @@ checked check_stream(const destination& stream) {
     return {};
 }
 
-checked check_author(const destination& stream, const generation& of, node_id from) {
+checked check_author(const route_destination& stream, const generation& of, node_id from) {
     if (checked known = check_stream(stream); !known) {
         return known;
     }

@@ -22,7 +22,7 @@ namespace gv::cluster {
 
 /// The state of one stream.
 struct stream_digest {
-    destination stream;
+    route_destination stream;
     generation of;
     route_seq seq = 0;
     std::uint64_t hash = 0;
@@ -39,7 +39,7 @@ struct route_digests {
 
 /// Changes first_seq, first_seq + 1, … of one stream.
 struct route_deltas {
-    destination stream;
+    route_destination stream;
     generation of;
     route_seq first_seq = 0;
     route_seq latest_seq = 0; ///< of the stream; later than the last of these: ask for more
@@ -49,7 +49,7 @@ struct route_deltas {
 /// What a replica has: the rows as they were at `applied`, except that changes up to `since` may be
 /// missing. 0: none is.
 struct stream_position {
-    destination stream;
+    route_destination stream;
     generation of;
     route_seq since = 0;
     route_seq applied = 0;
@@ -61,24 +61,24 @@ struct route_applied {
 };
 
 struct resend_request {
-    destination stream;
+    route_destination stream;
     generation of;
     route_seq after = 0; ///< wanted: all after this one
 };
 
 struct hashes_request {
-    destination stream;
+    route_destination stream;
 };
 
 struct stream_hashes {
-    destination stream;
+    route_destination stream;
     generation of;
     route_seq seq = 0;
     bucket_hashes hashes{};
 };
 
 struct page_request {
-    destination stream;
+    route_destination stream;
     generation of;
     std::uint64_t number = 0; ///< of the request; comes back in the page
     bucket_set buckets = 0;
@@ -88,7 +88,7 @@ struct page_request {
 
 /// Rows of the buckets asked for, as they were at `seq` or later.
 struct route_page {
-    destination stream;
+    route_destination stream;
     generation of;
     std::uint64_t number = 0;
     route_seq seq = 0;

@@ -27,7 +27,8 @@ route_value widest(const route_value& told, const route_value& wanted) noexcept 
 
 } // namespace
 
-route_owner::route_owner(destination stream, generation of, const route_owner_options& options)
+route_owner::route_owner(route_destination stream, generation of,
+                         const route_owner_options& options)
     : stream_(stream), generation_(of), options_(options), by_key_(0, hasher{this}, equal{this}),
       ring_(options.ring) {}
 

@@ -45,7 +45,7 @@ struct route_owner_options {
 
 class route_owner {
   public:
-    route_owner(destination stream, generation of, const route_owner_options& options);
+    route_owner(route_destination stream, generation of, const route_owner_options& options);
     route_owner(const route_owner&) = delete;
     route_owner& operator=(const route_owner&) = delete;
 
@@ -93,7 +93,7 @@ class route_owner {
         }
     }
 
-    [[nodiscard]] destination stream() const noexcept { return stream_; }
+    [[nodiscard]] route_destination stream() const noexcept { return stream_; }
     [[nodiscard]] generation of() const noexcept { return generation_; }
     [[nodiscard]] route_seq seq() const noexcept { return seq_; }
     [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
@@ -150,7 +150,7 @@ class route_owner {
     void record(const row& of, bool is_removal);
     void drop(index which);
 
-    destination stream_;
+    route_destination stream_;
     generation generation_;
     route_owner_options options_;
     slab<row> rows_;

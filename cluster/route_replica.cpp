@@ -5,7 +5,7 @@
 
 namespace gv::cluster {
 
-route_replica::route_replica(destination stream, route_index& index,
+route_replica::route_replica(route_destination stream, route_index& index,
                              const route_replica_options& options, std::uint64_t& numbers)
     : stream_(stream), index_(index), options_(options), slot_(index.open(stream)),
       numbers_(numbers) {}

@@ -54,8 +54,8 @@ class route_replica {
 
     /// Opens a set of the index. `numbers` counts the requests of this node; no two lives of it
     /// may give out the same. Lifetime: index, options and numbers outlive it.
-    route_replica(destination stream, route_index& index, const route_replica_options& options,
-                  std::uint64_t& numbers);
+    route_replica(route_destination stream, route_index& index,
+                  const route_replica_options& options, std::uint64_t& numbers);
     route_replica(const route_replica&) = delete;
     route_replica& operator=(const route_replica&) = delete;
 
@@ -113,7 +113,7 @@ class route_replica {
     [[nodiscard]] generation of() const noexcept { return current_; }
     /// The newest generation heard of.
     [[nodiscard]] generation wanted() const noexcept { return wanted_; }
-    [[nodiscard]] destination stream() const noexcept { return stream_; }
+    [[nodiscard]] route_destination stream() const noexcept { return stream_; }
     [[nodiscard]] route_seq applied() const noexcept { return applied_; }
     [[nodiscard]] route_index::slot slot() const noexcept { return slot_; }
     [[nodiscard]] const counts& counted() const noexcept { return counts_; }
@@ -132,7 +132,7 @@ class route_replica {
     [[nodiscard]] bool is_newer_here(std::uint64_t key_hash, route_seq seq) const;
     void drop_page() noexcept;
 
-    destination stream_;
+    route_destination stream_;
     route_index& index_;
     const route_replica_options& options_;
     route_index::slot slot_;
