@@ -33,11 +33,11 @@ struct route_destination {
 /// Of two generations of a stream the higher is true. The stream of a node has epoch 0. The boot
 /// is there for partitions too: a home that starts again numbers its changes from 1 again. The
 /// author settles what two sides of a split made of one partition.
-struct generation {
+struct route_generation {
     std::uint64_t epoch = 0; ///< of the partition
     node_id author;
     boot_id boot;
-    friend constexpr auto operator<=>(const generation&, const generation&) = default;
+    friend constexpr auto operator<=>(const route_generation&, const route_generation&) = default;
 };
 
 /// Place of a change in a stream. The first state of a generation is 1, so 0 is before all.

@@ -14,7 +14,7 @@ route_exchange::route_exchange(const identity& self, const route_options& option
     : self_(self), options_(options), digests_at_(now + options.digest_interval),
       next_(digests_at_), numbers_(std::uint64_t{self.boot.value} << 32) {
     const route_destination mine(self.node);
-    const generation life{.author = self.node, .boot = self.boot};
+    const route_generation life{.author = self.node, .boot = self.boot};
     own_[mine] = std::make_unique<own_stream>(mine, life, options_.owner);
     own_[mine]->routes.start();
 }
@@ -163,7 +163,7 @@ void route_exchange::open_partition(partition_id which, std::uint64_t epoch) {
     BROKER_ASSERT(own(stream) == nullptr, "a partition is opened twice");
     route_owner_options options = options_.owner;
     options.ring.bytes_max = options_.partition_ring_bytes_max;
-    const generation of{.epoch = epoch, .author = self_.node, .boot = self_.boot};
+    const route_generation of{.epoch = epoch, .author = self_.node, .boot = self_.boot};
     own_[stream] = std::make_unique<own_stream>(stream, of, options);
 }
 

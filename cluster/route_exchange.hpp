@@ -123,7 +123,8 @@ class route_exchange {
 
   private:
     struct own_stream {
-        own_stream(route_destination stream, generation of, const route_owner_options& options)
+        own_stream(route_destination stream, route_generation of,
+                   const route_owner_options& options)
             : routes(stream, of, options) {}
         route_owner routes;
         route_waits waits;

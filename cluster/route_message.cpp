@@ -46,7 +46,7 @@ checked check_stream(const route_destination& stream) {
     return {};
 }
 
-checked check_author(const route_destination& stream, const generation& of, node_id from) {
+checked check_author(const route_destination& stream, const route_generation& of, node_id from) {
     if (checked known = check_stream(stream); !known) {
         return known;
     }

@@ -23,7 +23,7 @@ namespace gv::cluster {
 /// The state of one stream.
 struct stream_digest {
     route_destination stream;
-    generation of;
+    route_generation of;
     route_seq seq = 0;
     std::uint64_t hash = 0;
     std::uint64_t count = 0;
@@ -40,7 +40,7 @@ struct route_digests {
 /// Changes first_seq, first_seq + 1, … of one stream.
 struct route_deltas {
     route_destination stream;
-    generation of;
+    route_generation of;
     route_seq first_seq = 0;
     route_seq latest_seq = 0; ///< of the stream; later than the last of these: ask for more
     std::vector<route_change> changes;
@@ -50,7 +50,7 @@ struct route_deltas {
 /// missing. 0: none is.
 struct stream_position {
     route_destination stream;
-    generation of;
+    route_generation of;
     route_seq since = 0;
     route_seq applied = 0;
 };
@@ -62,7 +62,7 @@ struct route_applied {
 
 struct resend_request {
     route_destination stream;
-    generation of;
+    route_generation of;
     route_seq after = 0; ///< wanted: all after this one
 };
 
@@ -72,14 +72,14 @@ struct hashes_request {
 
 struct stream_hashes {
     route_destination stream;
-    generation of;
+    route_generation of;
     route_seq seq = 0;
     bucket_hashes hashes{};
 };
 
 struct page_request {
     route_destination stream;
-    generation of;
+    route_generation of;
     std::uint64_t number = 0; ///< of the request; comes back in the page
     bucket_set buckets = 0;
     std::uint32_t cursor = 0; ///< 0, or where the page before ended
@@ -89,7 +89,7 @@ struct page_request {
 /// Rows of the buckets asked for, as they were at `seq` or later.
 struct route_page {
     route_destination stream;
-    generation of;
+    route_generation of;
     std::uint64_t number = 0;
     route_seq seq = 0;
     std::uint32_t next_cursor = 0;

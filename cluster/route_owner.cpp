@@ -27,7 +27,7 @@ route_value widest(const route_value& told, const route_value& wanted) noexcept 
 
 } // namespace
 
-route_owner::route_owner(route_destination stream, generation of,
+route_owner::route_owner(route_destination stream, route_generation of,
                          const route_owner_options& options)
     : stream_(stream), generation_(of), options_(options), by_key_(0, hasher{this}, equal{this}),
       ring_(options.ring) {}

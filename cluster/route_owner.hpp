@@ -45,7 +45,7 @@ struct route_owner_options {
 
 class route_owner {
   public:
-    route_owner(route_destination stream, generation of, const route_owner_options& options);
+    route_owner(route_destination stream, route_generation of, const route_owner_options& options);
     route_owner(const route_owner&) = delete;
     route_owner& operator=(const route_owner&) = delete;
 
@@ -94,7 +94,7 @@ class route_owner {
     }
 
     [[nodiscard]] route_destination stream() const noexcept { return stream_; }
-    [[nodiscard]] generation of() const noexcept { return generation_; }
+    [[nodiscard]] route_generation of() const noexcept { return generation_; }
     [[nodiscard]] route_seq seq() const noexcept { return seq_; }
     [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
     [[nodiscard]] bool has(const route_key& key) const;
@@ -151,7 +151,7 @@ class route_owner {
     void drop(index which);
 
     route_destination stream_;
-    generation generation_;
+    route_generation generation_;
     route_owner_options options_;
     slab<row> rows_;
     boost::unordered_flat_set<index, hasher, equal> by_key_;

@@ -10,9 +10,10 @@ route_replica::route_replica(route_destination stream, route_index& index,
     : stream_(stream), index_(index), options_(options), slot_(index.open(stream)),
       numbers_(numbers) {}
 
-void route_replica::adopt(const generation& of, route_seq seq) {
+void route_replica::adopt(const route_generation& of, route_seq seq) {
     current_ = wanted_ = of;
     applied_ = seq;
+    newest_ = seq;
     complete();
 }
 
@@ -36,7 +37,7 @@ void route_replica::wish(need what) {
     }
 }
 
-void route_replica::on_newer(const generation& heard) {
+void route_replica::on_newer(const route_generation& heard) {
     if (heard > wanted_) {
         wanted_ = heard;
         need_ = need::nothing; // asked of another
@@ -92,7 +93,7 @@ void route_replica::on_digest(const stream_digest& told, route_listener& listene
     } else if (told.seq > applied_) {
         ++counts_.gaps;
         wish(need::changes);
-    } else if (told.seq == applied_ && phase_ == phase::complete) {
+    } else if (told.seq == applied_ && newest_ <= applied_ && phase_ == phase::complete) {
         has_news_ = has_news_ || told.wants_position;
         if (!is_same) {
             ++counts_.mismatches;
@@ -168,6 +169,7 @@ void route_replica::on_hashes(const stream_hashes& told) {
     const bucket_set differing = index_.digest(slot_).differing(told.hashes);
     index_.begin_pass(slot_, differing);
     unswept_ |= differing;
+    newest_ = told.of == current_ ? std::max(newest_, told.seq) : told.seq;
     current_ = wanted_ = told.of;
     applied_ = told.seq;
     need_ = need::nothing;
@@ -201,6 +203,7 @@ auto route_replica::on_page(const route_page& told, route_listener& listener) ->
         }
     }
     ++counts_.pages;
+    newest_ = std::max(newest_, told.seq);
     cursor_ = told.next_cursor;
     if (told.is_last) {
         complete();
@@ -219,7 +222,7 @@ void route_replica::leave(route_listener& listener) {
     index_.show(slot_, route_index::visibility::hidden, listener);
     index_.begin_pass(slot_, all_buckets);
     unswept_ = all_buckets;
-    current_ = wanted_ = generation();
+    current_ = wanted_ = route_generation();
     applied_ = since_ = 0;
     phase_ = phase::unknown;
     need_ = need::nothing;

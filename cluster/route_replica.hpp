@@ -110,9 +110,9 @@ class route_replica {
         return phase_ == phase::complete && current_ == wanted_;
     }
     [[nodiscard]] bool is_leaving() const noexcept { return is_leaving_; }
-    [[nodiscard]] generation of() const noexcept { return current_; }
+    [[nodiscard]] route_generation of() const noexcept { return current_; }
     /// The newest generation heard of.
-    [[nodiscard]] generation wanted() const noexcept { return wanted_; }
+    [[nodiscard]] route_generation wanted() const noexcept { return wanted_; }
     [[nodiscard]] route_destination stream() const noexcept { return stream_; }
     [[nodiscard]] route_seq applied() const noexcept { return applied_; }
     [[nodiscard]] route_index::slot slot() const noexcept { return slot_; }
@@ -122,10 +122,10 @@ class route_replica {
     enum class need : std::uint8_t { nothing, changes, hashes };
 
     void wish(need what);
-    void on_newer(const generation& heard);
+    void on_newer(const route_generation& heard);
     void stay(route_listener& listener);
     [[nodiscard]] bool has_room_for(const std::vector<route_change>& rows) const;
-    void adopt(const generation& of, route_seq seq);
+    void adopt(const route_generation& of, route_seq seq);
     void complete();
     void apply(const route_change& change, route_listener& listener);
     void touch(std::uint64_t key_hash, route_seq seq);
@@ -140,10 +140,11 @@ class route_replica {
     bool is_leaving_ = false;
     bool has_news_ = false;
 
-    generation current_; ///< of the rows
-    generation wanted_;  ///< the newest heard of
+    route_generation current_; ///< of the rows
+    route_generation wanted_;  ///< the newest heard of
     route_seq applied_ = 0;
     route_seq since_ = 0;    ///< see stream_position
+    route_seq newest_ = 0;   ///< rows of pages may be as new as this, before their changes came
     bucket_set missing_ = 0; ///< being fetched
     bucket_set unswept_ = 0; ///< may have stale rows
 

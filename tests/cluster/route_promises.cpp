@@ -158,7 +158,7 @@ void route_world::effects::on_routes_ready() {
 void route_world::check_steady(index which) {
     node& at = nodes_[which];
     route_matches found;
-    at.routes->match("steady/topic", found);
+    at.routes->match("$steady/topic", found);
     std::set<route_destination> here;
     for (const route_target& each : found.targets) {
         here.insert(each.to);

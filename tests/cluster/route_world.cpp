@@ -2,6 +2,8 @@
 // What happens; what must hold is in route_promises.cpp.
 #include "tests/cluster/route_world.hpp"
 
+#include "tests/cluster/route_trace.hpp"
+
 #include <algorithm>
 
 namespace gv::cluster::testing {
@@ -88,7 +90,7 @@ route_world::route_world(std::uint64_t seed, bool is_tracing)
     };
     for (std::size_t which = 0; which < partitions_used; ++which) {
         partitions_[which].home = below(nodes_.size());
-        partitions_[which].subscribers.push_back({.filter = "steady/#"});
+        partitions_[which].subscribers.push_back({.filter = "$steady/#"});
     }
     for (index which = 0; which < nodes_.size(); ++which) {
         nodes_[which].out.world = this;
@@ -121,6 +123,10 @@ void route_world::effects::send(std::span<const node_id> to, const route_message
 
 void route_world::arrive(index from, index to, const route_message& message) {
     node& at = nodes_[to];
+    if (is_tracing_) {
+        say("  " + std::to_string(from) + " > " + std::to_string(to) + " "
+            + std::visit(route_describer{}, message));
+    }
     const auto done = at.routes->on_message(id_of(from), message, now(), at.out);
     if (!done && done.error() != route_fault::unknown_peer) {
         complain("a message was refused: " + std::string(text_of(done.error())));
@@ -201,7 +207,7 @@ void route_world::start(index which) {
     at.routes = std::make_unique<route_exchange>(
         route_exchange::identity{.node = id_of(which), .boot = at.boot}, options_, now());
     // Its client is as quick as can be to come back.
-    at.subscribers.push_back({.filter = "steady/#"});
+    at.subscribers.push_back({.filter = "$steady/#"});
     static_cast<void>(at.routes->subscribe(route_destination(id_of(which)),
                                            at.subscribers.back().seen(), now(), at.out));
     for (std::size_t each = 0; each < partitions_used; ++each) {
@@ -235,7 +241,9 @@ void route_world::crash(index which) {
     counts.resends += ended.resends;
     counts.ring_misses += ended.ring_misses;
     counts.received.gaps += ended.received.gaps;
-    counts.received.mismatches += ended.received.mismatches;
+    if (ended.received.mismatches > 0) {
+        complain("node " + std::to_string(which) + " met the same number with another hash");
+    }
     counts.received.passes += ended.received.passes;
     counts.received.pages += ended.received.pages;
     std::erase_if(waiting_, [which](const auto& each) { return each.second.node == which; });
