@@ -70,10 +70,14 @@ void route_replica::stay(route_listener& listener) {
 }
 
 /// The owner keeps to the limit too; what it told in between may come twice, so there is some room.
+/// Stale rows of a generation before are no more than it was allowed.
 bool route_replica::has_room_for(const std::vector<route_change>& rows) const {
-    const auto added = std::ranges::count(rows, false, &route_change::is_removal);
+    const auto added =
+        static_cast<std::size_t>(std::ranges::count(rows, false, &route_change::is_removal));
     const std::size_t most = options_.limits.rows_max + options_.limits.message_rows_max;
-    return added == 0 || index_.digest(slot_).count() + static_cast<std::size_t>(added) <= most;
+    return added == 0
+           || (index_.digest(slot_).count() + added <= most
+               && index_.size(slot_) + added <= 2 * most);
 }
 
 void route_replica::on_digest(const stream_digest& told, route_listener& listener) {

@@ -279,6 +279,24 @@ TEST(RouteExchange, OfTwoHomesOfOneEpochAllFollowTheSame) {
     EXPECT_FALSE(nodes.sends(0, "home 0", stream));
 }
 
+TEST(RouteExchange, WhoHidesRoutesDoesNotSayThatItKnowsThem) {
+    cluster_of_some nodes(2);
+    nodes.meet();
+    auto& first = nodes[0];
+    auto& second = nodes[1];
+    const route_destination mine(first.id.node);
+    second.routes.on_peer(first.id, peer_state::dead, nodes.now, second);
+    const auto change = first.routes.subscribe(mine, to("a"), nodes.now, first);
+    first.routes.await_known(mine, *change, wait_token{1}, nodes.now, first);
+    nodes.pass(60ms);
+    EXPECT_EQ(first.known[1], route_known::timed_out);
+    second.routes.on_peer(first.id, peer_state::alive, nodes.now, second);
+    EXPECT_TRUE(nodes.sends(1, "a", mine));
+    nodes.pass(3s);
+    first.routes.await_known(mine, *change, wait_token{2}, nodes.now, first);
+    EXPECT_EQ(first.known[2], route_known::everywhere);
+}
+
 TEST(RouteExchange, StrangersAndImpostorsAreRefused) {
     cluster_of_some nodes(2);
     nodes.meet();

@@ -224,6 +224,41 @@ TEST_F(RouteReplica, WhatAnOldGenerationSaysLateChangesNothing) {
     EXPECT_TRUE(copy_.is_complete());
 }
 
+TEST_F(RouteReplica, LateAnswersOfAnOldGenerationAreNotTaken) {
+    add("a");
+    owner_->start();
+    sync();
+    const stream_hashes late = owner_->hashes();
+    owner_ = life(2);
+    add("b");
+    owner_->start();
+    hear_digest();
+    static_cast<void>(question<hashes_request>());
+    copy_.on_hashes(late);
+    EXPECT_FALSE(copy_.wants_page());
+    copy_.on_hashes(owner_->hashes());
+    copy_.on_hashes(late);
+    EXPECT_EQ(copy_.of().boot, boot_id{2});
+    fetch();
+    EXPECT_TRUE(copy_.is_complete());
+}
+
+TEST_F(RouteReplica, APageOfAnEarlierPassIsNotTaken) {
+    add("a");
+    owner_->start();
+    hear_digest();
+    static_cast<void>(copy_.question(now_));
+    copy_.on_hashes(owner_->hashes());
+    const route_page late = next_page(1'000);
+    copy_.leave(nobody_);
+    hear_digest();
+    static_cast<void>(copy_.question(now_));
+    copy_.on_hashes(owner_->hashes());
+    static_cast<void>(copy_.ask_for_page(now_));
+    hear(late);
+    EXPECT_FALSE(copy_.is_complete());
+}
+
 TEST_F(RouteReplica, ChangesWhileItFetchesAreVisibleAndSaidToBePartial) {
     add("a");
     add("b");
@@ -306,6 +341,23 @@ TEST_F(RouteReplica, RefusesMoreRowsThanAStreamMayHave) {
     EXPECT_EQ(copy_.on_deltas(news(), nobody_).error(), route_fault::too_many_rows);
     EXPECT_FALSE(has("7"));
     EXPECT_EQ(copy_.applied(), 7u);
+}
+
+TEST_F(RouteReplica, GenerationsThatNeverEndDoNotFillTheMemory) {
+    for (std::uint32_t boot = 1; boot < 50; ++boot) {
+        owner_ = life(boot);
+        for (int each = 0; each < 4; ++each) {
+            add(std::to_string(boot) + "/" + std::to_string(each));
+        }
+        owner_->start();
+        hear_digest();
+        static_cast<void>(copy_.question(now_));
+        copy_.on_hashes(owner_->hashes());
+        route_page page = owner_->page(copy_.ask_for_page(now_), 1'000);
+        page.is_last = false;
+        static_cast<void>(copy_.on_page(page, nobody_));
+    }
+    EXPECT_LE(index_.size(), 2 * (options_.limits.rows_max + options_.limits.message_rows_max));
 }
 
 TEST_F(RouteReplica, RefusesAPageThatDoesNotGoOn) {

@@ -503,6 +503,9 @@ void route_world::run() {
     const std::size_t actions = 30 + below(150);
     for (std::size_t done = 0; done < actions; ++done) {
         act();
+        if (const index which = below(nodes_.size()); nodes_[which].routes) {
+            check_remembered(which);
+        }
         network_.run_for(chance(0.3) ? 0ms : between(0ms, 400ms));
     }
     come_to_rest();
