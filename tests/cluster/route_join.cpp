@@ -130,17 +130,35 @@ void show_matches(const route_exchange& routes, std::uint64_t rows) {
               << targets << " of " << warm_matches << " found" << std::endl;
 }
 
-} // namespace
+/// Rows of one stream, or spread over all partitions.
+enum class spread : std::uint8_t { one_stream, all_partitions };
 
-void show_join(std::uint64_t rows) {
+route_destination stream_of(std::uint64_t row, spread how) {
+    return how == spread::one_stream
+               ? route_destination(pair_of_nodes::first.node)
+               : route_destination(partition_id{static_cast<std::uint16_t>(row % partition_count)});
+}
+
+void subscribe(pair_of_nodes& nodes, std::uint64_t row, spread how) {
+    const std::string filter = filter_of(row);
+    const route_subscription what{.key = {.filter = filter, .group = {}}};
+    if (!nodes.one.subscribe(stream_of(row, how), what, nodes.now, nodes.from_first)) {
+        std::cout << "refused: " << filter << "\n";
+    }
+}
+
+void show_join(std::uint64_t rows, spread how) {
     pair_of_nodes nodes;
-    const route_destination mine(pair_of_nodes::first.node);
+    if (how == spread::all_partitions) {
+        for (std::uint16_t each = 0; each < partition_count; ++each) {
+            nodes.one.open_partition(partition_id{each}, 1);
+            nodes.one.start_partition(partition_id{each}, nodes.now, nodes.from_first);
+        }
+    }
     {
         const timed owner("owner counts them", rows);
-        for (std::uint64_t i = 0; i < rows; ++i) {
-            const std::string filter = filter_of(i);
-            static_cast<void>(nodes.one.subscribe(mine, {.key = {.filter = filter, .group = {}}},
-                                                  nodes.now, nodes.from_first));
+        for (std::uint64_t row = 0; row < rows; ++row) {
+            subscribe(nodes, row, how);
         }
     }
     nodes.pass(1s);
@@ -155,20 +173,31 @@ void show_join(std::uint64_t rows) {
               << " on their way" << std::endl;
     show_matches(nodes.two, rows);
     {
-        const timed owner("told one by one, in batches", rows / 10);
-        for (std::uint64_t i = rows; i < rows + rows / 10; ++i) {
-            const std::string filter = filter_of(i);
-            static_cast<void>(nodes.one.subscribe(mine, {.key = {.filter = filter, .group = {}}},
-                                                  nodes.now, nodes.from_first));
+        const timed told("told as they come, both ends", rows / 10);
+        for (std::uint64_t row = rows; row < rows + rows / 10; ++row) {
+            subscribe(nodes, row, how);
             nodes.deliver();
         }
-    }
-    {
-        const timed swept("gone and swept", rows + rows / 10);
-        nodes.two.on_peer(pair_of_nodes::first, peer_state::gone, nodes.now, nodes.from_second);
         nodes.pass(1s);
     }
+    {
+        const timed swept("gone and swept", nodes.two.index().size());
+        nodes.two.on_peer(pair_of_nodes::first, peer_state::gone, nodes.now, nodes.from_second);
+        nodes.from_second.sent.clear();
+        while (nodes.two.next_deadline() <= nodes.now) {
+            nodes.two.on_deadline(nodes.now, nodes.from_second);
+        }
+    }
     std::cout << nodes.two.index().size() << " rows left" << std::endl;
+}
+
+} // namespace
+
+void show_join(std::uint64_t rows) {
+    std::cout << "--- " << rows << " filters of one node\n";
+    show_join(rows, spread::one_stream);
+    std::cout << "--- " << rows << " filters over 256 partitions\n";
+    show_join(rows, spread::all_partitions);
 }
 
 } // namespace gv::cluster::testing
