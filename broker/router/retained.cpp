@@ -2,8 +2,8 @@
 #include "broker/router/retained.hpp"
 
 #include "base/hash.hpp"
+#include "base/slab.hpp"
 #include "broker/router/ordered_rows.hpp"
-#include "broker/router/slab.hpp"
 #include "broker/router/tombstones.hpp"
 #include "broker/router/topic_order.hpp"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/router/router.hpp"
 
+#include "base/topic_tree.hpp"
 #include "broker/router/filter_row.hpp"
 #include "broker/router/route_builder.hpp"
 #include "broker/router/route_cache.hpp"
-#include "broker/router/topic_tree.hpp"
 
 #include <utility>
 #include <vector>

@@ -6,67 +6,54 @@
 // with a million.
 //
 // Memory: 48 bytes a node, about 14 a table entry, levels over 12 bytes a block of their own; plus
-// the Value where a filter ends. Nodes that lead to no filter any more are taken out at once.
+// the Value where a filter ends, unless it is so small that it stands in the node. Nodes that lead
+// to no filter any more are taken out at once.
+//
+// Places: a filter in the tree has a number, so that what hangs on it can point back to it.
 #pragma once
 
 #include "base/hash.hpp"
+#include "base/slab.hpp"
+#include "base/small_text.hpp"
 #include "base/topic.hpp"
-#include "broker/router/slab.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include <array>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-namespace gv::router {
+namespace gv {
 
-/// Immutable text of 16 bytes that holds up to 12 bytes in place.
-class level_text {
+/// Where the value of a filter is: in the node, if it has at most four bytes and nothing to
+/// destroy, or else in a block of its own.
+template <typename Value>
+class in_place_value {
   public:
-    level_text() noexcept = default;
-    explicit level_text(std::string_view text) : size_(static_cast<std::uint32_t>(text.size())) {
-        if (is_short()) {
-            std::memcpy(near_.data(), text.data(), text.size());
-        } else {
-            char* block = new char[text.size()];
-            std::memcpy(block, text.data(), text.size());
-            std::memcpy(near_.data(), &block, sizeof block);
-        }
-    }
-    level_text(level_text&& other) noexcept
-        : near_(other.near_), size_(std::exchange(other.size_, 0)) {}
-    level_text& operator=(level_text&& other) noexcept {
-        std::swap(near_, other.near_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~level_text() {
-        if (!is_short()) {
-            delete[] block();
-        }
-    }
-    [[nodiscard]] std::string_view view() const noexcept {
-        return {is_short() ? near_.data() : block(), size_};
-    }
+    explicit operator bool() const noexcept { return is_set_; }
+    Value& operator*() noexcept { return value_; }
+    Value* get() noexcept { return is_set_ ? &value_ : nullptr; }
+    void make() { *this = in_place_value(Value()); }
+    void reset() noexcept { is_set_ = false; }
+    in_place_value() noexcept = default;
 
   private:
-    static constexpr std::size_t near_size = 12;
-    [[nodiscard]] bool is_short() const noexcept { return size_ <= near_size; }
-    [[nodiscard]] char* block() const noexcept {
-        char* at = nullptr;
-        std::memcpy(&at, near_.data(), sizeof at);
-        return at;
-    }
-
-    std::array<char, near_size> near_{};
-    std::uint32_t size_ = 0;
+    explicit in_place_value(Value value) noexcept : value_(value), is_set_(true) {}
+    Value value_{};
+    bool is_set_ = false;
 };
+template <typename Value>
+class own_block_value : public std::unique_ptr<Value> {
+  public:
+    void make() { this->std::unique_ptr<Value>::operator=(std::make_unique<Value>()); }
+};
+template <typename Value>
+using tree_value = std::conditional_t<std::is_trivially_copyable_v<Value> && sizeof(Value) <= 4,
+                                      in_place_value<Value>, own_block_value<Value>>;
 
 template <typename Value>
 class topic_tree {
@@ -90,13 +77,26 @@ class topic_tree {
     template <typename Visit>
     void for_each(Visit&& visit) const;
 
+    /// Number of a filter in the tree, until it is erased.
+    using place = std::uint32_t;
+    static constexpr place nowhere = 0xffff'ffff;
+    /// `nowhere` if the filter is not in the tree.
+    [[nodiscard]] place place_of(std::string_view filter) const;
+    /// The place of the filter, its value made by default if it was not there. Requires: a valid
+    /// filter.
+    place put(std::string_view filter);
+    /// Requires here and below: the place of a filter in the tree.
+    [[nodiscard]] Value& operator[](place where) const noexcept { return *at(where).value; }
+    [[nodiscard]] std::string filter_of(place where) const;
+    void erase_at(place where);
+
     [[nodiscard]] std::size_t size() const noexcept { return filters_; }
     /// Nodes in use, the two roots not counted: zero in an empty tree.
     [[nodiscard]] std::size_t nodes() const noexcept { return nodes_.size() - 2; }
 
   private:
-    using node_index = std::uint32_t;
-    static constexpr node_index none = 0xffff'ffff;
+    using node_index = place;
+    static constexpr node_index none = nowhere;
     static constexpr node_index exact_root = 0;
     static constexpr node_index wild_root = 1;
 
@@ -106,8 +106,8 @@ class topic_tree {
         node_index hash = none;      ///< child `#`
         std::uint32_t children = 0;  ///< of all three kinds
         std::uint32_t edge_hash = 0; ///< its key in the table of edges
-        std::unique_ptr<Value> value;
-        level_text text;
+        tree_value<Value> value;
+        small_text text;
     };
 
     /// Entry of the table: the hash is kept beside, so that growing touches no node.
@@ -156,7 +156,6 @@ class topic_tree {
     node_index child_or_new(node_index parent, std::string_view text);
     [[nodiscard]] node_index locate(std::string_view filter) const;
     void unlink(node_index leaf);
-    [[nodiscard]] std::string filter_of(node_index leaf) const;
     template <typename Visit>
     void visit_value(node_index index, Visit& visit) const;
     template <typename Visit>
@@ -225,7 +224,7 @@ auto topic_tree<Value>::child_or_new(node_index parent, std::string_view text) -
         at(made).edge_hash = key_of(parent, text).hash;
         edges_.insert(edge{at(made).edge_hash, made});
     }
-    at(made).text = level_text(text);
+    at(made).text = small_text(text);
     return made;
 }
 
@@ -248,7 +247,18 @@ Value* topic_tree<Value>::find(std::string_view filter) const {
 }
 
 template <typename Value>
+auto topic_tree<Value>::place_of(std::string_view filter) const -> place {
+    const node_index found = locate(filter);
+    return found == none || !at(found).value ? nowhere : found;
+}
+
+template <typename Value>
 Value& topic_tree<Value>::insert(std::string_view filter) {
+    return *at(put(filter)).value;
+}
+
+template <typename Value>
+auto topic_tree<Value>::put(std::string_view filter) -> place {
     node_index here = exact_root;
     if (has_wildcard(filter)) {
         here = wild_root;
@@ -260,18 +270,24 @@ Value& topic_tree<Value>::insert(std::string_view filter) {
     }
     node& leaf = at(here);
     if (!leaf.value) {
-        leaf.value = std::make_unique<Value>();
+        leaf.value.make();
         ++filters_;
     }
-    return *leaf.value;
+    return here;
 }
 
 template <typename Value>
 bool topic_tree<Value>::erase(std::string_view filter) {
-    node_index here = locate(filter);
-    if (here == none || !at(here).value) {
-        return false;
+    const place found = place_of(filter);
+    if (found != nowhere) {
+        erase_at(found);
     }
+    return found != nowhere;
+}
+
+template <typename Value>
+void topic_tree<Value>::erase_at(place where) {
+    node_index here = where;
     at(here).value.reset();
     --filters_;
     while (here > wild_root && at(here).children == 0 && !at(here).value) {
@@ -280,7 +296,6 @@ bool topic_tree<Value>::erase(std::string_view filter) {
         drop_node(here);
         here = parent;
     }
-    return true;
 }
 
 template <typename Value>
@@ -361,9 +376,9 @@ void topic_tree<Value>::descend(node_index from, const edge_key& key, bool may_b
 }
 
 template <typename Value>
-std::string topic_tree<Value>::filter_of(node_index leaf) const {
+std::string topic_tree<Value>::filter_of(place where) const {
     std::vector<std::string_view> levels;
-    for (node_index here = leaf; here > wild_root; here = at(here).parent) {
+    for (node_index here = where; here > wild_root; here = at(here).parent) {
         levels.push_back(at(here).text.view());
     }
     std::string filter(levels.back());
@@ -383,4 +398,4 @@ void topic_tree<Value>::for_each(Visit&& visit) const {
     }
 }
 
-} // namespace gv::router
+} // namespace gv

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-namespace gv::router {
+namespace gv {
 
 template <typename T>
 class slab {
@@ -47,4 +47,4 @@ class slab {
     index end_ = 0;
 };
 
-} // namespace gv::router
+} // namespace gv

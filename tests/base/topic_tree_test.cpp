@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "broker/router/topic_tree.hpp"
+#include "base/topic_tree.hpp"
 #include "tests/broker/router/random_topics.hpp"
 
 #include <gtest/gtest.h>
@@ -8,9 +8,10 @@
 #include <set>
 #include <string>
 
-namespace gv::router {
+namespace gv {
 namespace {
 
+using router::random_topics;
 using text_set = std::multiset<std::string>;
 
 text_set matches(const topic_tree<std::string>& tree, std::string_view name) {
@@ -93,6 +94,27 @@ TEST(TopicTree, ManySiblingsAreToldApart) {
     EXPECT_EQ(matches(tree, "s/100000/t"), text_set{});
 }
 
+TEST(TopicTree, GivesPlacesToPointBackTo) {
+    topic_tree<std::uint32_t> tree;
+    const auto plain = tree.put("a/b");
+    const auto wild = tree.put("+/b/a long level of text/#");
+    tree[plain] = 7;
+    tree[wild] = 8;
+    EXPECT_EQ(tree.put("a/b"), plain);
+    EXPECT_EQ(tree.place_of("+/b/a long level of text/#"), wild);
+    EXPECT_EQ(tree.place_of("+/b"), tree.nowhere);
+    EXPECT_EQ(tree.filter_of(plain), "a/b");
+    EXPECT_EQ(tree.filter_of(wild), "+/b/a long level of text/#");
+    std::uint32_t sum = 0;
+    tree.match("a/b", [&](std::uint32_t value) { sum += value; });
+    tree.match("x/b/a long level of text/c", [&](std::uint32_t value) { sum += value; });
+    EXPECT_EQ(sum, 15u);
+    tree.erase_at(plain);
+    tree.erase_at(wild);
+    EXPECT_EQ(tree.nodes(), 0u);
+    EXPECT_EQ(tree[tree.put("a/b")], 0u);
+}
+
 /// The tree beside a list that is searched with topic_matches().
 void compare_with_list(unsigned seed) {
     random_topics random(seed);
@@ -137,4 +159,4 @@ TEST(TopicTree, AgreesWithAListOfFilters) {
 }
 
 } // namespace
-} // namespace gv::router
+} // namespace gv
