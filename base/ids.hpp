@@ -22,6 +22,8 @@ struct strong_id {
 using node_id = strong_id<struct node_id_tag, std::uint64_t>;
 /// How often a node has started; with node_id it names one life of a node.
 using boot_id = strong_id<struct boot_id_tag, std::uint32_t>;
+/// Another node, as this process counts them: small, and never given to a second one.
+using peer_slot = strong_id<struct peer_slot_tag, std::uint16_t>;
 /// One core of a node.
 using shard_id = strong_id<struct shard_id_tag, std::uint16_t>;
 /// One of the 256 partitions of sessions: xxh64(client id) mod 256.

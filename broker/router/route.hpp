@@ -24,10 +24,11 @@ struct target {
 struct route {
     std::vector<target> targets;
     std::vector<group*> groups;
-    std::uint64_t remote = 0; ///< bit n: shard n wants it
+    std::vector<peer_slot> peers; ///< other nodes that want it
+    std::uint64_t remote = 0;     ///< bit n: shard n wants it
 
     [[nodiscard]] bool is_empty() const noexcept {
-        return targets.empty() && groups.empty() && remote == 0;
+        return targets.empty() && groups.empty() && remote == 0 && peers.empty();
     }
 
     /// What `to`, one of `targets`, may have of a message of `publisher`; null for nothing. Only

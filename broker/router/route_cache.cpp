@@ -26,46 +26,20 @@ std::size_t bytes_of(const std::vector<T>& values) noexcept {
 
 std::size_t bytes_of(const cached_route& entry) noexcept {
     return sizeof entry + bookkeeping_bytes + entry.topic.capacity() + bytes_of(entry.targets)
-           + bytes_of(entry.groups) + bytes_of(entry.own_grants) + bytes_of(entry.subscription_ids);
+           + bytes_of(entry.groups) + bytes_of(entry.peers) + bytes_of(entry.own_grants)
+           + bytes_of(entry.subscription_ids);
 }
 
 void clear(route& old) noexcept {
     old.targets.clear();
     old.groups.clear();
+    old.peers.clear();
     old.remote = 0;
     old.own_grants.clear();
     old.subscription_ids.clear();
 }
 
-/// Up to the second '/', or to the first if `levels` is 1; all of it if there are not so many.
-std::string_view leading_levels(std::string_view topic, int levels) noexcept {
-    std::size_t end = topic.find('/');
-    if (levels == 2 && end != std::string_view::npos) {
-        end = topic.find('/', end + 1);
-    }
-    return topic.substr(0, end);
-}
-
 } // namespace
-
-std::uint16_t change_counters::place_of(std::string_view levels) noexcept {
-    return static_cast<std::uint16_t>(table_hash(levels) % size);
-}
-
-auto change_counters::places_of(std::string_view topic) noexcept -> places {
-    return {.first_level = place_of(leading_levels(topic, 1)),
-            .second_level = place_of(leading_levels(topic, 2))};
-}
-
-void change_counters::count_change(std::string_view filter) noexcept {
-    const std::string_view first = leading_levels(filter, 1);
-    const std::string_view both = leading_levels(filter, 2);
-    if (has_wildcard(first)) {
-        ++all_;
-    } else {
-        ++some_[place_of(has_wildcard(both) ? first : both)];
-    }
-}
 
 inline const route* route_cache::hand_out(cached_route& entry) noexcept {
     entry.last_turn = turn_;
@@ -94,7 +68,8 @@ cached_route& route_cache::renew(std::string_view topic) {
     std::unique_ptr<cached_route> made = fresh_entry();
     made->topic = topic;
     made->hash = hash;
-    made->counters = change_counters::places_of(topic);
+    made->counters = change_places_of(topic);
+    made->peer_sum = peers_ == nullptr ? 0 : peers_->changes(made->counters, hash);
     made->place = entries_.size();
     made->last_turn = turn_;
     made->lives = 0;

@@ -2,11 +2,10 @@
 // Routes by topic, bounded in number and bytes. Owned by the router.
 //
 // Staleness. A change of a filter without wildcard drops the one entry of that topic. A change of
-// one with a wildcard may concern any number of entries, so it only counts up: one of 512 counters
-// chosen by the filter's literal first two levels, or by its literal first level if the second is a
-// wildcard, or the counter of all if the first one is. An entry remembers the sum of the three
-// counters that its topic answers to; since counters only grow, an equal sum means that none has
-// moved. So a subscription to `home/kitchen/+` leaves the entries of other rooms as they are.
+// one with a wildcard may concern any number of entries, so it only counts up
+// (change_counters.hpp). An entry remembers the sum of the counters that its topic answers to. So a
+// subscription to `home/kitchen/+` leaves the entries of other rooms as they are. What other nodes
+// want changes on another thread, and is counted in peer_routes.
 //
 // Eviction. A hand goes round (CLOCK): an entry used a second time has seven lives, each use gives
 // all of them back, and the hand takes one or, where there is none, the entry. So topics that are
@@ -15,6 +14,7 @@
 // Turns. What a route or entry held during the current turn is set aside until end_turn().
 #pragma once
 
+#include "broker/router/peer_routes.hpp"
 #include "broker/router/route.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -28,39 +28,15 @@
 
 namespace gv::router {
 
-/// Sums of change counters; see above.
-class change_counters {
-  public:
-    /// The counters that a topic answers to, besides that of all.
-    struct places {
-        std::uint16_t first_level = 0;
-        std::uint16_t second_level = 0;
-    };
-    [[nodiscard]] static places places_of(std::string_view topic) noexcept;
-
-    [[nodiscard]] std::uint64_t sum(places at) const noexcept {
-        return all_ + some_[at.first_level] + some_[at.second_level];
-    }
-    /// Requires: a filter with a wildcard.
-    void count_change(std::string_view filter) noexcept;
-    void count_change_of_all() noexcept { ++all_; }
-
-  private:
-    static constexpr std::size_t size = 512;
-    static std::uint16_t place_of(std::string_view levels) noexcept;
-
-    std::uint64_t all_ = 0;
-    std::array<std::uint64_t, size> some_{};
-};
-
 struct cached_route : route {
     std::string topic;
     std::uint64_t hash = 0;
     std::uint64_t sum = 0;       ///< of the change counters when it was made
+    std::uint64_t peer_sum = 0;  ///< those of other nodes, before they were asked
     std::uint64_t last_turn = 0; ///< in which it was handed out
     std::size_t place = 0;       ///< in the cache's list
     std::size_t bytes = 0;       ///< counted for it
-    change_counters::places counters;
+    change_places counters;
     std::uint8_t lives = 0;
 };
 
@@ -70,7 +46,9 @@ class route_cache {
         std::size_t routes_max;
         std::size_t bytes_max;
     };
-    explicit route_cache(limits most) noexcept : limits_(most) {}
+    /// `peers` may be null. Lifetime: it outlives this.
+    explicit route_cache(limits most, const peer_routes* peers = nullptr) noexcept
+        : limits_(most), peers_(peers) {}
 
     /// The fresh route of a topic, or null. Lifetime: until end_turn().
     [[nodiscard]] const route* find(std::string_view topic);
@@ -114,7 +92,9 @@ class route_cache {
     };
 
     [[nodiscard]] bool is_fresh(const cached_route& entry) const noexcept {
-        return entry.sum == counters_.sum(entry.counters);
+        return entry.sum == counters_.sum(entry.counters)
+               && (peers_ == nullptr
+                   || entry.peer_sum == peers_->changes(entry.counters, entry.hash));
     }
     const route* hand_out(cached_route& entry) noexcept;
     [[nodiscard]] std::unique_ptr<cached_route> unlist(cached_route& entry);
@@ -131,7 +111,8 @@ class route_cache {
     std::size_t bytes_ = 0;
     std::unique_ptr<cached_route> spare_; ///< kept for its memory
     std::vector<std::unique_ptr<cached_route>> retired_;
-    change_counters counters_;
+    basic_change_counters<std::uint64_t> counters_;
+    const peer_routes* peers_;
 };
 
 } // namespace gv::router

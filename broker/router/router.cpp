@@ -13,7 +13,9 @@ namespace gv::router {
 
 struct router::tables {
     explicit tables(const router_options& options)
-        : cache({.routes_max = options.cached_routes_max, .bytes_max = options.cached_bytes_max}),
+        : peers(options.peers),
+          cache({.routes_max = options.cached_routes_max, .bytes_max = options.cached_bytes_max},
+                options.peers),
           groups(options.strategy) {}
 
     /// The filter lost something: drops its row if nothing is left on it.
@@ -34,6 +36,7 @@ struct router::tables {
         return !row.has_local();
     }
 
+    const peer_routes* peers;
     route_cache cache;
     topic_tree<filter_row> tree;
     group_table groups;
@@ -132,6 +135,9 @@ const route& router::lookup(std::string_view topic) {
     cached_route& made = tables_->cache.renew(topic);
     tables_->tree.match(topic, [this](const filter_row& row) { tables_->builder.add(row); });
     tables_->builder.build(topic, made);
+    if (tables_->peers != nullptr) {
+        tables_->peers->who_wants(topic, made.peers);
+    }
     tables_->cache.settle(made);
     return made;
 }

@@ -13,6 +13,7 @@
 // that it no longer wants. (A group's members do change at once: pick() sees them as they are.)
 #pragma once
 
+#include "broker/router/peer_routes.hpp"
 #include "broker/router/route.hpp"
 #include "broker/router/shared_groups.hpp"
 #include "broker/router/subscriber.hpp"
@@ -32,6 +33,7 @@ struct router_options {
     /// about 280 bytes and 40 for each subscriber.
     std::size_t cached_bytes_max = 64u << 20;
     group_strategy strategy = group_strategy::round_robin;
+    const peer_routes* peers = nullptr; ///< null: there are no other nodes. Outlives the router.
 };
 
 class router {

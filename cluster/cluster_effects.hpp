@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the cluster asks of the broker around it. Called on the control thread, in the middle of an
+// input, so none of these may call back.
+#pragma once
+
+#include "cluster/membership_effects.hpp"
+#include "cluster/peer_transport.hpp"
+#include "cluster/route_exchange.hpp"
+
+#include <string>
+#include <vector>
+
+namespace gv::cluster {
+
+/// Another node, for those who send to it.
+struct peer_view {
+    peer_slot slot; ///< the same for every life of the node
+    peer_identity who;
+    peer_state state = peer_state::dead;
+    std::string name;
+    std::string address; ///< host:port for other nodes
+};
+
+class cluster_effects {
+  public:
+    /// To be kept on disk: all nodes ever met that are not forgotten.
+    virtual void keep_members(std::vector<member_row> rows) = 0;
+    virtual void peer_changed(const peer_view& now) = 0;
+    /// For the log: what became of a node.
+    virtual void member_changed(const member& now, member_change change) = 0;
+    /// cluster_node::who_wants() may answer differently for topics that this filter matches.
+    virtual void route_changed(std::string_view filter) = 0;
+    /// The same for every topic.
+    virtual void all_routes_changed() = 0;
+    virtual void known(wait_token who, route_known how) = 0;
+    /// Clients may come: the routes of all nodes that are there are known here, or there was too
+    /// long to wait. Called once.
+    virtual void ready(bool is_complete) = 0;
+    /// A stamp of a peer: no stamp of this node is to be older from now on.
+    virtual void absorb(hybrid_time seen) = 0;
+    virtual void alarm(const membership_alarm& what) = 0;
+    /// The cluster has forgotten this life of this node: it takes no part any more.
+    virtual void forgotten() = 0;
+
+  protected:
+    ~cluster_effects() = default;
+};
+
+} // namespace gv::cluster

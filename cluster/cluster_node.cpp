@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/cluster_node.hpp"
+
+#include <mutex>
+
+namespace gv::cluster {
+
+cluster_node::cluster_node(const cluster_node_options& options, const own_identity& self,
+                           std::span<const member_row> remembered, peer_transport& transport,
+                           cluster_effects& effects, moment at)
+    : options_(options), self_(self.node), transport_(transport), effects_(effects), now_(at.now) {
+    routes_ = std::make_unique<route_exchange>(
+        route_exchange::identity{.node = self.node, .boot = self.boot}, options.routes, at.now);
+    membership_effects& mine = *this;
+    membership_ =
+        std::make_unique<membership>(options.membership, self, remembered, mine, metrics_, at);
+    for (const member_row& each : remembered) {
+        if (is_registered(each.state)) {
+            untried_.insert(each.profile.peer_address);
+        }
+    }
+}
+
+cluster_node::~cluster_node() = default;
+
+// --- inputs
+
+void cluster_node::join(std::span<const std::string> seeds, moment at) {
+    now_ = at.now;
+    if (!is_ready_ && ready_until_ == never) {
+        ready_until_ = at.now + options_.ready_within;
+    }
+    if (!is_settled_) {
+        untried_.insert(seeds.begin(), seeds.end());
+    }
+    membership_->join(seeds, at);
+    look_if_settled();
+    after_input();
+}
+
+void cluster_node::on_question(question_id which, const envelope& asked, moment at) {
+    in_question_ = {.id = which,
+                    .from = asked.from,
+                    .sequence = sequence_of(asked.body),
+                    .until = at.now + options_.question_patience};
+    hear(asked, at);
+    const auto unanswered = std::exchange(in_question_, std::nullopt);
+    if (!unanswered) {
+        return;
+    }
+    if (!std::holds_alternative<probe_request>(asked.body)) {
+        transport_.answer(which, nullptr);
+    } else if (const auto dropped = questions_.add(*unanswered)) {
+        transport_.answer(*dropped, nullptr);
+    }
+}
+
+void cluster_node::on_answer(const envelope& answer, moment at) {
+    if (std::holds_alternative<push_pull_answer>(answer.body)) {
+        has_exchanged_ = true;
+    }
+    hear(answer, at);
+    look_if_settled();
+    after_input();
+}
+
+// A message with a fault is counted by the machine, and an alarm told of it.
+void cluster_node::hear(const envelope& message, moment at) {
+    now_ = at.now;
+    static_cast<void>(membership_->on_message(message, at));
+    after_input();
+}
+
+void cluster_node::on_refused(node_id to, const std::string& address, moment at) {
+    now_ = at.now;
+    if (to.value != 0) {
+        membership_->on_refused(to, at);
+    }
+    untried_.erase(address);
+    look_if_settled();
+    after_input();
+}
+
+void cluster_node::on_control(peer_identity from, const control_message& message, moment at) {
+    now_ = at.now;
+    const std::unique_lock changing(routes_lock_);
+    const auto done =
+        routes_->on_message(from.node, std::get<route_message>(message), at.now, *this);
+    // A peer that says what no honest node says is given up until it has begun anew.
+    if (!done && done.error() != route_fault::unknown_peer) {
+        effects_.alarm({.kind = alarm_kind::malformed,
+                        .node = from.node,
+                        .ours = {},
+                        .theirs = std::string(text_of(done.error()))});
+    }
+}
+
+void cluster_node::on_deadline(moment at) {
+    now_ = at.now;
+    membership_->on_deadline(at);
+    {
+        const std::unique_lock changing(routes_lock_);
+        routes_->on_deadline(at.now, *this);
+    }
+    drop_late_questions(at.now);
+    if (at.now >= ready_until_) {
+        set_ready(false);
+    }
+    after_input();
+}
+
+void cluster_node::leave(departure how, moment at) {
+    now_ = at.now;
+    membership_->leave(how, at);
+    after_input();
+}
+
+result<void, forget_failure> cluster_node::forget(node_id node, moment at) {
+    now_ = at.now;
+    auto done = membership_->forget(node, at);
+    after_input();
+    return done;
+}
+
+// --- this node's own subscribers
+
+result<void, route_fault> cluster_node::add_route(const route_subscription& what, wait_token who,
+                                                  moment at) {
+    const std::unique_lock changing(routes_lock_);
+    const route_destination here(self_);
+    const auto change = routes_->subscribe(here, what, at.now, *this);
+    if (!change) {
+        return failure(change.error());
+    }
+    if (who.value != 0) {
+        routes_->await_known(here, *change, who, at.now, *this);
+    }
+    return {};
+}
+
+void cluster_node::await_routes(wait_token who, moment at) {
+    const std::unique_lock changing(routes_lock_);
+    const route_destination here(self_);
+    routes_->await_known(here, routes_->owner(here)->seq(), who, at.now, *this);
+}
+
+void cluster_node::remove_route(const route_subscription& what, moment at) {
+    const std::unique_lock changing(routes_lock_);
+    routes_->unsubscribe(route_destination(self_), what, at.now, *this);
+}
+
+// --- answers
+
+time_point cluster_node::next_deadline() const noexcept {
+    return std::min({membership_->next_deadline(), routes_->next_deadline(), ready_until_});
+}
+
+void cluster_node::who_wants(std::string_view topic, std::vector<peer_slot>& into) const {
+    route_matches found;
+    const std::shared_lock reading(routes_lock_);
+    routes_->match(topic, found);
+    for (const route_target& each : found.targets) {
+        if (const auto known = slots_.find(node_id{each.to.number}); known != slots_.end()) {
+            into.push_back(known->second);
+        }
+    }
+}
+
+// --- what membership asks for
+
+void cluster_node::send(const destination& to, const envelope& message) {
+    if (!is_answer(message.body)) {
+        if (!to.address.empty()) {
+            transport_.ask(std::string(to.address), message);
+        }
+        return;
+    }
+    // A refusal names no question, but comes while it is heard.
+    const std::uint64_t sequence = sequence_of(message.body);
+    if (in_question_ && in_question_->from == to.node
+        && (sequence == 0 || sequence == in_question_->sequence)) {
+        transport_.answer(std::exchange(in_question_, std::nullopt)->id, &message);
+    } else if (const auto asked = questions_.take(to.node, sequence)) {
+        transport_.answer(*asked, &message);
+    }
+}
+
+peer_state cluster_node::state_of(const member& now, member_change change) noexcept {
+    if (change == member_change::left || change == member_change::gone) {
+        return peer_state::gone;
+    }
+    return now.is_live() && change != member_change::died ? peer_state::alive : peer_state::dead;
+}
+
+void cluster_node::member_changed(const member& now, member_change change) {
+    const peer_state state = state_of(now, change);
+    const peer_identity who{.node = now.row.node, .boot = now.row.boot};
+    peer_view seen{.slot = {},
+                   .who = who,
+                   .state = state,
+                   .name = now.row.profile.name,
+                   .address = now.row.profile.peer_address};
+    untried_.erase(seen.address);
+    {
+        const std::unique_lock changing(routes_lock_);
+        seen.slot = slot_of(who.node);
+        routes_->on_peer({.node = who.node, .boot = who.boot}, state, now_, *this);
+    }
+    if (state == peer_state::alive) {
+        transport_.open_control(who, seen.address);
+    } else {
+        transport_.close_control(who.node);
+    }
+    effects_.peer_changed(seen);
+    effects_.member_changed(now, change);
+}
+
+peer_slot cluster_node::slot_of(node_id node) {
+    const auto next = static_cast<std::uint16_t>(slots_.size());
+    return slots_.emplace(node, peer_slot{next}).first->second;
+}
+
+// Several changes of one input are written down once.
+void cluster_node::snapshot_changed() { keeps_members_ = true; }
+
+void cluster_node::after_input() {
+    if (std::exchange(keeps_members_, false)) {
+        effects_.keep_members(membership_->snapshot());
+    }
+}
+
+void cluster_node::forgotten() {
+    set_ready(false);
+    effects_.forgotten();
+}
+
+// --- what routes ask for
+
+void cluster_node::send(std::span<const node_id> to, const route_message& message) {
+    for (const node_id each : to) {
+        transport_.send(each, message);
+    }
+}
+
+void cluster_node::on_routes_ready() { set_ready(true); }
+
+// --- the start
+
+// Settled: whoever is there is known. One answer with all rows tells of everybody; without any, all
+// addresses have refused.
+void cluster_node::look_if_settled() {
+    if (is_settled_ || ready_until_ == never || !(has_exchanged_ || untried_.empty())) {
+        return;
+    }
+    is_settled_ = true;
+    untried_.clear();
+    const std::unique_lock changing(routes_lock_);
+    routes_->report_when_ready(*this);
+}
+
+void cluster_node::set_ready(bool is_complete) {
+    ready_until_ = never;
+    if (!std::exchange(is_ready_, true)) {
+        effects_.ready(is_complete);
+    }
+}
+
+void cluster_node::drop_late_questions(time_point now) {
+    while (const auto late = questions_.expire(now)) {
+        transport_.answer(*late, nullptr);
+    }
+}
+
+} // namespace gv::cluster

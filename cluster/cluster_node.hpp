@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// This node among others: joins the machines of membership and routes to each other, to the network
+// and to the broker. Lives on the control thread, which does nothing else and never waits for a
+// disk; only who_wants() may be called by any thread.
+//
+// Pure but for its transport: words of peers and time go in, calls on cluster_effects and
+// peer_transport come out.
+#pragma once
+
+#include "cluster/cluster_effects.hpp"
+#include "cluster/membership.hpp"
+#include "cluster/question_table.hpp"
+#include "cluster/route_exchange.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+namespace gv::cluster {
+
+struct cluster_node_options {
+    membership_options membership;
+    route_options routes;
+    /// How long a starting node waits for the routes of the others at most. Larger: nothing is
+    /// missed when the others are slow to answer. Smaller: earlier service without them.
+    duration ready_within = 10s;
+    /// How long a peer may wait for the answer to a question.
+    duration question_patience = 2s;
+};
+
+class cluster_node final : private membership_effects, private route_effects {
+  public:
+    /// `remembered` is what keep_members() was last given. See membership for what is required.
+    cluster_node(const cluster_node_options& options, const own_identity& self,
+                 std::span<const member_row> remembered, peer_transport& transport,
+                 cluster_effects& effects, moment at);
+    ~cluster_node();
+    cluster_node(const cluster_node&) = delete;
+    cluster_node& operator=(const cluster_node&) = delete;
+
+    // Inputs.
+
+    /// Begins to look for others there; ready() follows.
+    void join(std::span<const std::string> seeds, moment at);
+    void on_question(question_id which, const envelope& asked, moment at);
+    void on_answer(const envelope& answer, moment at);
+    void on_refused(node_id to, const std::string& address, moment at);
+    void on_control(peer_identity from, const control_message& message, moment at);
+    /// To be called when next_deadline() has come; earlier it does nothing.
+    void on_deadline(moment at);
+    void leave(departure how, moment at);
+    [[nodiscard]] result<void, forget_failure> forget(node_id node, moment at);
+
+    // This node's own subscribers.
+
+    /// Something of this node wants what the filter matches; counted. If `who` is not 0, known()
+    /// follows for it. Errors: the filter is over a limit of routes; nobody else will know of it.
+    result<void, route_fault> add_route(const route_subscription& what, wait_token who, moment at);
+    /// known() follows when all have heard of whatever was added until now.
+    void await_routes(wait_token who, moment at);
+    void remove_route(const route_subscription& what, moment at);
+
+    // Answers.
+
+    [[nodiscard]] time_point next_deadline() const noexcept;
+    /// Nodes, other than this one, that want messages of this topic. Thread-safe.
+    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const;
+    [[nodiscard]] const membership& members() const noexcept { return *membership_; }
+    [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
+    [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
+
+  private:
+    // membership_effects
+    void send(const destination& to, const envelope& message) override;
+    void member_changed(const member& now, member_change change) override;
+    void snapshot_changed() override;
+    void absorb(hybrid_time seen) override { effects_.absorb(seen); }
+    void alarm(const membership_alarm& what) override { effects_.alarm(what); }
+    void forgotten() override;
+    // route_effects
+    void send(std::span<const node_id> to, const route_message& message) override;
+    void on_known(wait_token who, route_known how) override { effects_.known(who, how); }
+    void on_routes_ready() override;
+    void filter_changed(std::string_view filter) override { effects_.route_changed(filter); }
+    void all_changed() override { effects_.all_routes_changed(); }
+
+    void hear(const envelope& message, moment at);
+    void after_input();
+    void drop_late_questions(time_point now);
+    void look_if_settled();
+    void set_ready(bool is_complete);
+    [[nodiscard]] peer_slot slot_of(node_id node);
+    [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
+
+    cluster_node_options options_;
+    node_id self_;
+    peer_transport& transport_;
+    cluster_effects& effects_;
+    membership_metrics metrics_;
+    std::unique_ptr<membership> membership_;
+    std::unique_ptr<route_exchange> routes_;
+    mutable std::shared_mutex routes_lock_; ///< of routes_ and slots_; held alone to change them
+    std::map<node_id, peer_slot> slots_;
+    question_table questions_;
+    std::optional<question_table::question> in_question_; ///< the one being heard
+    std::set<std::string> untried_; ///< addresses that have neither answered nor refused yet
+    time_point now_;                ///< of the input under way
+    time_point ready_until_ = never;
+    bool has_exchanged_ = false; ///< somebody told all that is known
+    bool is_settled_ = false;
+    bool is_ready_ = false;
+    bool keeps_members_ = false; ///< after this input
+};
+
+} // namespace gv::cluster
