@@ -8,6 +8,7 @@
 
 #include "base/option.hpp"
 #include "base/time.hpp"
+#include "broker/server/cluster_options.hpp"
 
 #include <array>
 #include <cstdint>
@@ -743,6 +744,7 @@ struct options {
     flow_options flow;
     shards_options shards;
     storage_options storage;
+    cluster_options cluster;
     admin_options admin;
     log_options log;
 };

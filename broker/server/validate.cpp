@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -51,6 +52,22 @@ bool overlap(const ip_address& left, const ip_address& right) {
 }
 
 /// What an open port is called, and where it is configured.
+/// "node2.home:7883", "[fd00::2]:7883": for a name of any kind, resolved later.
+[[nodiscard]] bool is_host_and_port(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0 || text.size() > 255) {
+        return false;
+    }
+    const std::string_view host = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    unsigned number = 0;
+    const auto [end, failed] = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
+    return failed == std::errc{} && end == port.data() + port.size() && number > 0
+           && number <= 65'535 && (is_bracketed || host.find(':') == std::string_view::npos)
+           && host.find_first_of(" \t/") == std::string_view::npos;
+}
+
 struct open_port {
     std::string path; ///< of its section: "listeners.0", "admin"
     std::string address;
@@ -75,6 +92,7 @@ class checker {
         check_versions();
         check_queues();
         check_background_rate();
+        check_cluster();
         check_client_text("mqtt.response_information", *all_.mqtt.response_information);
         check_client_text("mqtt.server_reference", *all_.mqtt.server_reference);
         check_user();
@@ -164,6 +182,10 @@ class checker {
             check_address("admin.bind", *all_.admin.bind);
             open.push_back({"admin", *all_.admin.bind, *all_.admin.port});
         }
+        if (!all_.cluster.name->empty()) {
+            check_address("cluster.bind", *all_.cluster.bind);
+            open.push_back({"cluster", *all_.cluster.bind, *all_.cluster.port});
+        }
         std::erase_if(open, [&](const open_port& each) {
             return is_refused(each.path + ".bind") || is_refused(each.path + ".port");
         });
@@ -208,6 +230,39 @@ class checker {
         if (wanted.empty()) {
             report("mqtt.protocol_versions", "without a version of MQTT nobody could come in",
                    "write some of: 3.1, 3.1.1, 5.0");
+        }
+    }
+
+    void check_cluster() {
+        const cluster_options& cluster = all_.cluster;
+        constexpr std::size_t name_bytes_max = 64;
+        const std::string& name = *cluster.name;
+        if (name.empty()) {
+            return;
+        }
+        if (name.size() > name_bytes_max || std::ranges::any_of(name, [](unsigned char each) {
+                return each < ' ' || each == 0x7f;
+            })) {
+            report("cluster.name", "longer than 64 bytes, or with control characters",
+                   "choose a short name, such as home");
+        }
+        if (!is_refused("cluster.bind") && parse_address(*cluster.bind)
+            && !is_loopback(*cluster.bind) && !*cluster.allow_plaintext) {
+            report("cluster.bind",
+                   address_text(*cluster.bind, *cluster.port)
+                       + " is open to other machines, and whoever reaches it could join",
+                   "bind to loopback, or set cluster.allow_plaintext = true in a network that "
+                   "nobody else is in");
+        }
+        for (const std::string& each : *cluster.seeds) {
+            if (!is_host_and_port(each)) {
+                report("cluster.seeds", "\"" + each + "\" is not host:port",
+                       "write such as node2.home:7883 or [fd00::2]:7883");
+            }
+        }
+        if (!cluster.advertise->empty() && !is_host_and_port(*cluster.advertise)) {
+            report("cluster.advertise", "\"" + *cluster.advertise + "\" is not host:port",
+                   "write such as node1.home:7883");
         }
     }
 

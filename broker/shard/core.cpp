@@ -65,6 +65,12 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     credit_waiters_.resize(options_.shards);
+    if (options_.is_clustered) {
+        lanes_ = std::make_unique<peer_lanes>(peer_lanes_options{
+            .self = {.origin = options_.node, .boot = options_.boot, .shard = options_.me},
+            .sender = options_.lane_sender,
+            .receiver = options_.lane_receiver});
+    }
     wheel_.schedule(housekeeping_, now + 1s);
 }
 
@@ -275,6 +281,20 @@ void core::arm(client& whose) {
 
 void core::on_tick() {
     wheel_.advance(turn_.now, [this](timer& fired) { on_timer(fired); });
+    if (lanes_) {
+        lanes_->for_each_outgoing([this](peer_lane& each) {
+            if (each.sender.next_deadline() <= turn_.now) {
+                each.on_deadline(turn_.now);
+                settle_lane(each);
+            }
+        });
+    }
+}
+
+std::optional<time_point> core::next_deadline() noexcept {
+    const std::optional<time_point> due = wheel_.next_deadline();
+    const time_point of_lanes = lanes_ ? lanes_->next_deadline() : never;
+    return of_lanes == never ? due : std::min(due.value_or(never), of_lanes);
 }
 
 void core::on_timer(timer& fired) {

@@ -17,6 +17,7 @@
 #include "broker/shard/home_entry.hpp"
 #include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
+#include "broker/shard/peer_lanes.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -70,6 +71,16 @@ struct core_options {
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
+    bool is_clustered = false;            ///< there may be other nodes; routing.peers knows them
+    cluster::lane_sender_options lane_sender;
+    cluster::lane_receiver_options lane_receiver;
+};
+
+/// What other nodes must know of the filters of a shard.
+enum class route_news : std::uint8_t {
+    first, ///< the filter got its first taker on this shard
+    again, ///< it got another one, and the first may not be known everywhere yet
+    last   ///< it lost its last
 };
 
 /// A retained replay goes on while less than this waits in the client's output.
@@ -84,6 +95,13 @@ class core_driver {
     virtual void send(shard_id to, std::vector<shard_message> batch) = 0;
     /// A completion that any thread may call and that leads to core::on_verdict.
     [[nodiscard]] virtual auth::completion verdict_for(std::uint64_t connection) = 0;
+    /// Tells the cluster. If `operation` is not 0, core::on_applied() follows. Only if the options
+    /// say that there is one.
+    virtual void tell_cluster(std::string_view filter, route_news news, std::uint64_t operation) {
+        static_cast<void>(filter);
+        static_cast<void>(news);
+        static_cast<void>(operation);
+    }
 
   protected:
     ~core_driver() = default;
@@ -101,6 +119,7 @@ struct core_counts {
     std::uint64_t takeovers = 0;
     std::uint64_t holds = 0;        ///< times a publisher was held back
     std::uint64_t credit_holds = 0; ///< of these, because another shard was full
+    std::uint64_t lane_holds = 0;   ///< because too much waits for another node
     duration held{};                ///< time publishers were held, summed
     std::uint64_t slow_readers = 0; ///< times a client was found slow
     std::uint64_t wills = 0;
@@ -203,9 +222,9 @@ class core final : private session::front_effects, private session::home_effects
 
     void on_batch(shard_id from, std::vector<shard_message>& batch);
     void on_tick();
-    [[nodiscard]] std::optional<time_point> next_deadline() noexcept {
-        return wheel_.next_deadline();
-    }
+    [[nodiscard]] std::optional<time_point> next_deadline() noexcept;
+    /// Whatever another party was asked to apply is in force there.
+    void on_applied(std::uint64_t operation);
     /// Ends the turn. `flush(client&)` is called for each client with new output.
     template <typename Flush>
     void end_turn(Flush&& flush) {
@@ -220,6 +239,35 @@ class core final : private session::front_effects, private session::home_effects
     [[nodiscard]] bool has_work() const noexcept {
         return !reopened_.empty() || !freed_.empty() || !relieved_.empty() || !dirty_.empty();
     }
+
+    // Other nodes; forward.cpp. Only if the options say that there may be some.
+
+    void on_peer(peer_slot slot, peer_presence presence);
+    /// For a new link to that node, which carries lane frames there.
+    [[nodiscard]] cluster::lane_hello hello_to(peer_slot slot);
+    /// False here and below: the link is to be closed.
+    [[nodiscard]] bool on_welcome(peer_slot slot, const cluster::lane_welcome& welcome);
+    [[nodiscard]] bool on_reply(peer_slot slot, const cluster::lane_reply& reply);
+    void on_link_lost(peer_slot slot);
+    /// To be called when the link has written the one before.
+    [[nodiscard]] std::optional<cluster::lane_frame> take_frame(peer_slot slot);
+    /// Lanes that may have a frame since this was called last.
+    [[nodiscard]] std::vector<peer_slot> take_dirty_lanes();
+
+    struct arrival {
+        incoming_lane_id lane;
+        cluster::lane_welcome welcome;
+    };
+    /// A lane of another node ends here. Nothing: refuse it.
+    [[nodiscard]] std::optional<arrival> on_hello(const cluster::lane_hello& hello);
+    [[nodiscard]] bool on_frame(incoming_lane_id from, const cluster::lane_frame& frame);
+    void on_arriving_lost(incoming_lane_id from);
+    [[nodiscard]] std::optional<cluster::lane_reply> take_reply(incoming_lane_id from);
+    [[nodiscard]] std::vector<incoming_lane_id> take_dirty_replies();
+    /// A stamp that a peer has given: no later one of this node is older.
+    void absorb(hybrid_time seen) noexcept { clock_.absorb(seen); }
+    /// Null where there is no cluster.
+    [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 
     // The broker itself.
 
@@ -265,10 +313,12 @@ class core final : private session::front_effects, private session::home_effects
     /// A message of which somebody waits to hear that it was taken: a client of this shard, or
     /// another shard.
     struct asker {
-        std::uint64_t connection = 0; ///< 0: the shard
+        std::uint64_t connection = 0; ///< 0: the shard, or the lane
         session::route_token token;
         shard_id shard;
         take_token take;
+        incoming_lane_id lane; ///< 0: none
+        cluster::lane_seq lane_seq = 0;
         bool wants_answer = false;
     };
     struct pending_take {
@@ -363,6 +413,8 @@ class core final : private session::front_effects, private session::home_effects
         std::uint64_t shards = 0; ///< who else must take it
         bool is_matched = false;
         bool is_over_limit = false;
+        const std::vector<peer_slot>* peers = nullptr; ///< other nodes that want it
+        peer_lane* full_lane = nullptr;                ///< to one of them
     };
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
     /// Returns false where a limit of the table is reached.
@@ -380,7 +432,19 @@ class core final : private session::front_effects, private session::home_effects
                                        : disk_room_;
     }
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
+    [[nodiscard]] reach retain_at_owner(const publication& what);
     void distribute_there(const publication& what, const reach& where);
+    // forward.cpp
+    void distribute_to_peers(const publication& what, reach& where);
+    void forward(peer_slot to, const publication& what, cluster::forward_flags flags,
+                 reach& where);
+    void on_forwarded(incoming_lane_id from, const publication& what, cluster::forward_flags flags,
+                      cluster::lane_seq seq);
+    void touch(peer_lane& changed);
+    void touch(incoming_lane_id changed);
+    void settle_lane(peer_lane& lane);
+    [[nodiscard]] static bool note_fault(const result<void, cluster::lane_fault>& done,
+                                         std::string_view where);
     void deliver_to_group(router::group& group, const publication& what);
     void deliver_to_member(std::uint64_t subscriber, const publication& what,
                            const router::grant& how);
@@ -400,7 +464,8 @@ class core final : private session::front_effects, private session::home_effects
     }
     // pressure.cpp
     void became_full(session::front& who) override;
-    void hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards);
+    void hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards,
+                                 peer_lane* full_lane = nullptr);
     void hold(std::uint64_t publisher, waiting_publishers& waiters);
     [[nodiscard]] bool begin_hold(client& publisher, ring<client*>& waiters);
     void on_publisher_hold(const publisher_hold& word);
@@ -532,7 +597,6 @@ class core final : private session::front_effects, private session::home_effects
     void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
-    void on_applied(std::uint64_t number);
     /// Answers it when there is nothing more to wait for.
     void begin(std::uint64_t number, operation begun);
     [[nodiscard]] operation end_operation(std::uint64_t number);
@@ -543,7 +607,7 @@ class core final : private session::front_effects, private session::home_effects
     /// that filter must wait as well, so all are told again.
     [[nodiscard]] bool may_be_unapplied() const noexcept { return subscribing_ > 0; }
     /// Returns how many shards were told.
-    std::size_t tell_all(std::string_view filter, bool is_wanted, std::uint64_t operation_number);
+    std::size_t tell_all(std::string_view filter, route_news news, std::uint64_t operation_number);
     [[nodiscard]] shard_id group_owner(std::string_view group,
                                        std::string_view filter) const noexcept;
 
@@ -617,6 +681,9 @@ class core final : private session::front_effects, private session::home_effects
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
     std::size_t subscribing_ = 0; ///< of these, subscriptions
     std::vector<std::vector<shard_message>> outboxes_;
+    std::unique_ptr<peer_lanes> lanes_; ///< null: there are no other nodes
+    std::vector<peer_slot> dirty_lanes_;
+    std::vector<incoming_lane_id> dirty_replies_;
     std::vector<std::size_t> credit_used_;
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;

@@ -28,10 +28,7 @@ event_loop::event_loop(event_loop_options options)
 
 void event_loop::keep_in(storage::store& store) {
     options_.logic.store = &store;
-    options_.logic.node = store.node().node;
-    options_.logic.boot = store.node().boot;
-    core_ = std::make_unique<core>(options_.logic, *this, std::chrono::steady_clock::now(),
-                                   std::chrono::system_clock::now());
+    be(store.node().node, store.node().boot);
     store.listen(
         options_.logic.me,
         [this](storage::progress word) {
@@ -48,6 +45,31 @@ void event_loop::keep_in(storage::store& store) {
                 end_turn_soon(gather_from_bytes);
             });
         });
+}
+
+void event_loop::be(node_id node, boot_id boot) {
+    options_.logic.node = node;
+    options_.logic.boot = boot;
+    core_ = std::make_unique<core>(options_.logic, *this, std::chrono::steady_clock::now(),
+                                   std::chrono::system_clock::now());
+}
+
+void event_loop::open_lanes() {
+    links_ = std::make_unique<lane_links>(context_, *core_, seat_->transport(),
+                                          [this](std::function<void()> task) {
+                                              boost::asio::post(context_, [this, task = std::move(
+                                                                                     task)] {
+                                                  begin_turn();
+                                                  task();
+                                                  end_turn_soon(gather_from_bytes);
+                                              });
+                                          });
+}
+
+void event_loop::on_lane(std::unique_ptr<cluster::incoming_lane> lane,
+                         const cluster::lane_hello& hello) {
+    auto shared = std::make_shared<std::unique_ptr<cluster::incoming_lane>>(std::move(lane));
+    post([this, shared, hello] { links_->on_lane(std::move(*shared), hello); });
 }
 
 event_loop::~event_loop() {
@@ -97,6 +119,9 @@ void event_loop::stop(duration patience) {
 void event_loop::stop_when_idle(time_point deadline) {
     if (connections_.empty() || core_->now() >= deadline) {
         core_->flush_journal();
+        if (links_) {
+            links_->close();
+        }
         context_.stop();
         return;
     }
@@ -146,6 +171,9 @@ void event_loop::end_turn() {
     do {
         core_->end_turn([](client& changed) { static_cast<connection&>(changed).flush(); });
     } while (core_->has_work());
+    if (links_) {
+        links_->flush();
+    }
     for (connection* each : std::exchange(ended_, {})) {
         each->flush(); // one that is buried meanwhile lives until below
     }

@@ -3,9 +3,11 @@
 // This file is the only place where the core meets sockets, clocks and other threads.
 #pragma once
 
+#include "broker/shard/cluster_seat.hpp"
 #include "broker/shard/connection.hpp"
 #include "broker/shard/core.hpp"
 #include "broker/shard/inbox.hpp"
+#include "broker/shard/lane_links.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -39,6 +41,13 @@ class event_loop final : public core_driver {
     /// From now on what must outlive the process goes there. Before any client and before start().
     /// Lifetime: `store` outlives the threads of all shards.
     void keep_in(storage::store& store);
+    /// For a node of a cluster that has no store: who it is. Before any client and before start().
+    void be(node_id node, boot_id boot);
+    /// What filters come and go is told there from now on. Before the first is known. Lifetime:
+    /// `seat` outlives the threads of all shards.
+    void sit_at(cluster_seat& seat) { seat_ = &seat; }
+    /// Lanes go over the transport of the seat from now on. Before start().
+    void open_lanes();
     /// Does what there is to do at once, on the calling thread. Returns whether there was anything.
     /// Before start(), so that shards may tell each other of what was restored.
     bool settle();
@@ -56,6 +65,17 @@ class event_loop final : public core_driver {
             end_turn_soon(0);
         });
     }
+
+    /// Thread-safe.
+    void on_applied(std::uint64_t operation) {
+        post([this, operation] { core_->on_applied(operation); });
+    }
+    /// What the cluster knows of another node. Thread-safe.
+    void on_peer(peer_place now) {
+        post([this, now = std::move(now)] { links_->on_peer(now); });
+    }
+    /// Another node opens a lane that ends here. Thread-safe.
+    void on_lane(std::unique_ptr<cluster::incoming_lane> lane, const cluster::lane_hello& hello);
 
     // For what runs on this shard's thread.
 
@@ -101,6 +121,9 @@ class event_loop final : public core_driver {
     // core_driver
     void send(shard_id to, std::vector<shard_message> batch) override;
     [[nodiscard]] auth::completion verdict_for(std::uint64_t connection) override;
+    void tell_cluster(std::string_view filter, route_news news, std::uint64_t operation) override {
+        seat_->tell(options_.logic.me, filter, news, operation);
+    }
 
     struct leaving {
         time_point until;
@@ -115,6 +138,8 @@ class event_loop final : public core_driver {
     std::size_t scratch_size_;
     std::unique_ptr<core> core_;
     std::vector<event_loop*> peers_;
+    cluster_seat* seat_ = nullptr; ///< null: this node is alone
+    std::unique_ptr<lane_links> links_;
     inbox inbox_;
     boost::unordered_flat_map<std::uint64_t, std::unique_ptr<connection>> connections_;
     std::vector<std::unique_ptr<connection>> buried_;

@@ -477,7 +477,7 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
         ++state.shared_subscriptions;
         ++shared_subscriptions_;
     } else if (router_.subscribe(home, filter, router_options_of(wanted)).first) {
-        tell_all(filter, true, 0);
+        tell_all(filter, route_news::first, 0);
     }
     state.subscriptions.insert_or_assign(std::string(filter), std::move(wanted));
 }

@@ -84,7 +84,8 @@ bool core::most_takers_are_full() const noexcept {
                   > options_.pressure.full_share * static_cast<double>(takers_.all);
 }
 
-void core::hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards) {
+void core::hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards,
+                                   peer_lane* full_lane) {
     if (journal_.last_mark().value != 0 && journal_.is_behind()) {
         hold(publisher, journal_waiters_);
         return;
@@ -100,6 +101,10 @@ void core::hold_if_takers_are_full(std::uint64_t publisher, std::uint64_t shards
             hold(publisher, credit_waiters_[shard]);
             return;
         }
+    }
+    if (full_lane != nullptr) {
+        ++counts_.lane_holds;
+        hold(publisher, full_lane->waiters);
     }
 }
 

@@ -45,12 +45,15 @@ void core::route(session::front& who, const publication& what, session::route_to
     if (is_held) {
         change_inbound(from, inbound, true);
     }
-    const reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
     }
+    if (lanes_) {
+        distribute_to_peers(what, where);
+    }
     end_giving_out(where);
-    hold_if_takers_are_full(from.number_, where.shards | onward_);
+    hold_if_takers_are_full(from.number_, where.shards | onward_, where.full_lane);
 }
 
 // While a message is given out, whatever must happen before it counts as taken adds to what is
@@ -136,7 +139,12 @@ void core::set_keeping(std::string_view topic, durability otherwise, envelope& h
 }
 
 void core::answer(const asker& who, reason_code reason) {
-    if (who.connection == 0) {
+    if (who.lane.value != 0) {
+        if (arriving_lane* lane = lanes_->from(who.lane)) {
+            lane->receiver.answer(who.lane_seq, static_cast<cluster::lane_reason>(reason));
+            touch(who.lane);
+        }
+    } else if (who.connection == 0) {
         post(who.shard, taken{.take = who.take, .reason = reason});
     } else if (client* publisher = find_client(who.connection)) {
         publisher->front_.on_taken(who.token, reason);
@@ -146,7 +154,7 @@ void core::answer(const asker& who, reason_code reason) {
 
 core::reach core::distribute_here(const publication& what, bool is_for_retained) {
     const router::route& found = router_.lookup(what.topic);
-    reach where{.shards = found.remote, .is_matched = !found.is_empty()};
+    reach where{.shards = found.remote, .is_matched = !found.is_empty(), .peers = &found.peers};
     takers_.all += found.targets.size();
     shares_body_ = journal_.is_on() && found.targets.size() + found.groups.size() > 1;
     body_.reset();
@@ -160,14 +168,17 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
     }
     shares_body_ = false;
     if (is_for_retained && is_small_enough_to_retain(what)) {
-        const shard_id owner = retained_owner(what.topic);
-        if (is_mine(owner)) {
-            where.is_over_limit = !retain(what);
-        } else {
-            where.shards |= std::uint64_t{1} << owner.value;
-        }
+        const reach of_row = retain_at_owner(what);
+        where.is_over_limit = of_row.is_over_limit;
+        where.shards |= of_row.shards;
     }
     return where;
+}
+
+core::reach core::retain_at_owner(const publication& what) {
+    const shard_id owner = retained_owner(what.topic);
+    return is_mine(owner) ? reach{.is_over_limit = !retain(what)}
+                          : reach{.shards = std::uint64_t{1} << owner.value};
 }
 
 bool core::retain(const publication& what) {
@@ -347,9 +358,12 @@ void core::publish(publication what, std::string_view due_will) {
     if (given.is_part) {
         journal_.erase_in_part(storage::table::small, due_will);
     }
-    const reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, what.header.retain);
     if (where.shards != 0) {
         distribute_there(what, where);
+    }
+    if (lanes_) {
+        distribute_to_peers(what, where);
     }
     if (given.is_part) {
         journal_.end_part();

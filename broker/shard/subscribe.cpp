@@ -95,7 +95,9 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         const bool is_first =
             router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
         if (is_first || may_be_unapplied()) {
-            begun.remaining += tell_all(wanted.filter, true, operation_number);
+            begun.remaining +=
+                tell_all(wanted.filter, is_first ? route_news::first : route_news::again,
+                         operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
@@ -133,16 +135,20 @@ void core::await_journal(operation& begun, std::uint64_t operation_number) {
     }
 }
 
-std::size_t core::tell_all(std::string_view filter, bool is_wanted,
+std::size_t core::tell_all(std::string_view filter, route_news news,
                            std::uint64_t operation_number) {
     std::size_t told = 0;
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         if (shard != options_.me.value) {
             post_rare(shard_id{shard}, route_change{.filter = std::string(filter),
                                                     .operation = operation_number,
-                                                    .is_wanted = is_wanted});
+                                                    .is_wanted = news != route_news::last});
             ++told;
         }
+    }
+    if (options_.is_clustered) {
+        driver_->tell_cluster(filter, news, operation_number);
+        ++told;
     }
     return told;
 }
@@ -159,7 +165,10 @@ std::size_t core::join_group(group_change join, shard_id from) {
             .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
                   join.options, join.is_online)
             .first;
-    return is_first || may_be_unapplied() ? tell_all(join.filter, true, join.operation) : 0;
+    return is_first || may_be_unapplied()
+               ? tell_all(join.filter, is_first ? route_news::first : route_news::again,
+                          join.operation)
+               : 0;
 }
 
 void core::on_group_change(shard_id from, group_change change) {
@@ -177,7 +186,7 @@ void core::on_group_change(shard_id from, group_change change) {
     }
     case group_change::kind::leave:
         if (router_.leave(change.group, change.filter, member).last) {
-            tell_all(change.filter, false, 0);
+            tell_all(change.filter, route_news::last, 0);
         }
         return;
     case group_change::kind::online:
@@ -375,7 +384,7 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
 void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter) {
     if (!is_shared_filter(filter)) {
         if (router_.unsubscribe(who, filter).last) {
-            tell_all(filter, false, 0);
+            tell_all(filter, route_news::last, 0);
         }
         return;
     }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of the cluster; a part of broker/server/options.hpp.
+#pragma once
+
+#include "base/option.hpp"
+#include "base/time.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace gv::server {
+
+struct cluster_options {
+    section about{{.name = "cluster",
+                   .doc = "Several nodes as one broker: a client may connect to any of them. All "
+                          "nodes have the same cluster.name, and each names some others in "
+                          "cluster.seeds."}};
+    option<std::string> name{
+        {.name = "cluster.name",
+         .doc = "Name of the cluster, up to 64 bytes. Nodes of another name are refused. Empty: "
+                "this node is alone, and opens no port for others.",
+         .applies = reload::restart}};
+    option<text_list> seeds{
+        {.name = "cluster.seeds",
+         .doc = "Where other nodes may be found, as host:port; a name may stand for many addresses. "
+                "It is enough that one of them answers at some time, in whatever order the nodes "
+                "start. The node itself may be among them.",
+         .applies = reload::restart}};
+    option<std::string> bind{
+        {.name = "cluster.bind",
+         .doc = "Address to listen on for other nodes, as numbers. What nodes say to each other is "
+                "neither encrypted nor authenticated: any other than loopback needs "
+                "cluster.allow_plaintext = true.",
+         .def = "127.0.0.1",
+         .applies = reload::restart}};
+    option<std::uint16_t> port{
+        {.name = "cluster.port",
+         .doc = "TCP port for other nodes. 0: any free one, written to node.ports_file.",
+         .def = 7883,
+         .applies = reload::restart}};
+    option<std::string> advertise{
+        {.name = "cluster.advertise",
+         .doc = "host:port at which other nodes reach this one. Empty: cluster.bind and "
+                "cluster.port, or the name of the machine if it listens on all addresses.",
+         .applies = reload::restart}};
+    option<bool> allow_plaintext{
+        {.name = "cluster.allow_plaintext",
+         .doc = "Whether other machines may be in the cluster although whoever reaches the port "
+                "may then join it, and read and publish everything. Only for a network that "
+                "nobody else is in.",
+         .def = false,
+         .applies = reload::restart}};
+    option<std::chrono::milliseconds> ready_within{
+        {.name = "cluster.ready_within",
+         .doc = "How long a starting node waits for what the others know before it serves clients. "
+                "Larger: nothing is missed when the others are slow. Smaller: earlier service "
+                "without them.",
+         .def = std::chrono::seconds(10),
+         .min = std::chrono::milliseconds(0),
+         .max = std::chrono::minutes(10),
+         .applies = reload::restart}};
+    option<byte_size> queue_max{
+        {.name = "cluster.queue_max",
+         .doc = "Bytes that may wait in memory for one other node; beyond, QoS 0 for it is dropped "
+                "and publishers of QoS 1 and 2 wait. Larger: longer bursts over a slow link. "
+                "Smaller: less memory.",
+         .def = byte_size{std::uint64_t{64} << 20},
+         .min = byte_size{std::uint64_t{1} << 20},
+         .applies = reload::restart,
+         .pi = byte_size{std::uint64_t{2} << 20}}};
+};
+
+} // namespace gv::server

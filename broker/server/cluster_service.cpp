@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/cluster_service.hpp"
+
+#include "base/log.hpp"
+#include "base/thread_name.hpp"
+#include "broker/server/persistence.hpp"
+#include "broker/server/validate.hpp"
+#include "cluster/grpc_transport.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <ifaddrs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+namespace gv::server {
+
+namespace {
+
+using cluster::member_change;
+
+/// How often names of seeds are resolved: often until another node is known.
+constexpr auto resolve_soon = std::chrono::seconds(2);
+constexpr auto resolve_later = std::chrono::seconds(30);
+/// How long a start waits for the resolver before it looks among the nodes that it remembers.
+constexpr auto resolve_patience = std::chrono::seconds(3);
+
+[[nodiscard]] cluster::moment now() {
+    return {.now = std::chrono::steady_clock::now(), .wall = std::chrono::system_clock::now()};
+}
+
+[[nodiscard]] std::string host_name() {
+    char text[256] = {};
+    return ::gethostname(text, sizeof text - 1) == 0 && text[0] != '\0' ? text : "localhost";
+}
+
+[[nodiscard]] std::string hex(node_id node) {
+    char text[17] = {};
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(node.value));
+    return text;
+}
+
+[[nodiscard]] bool is_any(const std::string& address) {
+    return address == "0.0.0.0" || address == "::";
+}
+
+/// Whether some interface of this machine has that address.
+[[nodiscard]] bool is_own_address(const boost::asio::ip::address& address) {
+    ifaddrs* first = nullptr;
+    if (::getifaddrs(&first) != 0) {
+        return false;
+    }
+    bool is_found = false;
+    for (const ifaddrs* each = first; each != nullptr && !is_found; each = each->ifa_next) {
+        if (each->ifa_addr == nullptr) {
+            continue;
+        }
+        if (address.is_v4() && each->ifa_addr->sa_family == AF_INET) {
+            const auto* found = reinterpret_cast<const sockaddr_in*>(each->ifa_addr);
+            is_found = ntohl(found->sin_addr.s_addr) == address.to_v4().to_uint();
+        } else if (address.is_v6() && each->ifa_addr->sa_family == AF_INET6) {
+            const auto* found = reinterpret_cast<const sockaddr_in6*>(each->ifa_addr);
+            is_found = std::ranges::equal(found->sin6_addr.s6_addr, address.to_v6().to_bytes());
+        }
+    }
+    ::freeifaddrs(first);
+    return is_found;
+}
+
+[[nodiscard]] std::pair<std::string, std::string> split_address(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    std::string host = text.substr(0, colon);
+    if (host.starts_with('[')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    return {std::move(host), text.substr(colon + 1)};
+}
+
+[[nodiscard]] std::string members_path(const options& all) {
+    return *all.storage.enabled ? store_folder(all) + "/cluster.members" : std::string();
+}
+
+} // namespace
+
+cluster_service::cluster_service(const options& all, boost::asio::io_context& control)
+    : options_(all), control_(control),
+      name_(all.node.name->empty() ? host_name() : *all.node.name), file_(members_path(all)) {}
+
+cluster_service::~cluster_service() { stop(); }
+
+// --- start and end
+
+cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
+    cluster::member_profile made{.name = name_,
+                                 .peer_address = *options_.cluster.advertise,
+                                 .client_address = *options_.mqtt.server_reference,
+                                 .wire = {}};
+    if (made.peer_address.empty()) {
+        const std::string& bind = *options_.cluster.bind;
+        made.peer_address = address_text(is_any(bind) ? host_name() : bind, port);
+    }
+    return made;
+}
+
+result<void, problem>
+cluster_service::open(const cluster::peer_identity& who,
+                      const std::vector<std::unique_ptr<shard::event_loop>>& loops) {
+    loops_ = &loops;
+    cluster::grpc_transport_options wanted{.cluster = *options_.cluster.name,
+                                           .wire = {},
+                                           .self = who,
+                                           .host = *options_.cluster.bind,
+                                           .port = *options_.cluster.port};
+    auto opened = cluster::grpc_transport::start(wanted, *this);
+    if (!opened) {
+        problem what = opened.error();
+        what.place = "cluster.port";
+        return failure(what);
+    }
+    transport_ = std::move(*opened);
+    std::random_device random;
+    const std::vector<cluster::member_row> remembered = file_.read();
+    cluster::cluster_node_options settings{.membership = {.cluster = *options_.cluster.name},
+                                           .routes = {},
+                                           .ready_within = *options_.cluster.ready_within};
+    node_ = std::make_unique<cluster::cluster_node>(
+        settings,
+        cluster::own_identity{.node = who.node,
+                              .boot = who.boot,
+                              .profile = profile_of(transport_->port()),
+                              .chance = (std::uint64_t{random()} << 32) | random()},
+        remembered, *transport_, *this, now());
+    for (const auto& each : loops) {
+        each->open_lanes();
+    }
+    log::info("cluster_listening", {{"cluster", *options_.cluster.name},
+                                    {"address", local()},
+                                    {"node", hex(who.node)},
+                                    {"start", who.boot.value},
+                                    {"remembered", remembered.size()}});
+    return {};
+}
+
+std::string cluster_service::local() const {
+    return address_text(*options_.cluster.bind, transport_->port());
+}
+
+void cluster_service::start(std::function<void()> ready) {
+    ready_ = std::move(ready);
+    boost::asio::post(context_, [this] {
+        resolve_seeds();
+        arm();
+    });
+    thread_ = std::thread([this] {
+        name_this_thread("cluster");
+        const auto work = boost::asio::make_work_guard(context_);
+        context_.run();
+    });
+}
+
+void cluster_service::say_goodbye() {
+    post([](cluster::cluster_node& node, cluster::moment at) {
+        node.leave(cluster::departure::restart, at);
+    });
+}
+
+void cluster_service::stop() {
+    if (transport_) {
+        transport_->shut_down();
+    }
+    if (thread_.joinable()) {
+        context_.stop();
+        thread_.join();
+    }
+    write_members();
+}
+
+// --- its thread
+
+template <typename Input>
+void cluster_service::post(Input input) {
+    boost::asio::post(context_, [this, input = std::move(input)]() mutable {
+        input(*node_, now());
+        arm();
+    });
+}
+
+void cluster_service::arm() {
+    const time_point due = node_->next_deadline();
+    if (due >= armed_for_) {
+        return;
+    }
+    armed_for_ = due;
+    timer_.expires_at(due);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            armed_for_ = never;
+            node_->on_deadline(now());
+            arm();
+        }
+    });
+}
+
+// --- seeds
+
+// A name may stand for several nodes, and for others tomorrow: it is resolved again and again, often
+// as long as nobody is known.
+void cluster_service::resolve_seeds() {
+    const text_list& seeds = *options_.cluster.seeds;
+    if (seeds.empty()) {
+        join_found({});
+        return;
+    }
+    resolving_ = seeds.size();
+    for (std::size_t at = 0; at < seeds.size(); ++at) {
+        const auto [host, port] = split_address(seeds[at]);
+        resolver_.async_resolve(
+            host, port,
+            [this, at](const boost::system::error_code& error,
+                       const boost::asio::ip::tcp::resolver::results_type& found) {
+                if (error == boost::asio::error::operation_aborted) {
+                    return;
+                }
+                on_resolved(at, error ? boost::asio::ip::tcp::resolver::results_type{} : found);
+            });
+    }
+    if (!has_joined_) {
+        resolve_timer_.expires_after(resolve_patience);
+        resolve_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error && !has_joined_) {
+                join_found({});
+            }
+        });
+    }
+}
+
+void cluster_service::on_resolved(std::size_t seed,
+                                  const boost::asio::ip::tcp::resolver::results_type& found) {
+    std::vector<std::string> addresses;
+    for (const auto& each : found) {
+        const boost::asio::ip::tcp::endpoint where = each.endpoint();
+        const bool is_self =
+            where.port() == transport_->port()
+            && (is_any(*options_.cluster.bind) ? is_own_address(where.address())
+                                               : where.address().to_string()
+                                                     == *options_.cluster.bind);
+        if (!is_self) {
+            addresses.push_back(address_text(where.address().to_string(), where.port()));
+        }
+    }
+    if (found.empty()) {
+        log::debug({}, "seed_not_found", {{"seed", (*options_.cluster.seeds)[seed]}});
+    }
+    if (!addresses.empty() && has_joined_) {
+        join_found(addresses);
+    } else if (!addresses.empty()) {
+        node_->join(addresses, now());
+        arm();
+    }
+    if (--resolving_ > 0) {
+        return;
+    }
+    if (!has_joined_) {
+        join_found({});
+    }
+    const bool is_alone = node_->members().members().live() == 0;
+    resolve_timer_.expires_after(is_alone ? resolve_soon : resolve_later);
+    resolve_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            resolve_seeds();
+        }
+    });
+}
+
+void cluster_service::join_found(std::vector<std::string> addresses) {
+    has_joined_ = true;
+    node_->join(addresses, now());
+    arm();
+}
+
+// --- what shards say
+
+void cluster_service::tell(shard_id from, std::string_view filter, shard::route_news news,
+                           std::uint64_t operation) {
+    post([this, from, filter = std::string(filter), news,
+          operation](cluster::cluster_node& node, cluster::moment at) {
+        cluster::wait_token token;
+        if (operation != 0) {
+            token = cluster::wait_token{++next_waiter_};
+            waiters_.emplace(token.value, waiter{.shard = from, .operation = operation});
+        }
+        const cluster::route_subscription what{.key = {.filter = filter, .group = {}},
+                                               .quality = 2};
+        switch (news) {
+        case shard::route_news::first:
+            // What is over a limit works on this node, and is not heard of from others.
+            if (const auto added = node.add_route(what, token, at); !added) {
+                log::warn("route_refused", {{"filter", filter},
+                                            {"problem", cluster::text_of(added.error())}});
+                known(token, cluster::route_known::everywhere);
+            }
+            return;
+        case shard::route_news::again:
+            node.await_routes(token, at);
+            return;
+        case shard::route_news::last:
+            node.remove_route(what, at);
+            return;
+        }
+    });
+}
+
+cluster::peer_transport& cluster_service::transport() { return *transport_; }
+
+// --- what peers say
+
+void cluster_service::on_question(cluster::question_id which, cluster::envelope asked) {
+    post([which, asked = std::move(asked)](cluster::cluster_node& node, cluster::moment at) {
+        node.on_question(which, asked, at);
+    });
+}
+
+void cluster_service::on_answer(cluster::envelope answer) {
+    post([answer = std::move(answer)](cluster::cluster_node& node, cluster::moment at) {
+        node.on_answer(answer, at);
+    });
+}
+
+void cluster_service::on_refused(node_id to, std::string address) {
+    post([to, address = std::move(address)](cluster::cluster_node& node, cluster::moment at) {
+        node.on_refused(to, address, at);
+    });
+}
+
+void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message) {
+    post([from, message = std::move(message)](cluster::cluster_node& node, cluster::moment at) {
+        node.on_control(from, message, at);
+    });
+}
+
+void cluster_service::on_control_open(node_id to) {
+    boost::asio::post(context_, [this, to] { last_problem_.erase(to); });
+}
+
+void cluster_service::on_control_lost(node_id to, std::string why) {
+    boost::asio::post(context_, [this, to, why = std::move(why)] {
+        if (std::exchange(last_problem_[to], why) != why) {
+            log::info("control_stream_lost", {{"node", hex(to)}, {"problem", why}});
+        }
+    });
+}
+
+void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane,
+                              cluster::peer_identity, cluster::lane_hello hello) {
+    const std::size_t at = hello.lane.shard.value % loops_->size();
+    (*loops_)[at]->on_lane(std::move(lane), hello);
+}
+
+// --- what the node asks for
+
+void cluster_service::peer_changed(const cluster::peer_view& now) {
+    const shard::peer_place place{
+        .slot = now.slot,
+        .node = now.who.node,
+        .address = now.address,
+        .name = now.name,
+        .presence = now.state == cluster::peer_state::alive  ? shard::peer_presence::live
+                    : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
+                                                             : shard::peer_presence::gone};
+    for (const auto& each : *loops_) {
+        each->on_peer(place);
+    }
+}
+
+void cluster_service::member_changed(const cluster::member& now, member_change change) {
+    const bool is_bad = change == member_change::suspected || change == member_change::died;
+    log::event(is_bad ? log::level::warn : log::level::info, {}, "member_changed",
+               {{"node", now.row.profile.name},
+                {"became", cluster::member_change_names[static_cast<std::size_t>(change)]},
+                {"id", hex(now.row.node)},
+                {"address", now.row.profile.peer_address},
+                {"start", now.row.boot.value}});
+}
+
+void cluster_service::known(cluster::wait_token who, cluster::route_known) {
+    if (const auto found = waiters_.extract(who.value); !found.empty()) {
+        (*loops_)[found.mapped().shard.value]->on_applied(found.mapped().operation);
+    }
+}
+
+void cluster_service::ready(bool is_complete) {
+    log::event(is_complete ? log::level::info : log::level::warn, {}, "cluster_ready",
+               {{"others", node_->members().members().live()}, {"complete", is_complete}});
+    boost::asio::post(control_, std::exchange(ready_, {}));
+}
+
+void cluster_service::absorb(hybrid_time seen) {
+    for (const auto& each : *loops_) {
+        each->post([&loop = *each, seen] { loop.logic().absorb(seen); });
+    }
+}
+
+void cluster_service::alarm(const cluster::membership_alarm& what) {
+    log::warn("cluster_alarm",
+              {{"alarm", cluster::alarm_kind_names[static_cast<std::size_t>(what.kind)]},
+               {"node", hex(what.node)},
+               {"ours", what.ours},
+               {"theirs", what.theirs}});
+}
+
+void cluster_service::forgotten() {
+    log::error("forgotten_by_the_cluster",
+               {{"remedy", "restart this node if it is to take part again"}});
+}
+
+// --- members on disk
+
+void cluster_service::keep_members(std::vector<cluster::member_row> rows) {
+    const std::scoped_lock changing(members_lock_);
+    members_ = std::move(rows);
+    if (!std::exchange(is_write_posted_, true)) {
+        boost::asio::post(control_, [this] { write_members(); });
+    }
+}
+
+void cluster_service::write_members() {
+    std::vector<cluster::member_row> rows;
+    {
+        const std::scoped_lock reading(members_lock_);
+        if (!std::exchange(is_write_posted_, false)) {
+            return;
+        }
+        rows = members_;
+    }
+    file_.write(rows);
+}
+
+} // namespace gv::server

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cluster in the process: a thread of its own for cluster_node, which waits for nothing else;
+// names of seeds resolved; what it says brought to the shards, and what shards and peers say
+// brought to it. Built and ended by the main thread.
+#pragma once
+
+#include "broker/router/peer_routes.hpp"
+#include "broker/server/options.hpp"
+#include "broker/shard/event_loop.hpp"
+#include "cluster/cluster_node.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace gv::cluster {
+class grpc_transport;
+} // namespace gv::cluster
+
+namespace gv::server {
+
+/// Where the nodes that were ever met are kept, so that they are found again after a restart.
+class member_file {
+  public:
+    /// "" : nowhere.
+    explicit member_file(std::string path) : path_(std::move(path)) {}
+    /// Empty if there is none. One that is damaged is told of in the log, and empty.
+    [[nodiscard]] std::vector<cluster::member_row> read() const;
+    /// Blocks on the disk. What fails is told of in the log.
+    void write(const std::vector<cluster::member_row>& rows) const;
+
+  private:
+    std::string path_;
+};
+
+class cluster_service final : public shard::cluster_seat,
+                              public router::peer_routes,
+                              private cluster::peer_listener,
+                              private cluster::cluster_effects {
+  public:
+    /// `control` is where files are written: that of the main thread. Lifetime: outlives this.
+    cluster_service(const options& all, boost::asio::io_context& control);
+    ~cluster_service() override;
+
+    /// Opens the port for other nodes. `who`: this node, with a boot that it never had before.
+    /// `loops` have that identity. Errors: a problem for a person. Before the shards start.
+    [[nodiscard]] result<void, problem>
+    open(const cluster::peer_identity& who,
+         const std::vector<std::unique_ptr<shard::event_loop>>& loops);
+    /// Looks for the others. `ready` is called once, on the control thread, when clients may come.
+    void start(std::function<void()> ready);
+    /// Tells the others that this node goes down. They no longer send.
+    void say_goodbye();
+    /// Waits until nothing of it runs any more. After the shards have ended.
+    void stop();
+
+    /// host:port that the port for other nodes got.
+    [[nodiscard]] std::string local() const;
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+    // shard::cluster_seat
+    void tell(shard_id from, std::string_view filter, shard::route_news news,
+              std::uint64_t operation) override;
+    [[nodiscard]] cluster::peer_transport& transport() override;
+    // router::peer_routes
+    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const override {
+        if (node_) {
+            node_->who_wants(topic, into);
+        }
+    }
+
+  private:
+    // peer_listener: posts
+    void on_question(cluster::question_id which, cluster::envelope asked) override;
+    void on_answer(cluster::envelope answer) override;
+    void on_refused(node_id to, std::string address) override;
+    void on_control(cluster::peer_identity from, cluster::control_message message) override;
+    void on_control_open(node_id to) override;
+    void on_control_lost(node_id to, std::string why) override;
+    void on_lane(std::unique_ptr<cluster::incoming_lane> lane, cluster::peer_identity from,
+                 cluster::lane_hello hello) override;
+    // cluster_effects
+    void keep_members(std::vector<cluster::member_row> rows) override;
+    void peer_changed(const cluster::peer_view& now) override;
+    void member_changed(const cluster::member& now, cluster::member_change change) override;
+    void route_changed(std::string_view filter) override { count_change(filter); }
+    void all_routes_changed() override { count_change_of_all(); }
+    void known(cluster::wait_token who, cluster::route_known how) override;
+    void ready(bool is_complete) override;
+    void absorb(hybrid_time seen) override;
+    void alarm(const cluster::membership_alarm& what) override;
+    void forgotten() override;
+
+    /// Calls `input(node, moment)` on the thread of the cluster.
+    template <typename Input>
+    void post(Input input);
+    void arm();
+    void resolve_seeds();
+    void on_resolved(std::size_t seed, const boost::asio::ip::tcp::resolver::results_type& found);
+    void join_found(std::vector<std::string> addresses);
+    [[nodiscard]] cluster::member_profile profile_of(std::uint16_t port) const;
+    void write_members();
+
+    const options& options_;
+    boost::asio::io_context& control_;
+    std::string name_;
+    member_file file_;
+    std::unique_ptr<cluster::grpc_transport> transport_;
+    const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
+
+    // Of its thread, once that runs.
+    boost::asio::io_context context_{1};
+    boost::asio::steady_timer timer_{context_};
+    boost::asio::steady_timer resolve_timer_{context_};
+    boost::asio::ip::tcp::resolver resolver_{context_};
+    std::unique_ptr<cluster::cluster_node> node_;
+    time_point armed_for_ = never;
+    std::size_t resolving_ = 0; ///< names under way
+    bool has_joined_ = false;
+    std::function<void()> ready_;
+    struct waiter {
+        shard_id shard;
+        std::uint64_t operation = 0;
+    };
+    std::map<std::uint64_t, waiter> waiters_;
+    std::uint64_t next_waiter_ = 0;
+    std::map<node_id, std::string> last_problem_; ///< of a control stream, so that it is told once
+
+    std::mutex members_lock_;
+    std::vector<cluster::member_row> members_; ///< to be written
+    bool is_write_posted_ = false;
+    std::thread thread_;
+};
+
+} // namespace gv::server
