@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sending end of a lane. Encodes messages into frames, keeps those of QoS 1 and 2 until the
+// peer has taken them, sends them again after a break, and moves them to the owner's spool when the
+// peer is away or slow. Owned by the shard whose messages it carries, one for each peer.
+//
+//   state      of QoS 1 and 2                            leaves for
+//   live       new ones are sent from memory             spooling: no link, peer suspected, a
+//                                                        message taken late, no credit for long
+//   spooling   new ones go to the spool; what was sent   draining: linked, not suspected, with
+//              may still be answered                     credit, what was late is answered or given
+//                                                        time
+//   draining   rows of the spool are sent, new ones go   live: all read, and the last ones were
+//              to its end                                taken in time; spooling: no link,
+//              suspected
+//
+// QoS 0 is never spooled: it is sent when there is a link, and dropped when there is none. So in
+// spooling and draining it overtakes QoS 1 and 2; among themselves both keep their order.
+//
+// Pure: messages, replies, rows and time go in; frames and calls on effects come out.
+#pragma once
+
+#include "cluster/lane_block.hpp"
+#include "cluster/lane_counts.hpp"
+#include "cluster/lane_effects.hpp"
+#include "cluster/lane_options.hpp"
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace gv::cluster {
+
+enum class lane_state : std::uint8_t { live, spooling, draining };
+
+/// Rows that an earlier life of the node left in the spool of a lane.
+struct lane_spool_left {
+    lane_seq first = 0; ///< number of the first
+    lane_seq last = 0;
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// A row of the spool, read back. Lifetime: of the bytes, the call.
+struct lane_spool_row {
+    lane_seq seq = 0;
+    std::string_view bytes;
+    duration age{}; ///< since it was put
+};
+
+class lane_sender {
+  public:
+    /// Has no link yet. The identity's boot must be higher than in every earlier life.
+    lane_sender(const lane_identity& self, const lane_sender_options& options);
+    /// Goes on with the numbers of rows that are there. They are sent flagged `maybe_dup`.
+    /// Requires: the options have a spool.
+    lane_sender(const lane_identity& self, const lane_sender_options& options,
+                const lane_spool_left& left);
+
+    // --- messages
+
+    /// Takes a message, whatever its size; is_full() then tells whether its publisher is to be
+    /// held. `waiter`: see lane_effects::taken; 0: nobody. QoS 0 has no waiter, and is dropped
+    /// without a link, or when the queue is over its limit and it is the oldest.
+    void append(const publication& what, forward_flags flags, lane_waiter waiter, time_point now,
+                lane_effects& out);
+    /// From over the limit of memory or spool until both are at half: has_room() then comes.
+    [[nodiscard]] bool is_full() const noexcept { return is_full_; }
+
+    // --- link
+
+    /// What to say first on a new link.
+    [[nodiscard]] lane_hello hello() const noexcept { return {self_, oldest_}; }
+    /// The peer has answered the hello; frames may be taken. Requires: no link.
+    /// Errors: the link is to be closed, nothing has changed.
+    [[nodiscard]] result<void, lane_fault> on_connected(const lane_welcome& welcome, time_point now,
+                                                        lane_effects& out);
+    /// The link is gone, with all that was on its way. Nothing happens if there was none.
+    void on_disconnected(time_point now, lane_effects& out);
+    /// Errors: the link is to be closed; nothing of the reply was applied.
+    [[nodiscard]] result<void, lane_fault> on_reply(const lane_reply& reply, time_point now,
+                                                    lane_effects& out);
+
+    /// Whether take_frame() may have something. To be asked after every input.
+    [[nodiscard]] bool has_frame() const noexcept { return is_linked_ && !queue_.empty(); }
+    /// What to write next, to be called when the write before is finished: the next frame gathers
+    /// meanwhile. Nothing without a link, messages or credit.
+    [[nodiscard]] std::optional<lane_frame> take_frame(time_point now, lane_effects& out);
+    /// The memory of a frame that is written, to be used again. Only saves time.
+    void give_back(std::string bytes);
+
+    // --- peer, spool, time
+
+    /// Membership suspects the peer, or does so no longer.
+    void set_suspected(bool is_suspected, time_point now, lane_effects& out);
+    /// The answer to lane_effects::spool_read(); empty if there are none. A row that cannot be
+    /// decoded is counted and erased.
+    void on_spool_rows(std::span<const lane_spool_row> rows, time_point now, lane_effects& out);
+    /// The peer is forgotten: everybody who waits gets `reason`, the spool is erased, messages in
+    /// memory are dropped. The lane then is as new, but for its numbers.
+    void abandon(lane_reason reason, time_point now, lane_effects& out);
+    void on_deadline(time_point now, lane_effects& out);
+    /// `never` if there is nothing to wait for. May be too early.
+    [[nodiscard]] time_point next_deadline() const noexcept;
+
+    // --- what is known
+
+    [[nodiscard]] lane_state state() const noexcept { return state_; }
+    [[nodiscard]] const lane_identity& identity() const noexcept { return self_; }
+    [[nodiscard]] lane_sender_counts counted() const noexcept;
+    /// Whether every counted message was taken.
+    [[nodiscard]] bool is_idle() const noexcept { return oldest_ == next_ && queue_.empty(); }
+
+  private:
+    /// A counted message that is in memory or was sent.
+    struct tracked {
+        lane_waiter waiter = 0;
+        std::uint32_t size : 30 = 0; ///< encoded
+        std::uint32_t is_taken : 1 = 0;
+        std::uint32_t is_spooled : 1 = 0;
+    };
+    static constexpr std::size_t spares_max = 4;
+
+    // --- appending
+    [[nodiscard]] bool is_spooling() const noexcept { return state_ != lane_state::live; }
+    void append_uncounted(const publication& what, forward_flags flags, time_point now);
+    void append_counted(const publication& what, forward_flags flags, lane_waiter waiter,
+                        time_point now);
+    void append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
+                         time_point now, lane_effects& out);
+    std::uint32_t put_in_queue(const publication& what, forward_flags flags, time_point now,
+                               lane_block*& into);
+    [[nodiscard]] lane_block& block_for(std::size_t piece_bytes, bool is_spooled, time_point now);
+    [[nodiscard]] lane_block& open_block(time_point now);
+    [[nodiscard]] std::string spare();
+    void make_room();
+    void look_if_full() noexcept {
+        is_full_ = is_full_ || queue_bytes_ > options_.queue_bytes_max
+                   || spool_bytes_ > options_.spool_bytes_max;
+    }
+    void look_if_room(lane_effects& out);
+
+    // --- sending
+    [[nodiscard]] bool may_send(const lane_block& block, std::size_t bytes) noexcept;
+    [[nodiscard]] std::optional<lane_frame> frame_of(lane_block& block, time_point now);
+    [[nodiscard]] std::string chunk_of(const lane_block& block);
+    [[nodiscard]] std::string selected_of(const lane_block& block);
+    void retire_front(time_point now);
+    void note_sent(lane_seq end, time_point now);
+    void drop_block(lane_block& gone);
+
+    // --- answers
+    [[nodiscard]] result<void, lane_fault> check_taken(std::string_view taken) const;
+    void apply(const taken_run& run, lane_effects& out);
+    void advance();
+    [[nodiscard]] tracked& at(lane_seq seq) noexcept { return tracked_[seq - oldest_]; }
+    [[nodiscard]] lane_seq tracked_end() const noexcept { return oldest_ + tracked_.size(); }
+    void track_up_to(lane_seq end);
+    void forget_from(lane_seq end);
+
+    // --- spool
+    void enter_spool(time_point now, lane_effects& out);
+    void spool_block(lane_block& block, lane_effects& out);
+    void leave_memory();
+    void drop_all_uncounted();
+    void settle(time_point now, lane_effects& out);
+    void drain(time_point now, lane_effects& out);
+    void load(const lane_spool_row& row, time_point now);
+    [[nodiscard]] bool is_in_time(time_point now) const noexcept;
+    [[nodiscard]] time_point late_at() const noexcept;
+
+    lane_identity self_;
+    lane_sender_options options_;
+    lane_state state_;
+
+    // Numbers: all below oldest_ are taken. [oldest_, tracked_end()) are in memory or were sent;
+    // from there to next_ they are in the spool alone. In the state live there are none of these.
+    lane_seq oldest_ = 1;
+    lane_seq next_ = 1;
+    lane_seq send_next_ = 1; ///< expected by the receiver
+    lane_seq sent_end_ = 1;  ///< highest ever sent, and one
+    lane_seq dup_below_ = 0; ///< flagged `maybe_dup` when they are sent again
+    std::deque<tracked> tracked_;
+
+    std::deque<lane_block> kept_;  ///< sent, not all taken
+    std::deque<lane_block> queue_; ///< to be sent, in order
+    std::size_t chunk_at_ = 0;     ///< of the first in the queue, if large: sent up to here
+    std::size_t queue_bytes_ = 0;  ///< of both
+    std::size_t unsent_bytes_ = 0;
+    std::uint64_t uncounted_queued_ = 0;
+    bool is_full_ = false;
+    std::vector<std::string> spares_;
+    std::string scratch_;
+
+    bool is_linked_ = false;
+    bool is_suspected_ = false;
+    boot_id peer_boot_{};
+    std::uint64_t credit_ = 0;
+    time_point starved_since_ = never;
+
+    // Spool
+    std::uint64_t spool_rows_ = 0;
+    std::uint64_t spool_bytes_ = 0;
+    lane_seq drain_next_ = 1; ///< the next row to be read
+    lane_seq read_end_ = 0;   ///< of the read under way: what next_ was
+    bool is_reading_ = false;
+    bool read_is_stale_ = false;
+    time_point drain_at_{};
+    lane_seq probe_ = 0; ///< a message sent at probe_at_, to know how long answers take; 0: none
+    time_point probe_at_{};
+    duration last_delay_{};
+
+    lane_sender_counts counts_;
+};
+
+} // namespace gv::cluster
