@@ -13,6 +13,7 @@
 // and must only post. The transport is thread-safe.
 #pragma once
 
+#include "cluster/lane.hpp"
 #include "cluster/membership_message.hpp"
 #include "cluster/route_message.hpp"
 
@@ -42,6 +43,58 @@ using control_message = std::variant<route_message>;
 /// Names a question of a peer until it is answered.
 using question_id = strong_id<struct question_id_tag, std::uint64_t>;
 
+/// Foreign: what becomes of one lane_link. on_lost() is the last call.
+class lane_link_listener {
+  public:
+    virtual ~lane_link_listener() = default;
+    /// First of all, unless it is lost before.
+    virtual void on_welcome(lane_welcome welcome) = 0;
+    /// The frame was given to the network, not more: write() may be called again.
+    virtual void on_written() = 0;
+    virtual void on_reply(lane_reply reply) = 0;
+    /// Never there, refused, or broken; `why` is for a person. Opening another is the owner's
+    /// matter.
+    virtual void on_lost(std::string why) = 0;
+};
+
+/// The sender's end of one stream of a lane. Thread-safe.
+class lane_link {
+  public:
+    /// Closes it at once; what was not written is lost. A call of the listener that is under way is
+    /// waited for, none begins afterwards: so never destroy it within such a call, nor while
+    /// holding a lock that the listener takes.
+    virtual ~lane_link() = default;
+    /// Requires: on_welcome() was called, and on_written() for the frame before. Dropped if the
+    /// link is lost.
+    virtual void write(lane_frame frame) = 0;
+};
+
+/// Foreign: what comes in by one incoming_lane. on_lost() is the last call.
+class incoming_lane_listener {
+  public:
+    virtual ~incoming_lane_listener() = default;
+    virtual void on_frame(lane_frame frame) = 0;
+    virtual void on_lost() = 0;
+};
+
+/// The receiver's end of one stream of a lane. Thread-safe.
+class incoming_lane {
+  public:
+    /// Closes it at once, as ~lane_link() does.
+    virtual ~incoming_lane() = default;
+    /// Accepts it; from now on the listener is called, from here already if the lane is lost.
+    /// Requires: the first call, and only once.
+    virtual void welcome(lane_welcome welcome, incoming_lane_listener& listener) = 0;
+    /// The next frame is read, and given to on_frame(). Without it the network holds the sender.
+    /// Requires: welcome() was called, and on_frame() since the call before.
+    virtual void read_next() = 0;
+    /// Waits behind the replies before. A peer that does not read its replies loses the lane.
+    virtual void reply(lane_reply reply) = 0;
+    /// Ends it: the sender sees why. The listener is not called any more, with the same wait and
+    /// the same conditions as the destructor.
+    virtual void refuse(std::string why) = 0;
+};
+
 class peer_listener {
   public:
     virtual ~peer_listener() = default;
@@ -51,9 +104,16 @@ class peer_listener {
     /// Nobody listens at that address; the question went to `to` (0: whoever is there).
     virtual void on_refused(node_id to, std::string address) = 0;
     virtual void on_control(peer_identity from, control_message message) = 0;
-    /// The stream that this node opened to that one is there, or is lost.
+    /// The stream that this node opened to that one is there, or is lost. Lost is also said of
+    /// every attempt that fails, so it may come again without an open in between; not of a stream
+    /// that was closed or replaced. A call may be under way when close_control() returns.
     virtual void on_control_open(node_id to) = 0;
     virtual void on_control_lost(node_id to, std::string why) = 0;
+    /// A peer opens a lane: the network part of its hello is checked, the lane part only for its
+    /// form; its origin may be another node than `from`, who then passes it on. Its stream waits
+    /// for welcome() or refuse().
+    virtual void on_lane(std::unique_ptr<incoming_lane> lane, peer_identity from,
+                         lane_hello hello) = 0;
 };
 
 class peer_transport {
@@ -72,6 +132,12 @@ class peer_transport {
     virtual void close_control(node_id to) = 0;
     /// Dropped if the stream is not open, or if more than the limit waits to be written.
     virtual void send(node_id to, const control_message& message) = 0;
+
+    /// A lane to the node `to`, which has that address. The link may outlive the transport; it is
+    /// lost when that is shut down. Lifetime: the listener must outlive the link.
+    [[nodiscard]] virtual std::unique_ptr<lane_link> open_lane(node_id to, std::string address,
+                                                               const lane_hello& hello,
+                                                               lane_link_listener& listener) = 0;
 
     /// No listener is called after it returns.
     virtual void shut_down() = 0;

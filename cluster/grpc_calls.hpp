@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all parts of the transport share: its options, who listens, what is counted, and which calls
+// of this node gRPC still has in hand. (Those of others are in the server's hand, which waits for
+// them.) Nothing of gRPC is included here.
+#pragma once
+
+#include "cluster/grpc_transport.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <unordered_set>
+#include <utility>
+
+namespace gv::cluster {
+
+/// A call, or a timer, that deletes itself when gRPC is done with it.
+class running_call {
+  public:
+    /// Hastens its end. It must not wait, nor call a listener.
+    virtual void cancel() = 0;
+
+  protected:
+    ~running_call() = default;
+};
+
+/// Thread-safe.
+class running_calls {
+  public:
+    /// False after close(): it must not be started.
+    [[nodiscard]] bool enter(running_call& call) {
+        const std::lock_guard lock(mutex_);
+        return !is_closed_ && running_.insert(&call).second;
+    }
+    /// The last that is done before the call is deleted.
+    void leave(running_call& call) {
+        const std::lock_guard lock(mutex_);
+        running_.erase(&call);
+        if (running_.empty()) {
+            none_.notify_all();
+        }
+    }
+    /// Cancels all and waits until they are gone. No other begins.
+    void close() {
+        std::unique_lock lock(mutex_);
+        is_closed_ = true;
+        // None of them is deleted meanwhile: it would have to leave before.
+        for (running_call* each : running_) {
+            each->cancel();
+        }
+        none_.wait(lock, [this] { return running_.empty(); });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable none_;
+    std::unordered_set<running_call*> running_;
+    bool is_closed_ = false;
+};
+
+struct shared_counts {
+    using count = std::atomic<std::uint64_t>;
+    count questions_sent, questions_unanswered, questions_dropped, malformed, control_sent,
+        control_dropped_closed, control_dropped_full, control_lost, hellos_refused;
+};
+
+inline void add_one(shared_counts::count& count) noexcept {
+    count.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Outlives everything that gRPC still may call: see running_calls.
+struct grpc_core {
+    grpc_core(grpc_transport_options with, peer_listener& to)
+        : options(std::move(with)), listener(to) {}
+
+    [[nodiscard]] link_hello hello_to(node_id to) const {
+        return {.cluster = options.cluster, .wire = options.wire, .from = options.self, .to = to};
+    }
+
+    const grpc_transport_options options;
+    peer_listener& listener;
+    running_calls calls;
+    std::atomic<std::size_t> questions_open = 0;   ///< of this node
+    std::atomic<std::size_t> incoming_streams = 0; ///< of others
+    shared_counts counts;
+};
+
+/// Calls a listener as long as it is there. Thread-safe; calls come one at a time.
+template <typename Listener>
+class listener_gate {
+  public:
+    /// False after finish(): there is nothing more to tell.
+    [[nodiscard]] bool open(Listener& listener) {
+        const std::lock_guard lock(mutex_);
+        listener_ = is_finished_ ? nullptr : &listener;
+        return !is_finished_;
+    }
+    /// Waits for a call that is under way; none follows.
+    void close() {
+        const std::lock_guard lock(mutex_);
+        listener_ = nullptr;
+    }
+    template <typename Call>
+    void call(Call&& what) {
+        const std::lock_guard lock(mutex_);
+        if (listener_ != nullptr) {
+            what(*listener_);
+        }
+    }
+    /// The last call.
+    template <typename Call>
+    void finish(Call&& what) {
+        const std::lock_guard lock(mutex_);
+        is_finished_ = true;
+        if (Listener* const listener = std::exchange(listener_, nullptr)) {
+            what(*listener);
+        }
+    }
+
+  private:
+    std::mutex mutex_;
+    Listener* listener_ = nullptr;
+    bool is_finished_ = false;
+};
+
+} // namespace gv::cluster

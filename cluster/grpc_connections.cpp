@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/grpc_connections.hpp"
+
+#include "base/log.hpp"
+
+#include <grpc/support/log.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <system_error>
+
+namespace gv::cluster {
+
+namespace {
+
+[[nodiscard]] int milliseconds(duration time) {
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+
+// The one place for TLS on either side.
+[[nodiscard]] auto channel_credentials(const transport_security&) {
+    return grpc::InsecureChannelCredentials();
+}
+[[nodiscard]] auto server_credentials(const transport_security&) {
+    return grpc::InsecureServerCredentials();
+}
+
+[[nodiscard]] grpc::ChannelArguments channel_arguments(const grpc_transport_options& options) {
+    grpc::ChannelArguments with;
+    with.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    with.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keep_alive_after));
+    with.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keep_alive_within));
+    with.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    with.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    // Despite its name this one bounds an attempt, not the pause between two.
+    with.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(options.connect_within));
+    with.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(options.redial_shortest));
+    with.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.redial_longest));
+    // A name may mean another address after a restart; gRPC would ask again after 30 s.
+    with.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, milliseconds(options.redial_longest));
+    // What this process's environment and DNS say about proxies and retries is not for us.
+    with.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    with.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    with.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    with.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    with.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, static_cast<int>(options.window_bytes));
+    with.SetMaxReceiveMessageSize(static_cast<int>(options.receive_bytes_max));
+    return with;
+}
+
+void set_arguments(grpc::ServerBuilder& builder, const grpc_transport_options& options) {
+    // Otherwise two processes may listen at the same port and share what comes.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keep_alive_after));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                               milliseconds(options.keep_alive_within));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    // Pings of peers are welcome at any rate; else they get GOAWAY with too_many_pings.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+    // A window that grows by measuring would let a reader that has stopped cost many MiB.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
+                               static_cast<int>(options.window_bytes));
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options.receive_bytes_max));
+}
+
+/// gRPC writes to stderr otherwise. What matters of it comes back as a status.
+void take_over_log() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        gpr_set_log_function([](gpr_log_func_args* line) {
+            log::debug("grpc", {{"text", std::string_view(line->message)}});
+        });
+    });
+}
+
+[[nodiscard]] std::string text_of_errno(int error) {
+    return std::error_code(error, std::system_category()).message();
+}
+
+/// gRPC does not tell why; asking the system the same question does.
+[[nodiscard]] std::string why_not_bound(const grpc_transport_options& options) {
+    addrinfo wanted{};
+    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_flags = AI_PASSIVE;
+    addrinfo* found = nullptr;
+    const std::string port = std::to_string(options.port);
+    if (const int error = getaddrinfo(options.host.c_str(), port.c_str(), &wanted, &found)) {
+        return gai_strerror(error);
+    }
+    std::string why = "gRPC could not listen there";
+    const int socket = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (socket < 0 || ::bind(socket, found->ai_addr, found->ai_addrlen) != 0
+        || ::listen(socket, 1) != 0) {
+        why = text_of_errno(errno);
+    }
+    ::close(socket);
+    freeaddrinfo(found);
+    return why;
+}
+
+[[nodiscard]] std::string bracketed(const std::string& host) {
+    return host.contains(':') ? "[" + host + "]" : host;
+}
+
+} // namespace
+
+std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
+                                            const grpc_transport_options& options) {
+    // With the scheme, so that no address of a peer means a socket of this machine ("unix:").
+    return grpc::CreateCustomChannel("dns:///" + address, channel_credentials(options.security),
+                                     channel_arguments(options));
+}
+
+result<listening_server, problem> listen(const grpc_transport_options& options,
+                                         grpc::Service& membership, grpc::Service& link) {
+    take_over_log();
+    const std::string place = bracketed(options.host) + ":" + std::to_string(options.port);
+    grpc::ServerBuilder builder;
+    set_arguments(builder, options);
+    int port = 0;
+    builder.AddListeningPort("dns:///" + place, server_credentials(options.security), &port);
+    builder.RegisterService(&membership);
+    builder.RegisterService(&link);
+    auto server = builder.BuildAndStart();
+    if (server == nullptr || port <= 0) {
+        return failure(problem{.place = place,
+                               .what = "cannot listen for other nodes: " + why_not_bound(options),
+                               .remedy = "choose a free port and an address of this machine"});
+    }
+    return listening_server{.server = std::move(server), .port = static_cast<std::uint16_t>(port)};
+}
+
+bool is_refused(const grpc::Status& status) {
+    return status.error_code() == grpc::StatusCode::UNAVAILABLE
+           && status.error_message().contains("Connection refused");
+}
+
+std::string text_of(const grpc::Status& status) {
+    if (status.ok()) {
+        return "the peer ended it";
+    }
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+        return "the peer does not speak this protocol";
+    }
+    return status.error_message().empty() ? "cancelled" : status.error_message();
+}
+
+} // namespace gv::cluster

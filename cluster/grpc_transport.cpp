@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/grpc_transport.hpp"
+
+#include "cluster/grpc_calls.hpp"
+#include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_control.hpp"
+#include "cluster/grpc_lane_link.hpp"
+#include "cluster/grpc_link_service.hpp"
+#include "cluster/grpc_questions.hpp"
+
+#include <grpcpp/server.h>
+
+namespace gv::cluster {
+
+class grpc_transport::parts {
+  public:
+    parts(grpc_transport_options options, peer_listener& listener)
+        : core(std::move(options), listener) {}
+    ~parts() { shut_down(); }
+    parts(const parts&) = delete;
+    parts& operator=(const parts&) = delete;
+
+    [[nodiscard]] result<void, problem> start() {
+        auto listening = listen(core.options, questions.service(), links.service());
+        if (!listening) {
+            return failure(std::move(listening.error()));
+        }
+        server_ = std::move(listening->server);
+        port = listening->port;
+        return {};
+    }
+    void shut_down() {
+        // Calls of others are cancelled, not waited for. Then those of this node.
+        if (server_ != nullptr) {
+            server_->Shutdown(std::chrono::system_clock::now());
+        }
+        core.calls.close();
+    }
+
+    grpc_core core;
+    question_calls questions{core};
+    control_links control{core};
+    lane_links lanes{core};
+    link_service links{core};
+    std::uint16_t port = 0;
+
+  private:
+    std::unique_ptr<grpc::Server> server_;
+};
+
+grpc_transport::grpc_transport(std::unique_ptr<parts> made) noexcept : parts_(std::move(made)) {}
+
+grpc_transport::~grpc_transport() = default;
+
+result<std::unique_ptr<grpc_transport>, problem>
+grpc_transport::start(grpc_transport_options options, peer_listener& listener) {
+    auto made = std::make_unique<parts>(std::move(options), listener);
+    if (auto started = made->start(); !started) {
+        return failure(std::move(started.error()));
+    }
+    return std::unique_ptr<grpc_transport>(new grpc_transport(std::move(made)));
+}
+
+std::uint16_t grpc_transport::port() const noexcept { return parts_->port; }
+
+grpc_transport_counts grpc_transport::counts() const noexcept {
+    const shared_counts& now = parts_->core.counts;
+    return {.questions_sent = now.questions_sent,
+            .questions_unanswered = now.questions_unanswered,
+            .questions_dropped = now.questions_dropped,
+            .malformed = now.malformed,
+            .control_sent = now.control_sent,
+            .control_dropped_closed = now.control_dropped_closed,
+            .control_dropped_full = now.control_dropped_full,
+            .control_lost = now.control_lost,
+            .hellos_refused = now.hellos_refused};
+}
+
+void grpc_transport::ask(std::string address, const envelope& question) {
+    parts_->questions.ask(std::move(address), question);
+}
+void grpc_transport::answer(question_id which, const envelope* answer) {
+    parts_->questions.answer(which, answer);
+}
+void grpc_transport::open_control(peer_identity to, std::string address) {
+    parts_->control.open(to, std::move(address));
+}
+void grpc_transport::close_control(node_id to) { parts_->control.close(to); }
+void grpc_transport::send(node_id to, const control_message& message) {
+    parts_->control.send(to, message);
+}
+std::unique_ptr<lane_link> grpc_transport::open_lane(node_id to, std::string address,
+                                                     const lane_hello& hello,
+                                                     lane_link_listener& listener) {
+    return parts_->lanes.open(to, address, hello, listener);
+}
+void grpc_transport::shut_down() { parts_->shut_down(); }
+
+} // namespace gv::cluster

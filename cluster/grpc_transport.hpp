@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// peer_transport on gRPC's callback API; docs/cluster-protocol-wire.md tells what goes over the
+// wire. Questions, control streams and lanes have connections of their own. It starts no thread:
+// listeners are called by gRPC's, of which there are two to sixteen.
+#pragma once
+
+#include "base/time.hpp"
+#include "cluster/peer_transport.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace gv::cluster {
+
+/// How nodes prove who they are. So far they do not: plain text, for loopback and trusted networks.
+struct transport_security {};
+
+enum class lane_connections : std::uint8_t {
+    one_each, ///< no lane waits behind another's bytes; more sockets
+    one_a_node
+};
+
+struct grpc_transport_options {
+    std::string cluster; ///< name; nodes of another are refused
+    wire_range wire;
+    peer_identity self;
+
+    /// Name or address of this machine, and port; 0: any free one.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 0;
+    transport_security security;
+    lane_connections lanes = lane_connections::one_each;
+
+    /// How long answers are waited for: to probes and requests to probe, to what carries all rows,
+    /// to notices. Longer: slow nodes are still heard. Shorter: less waits for those that hang.
+    duration probe_within = 500ms;
+    duration rows_within = 10s;
+    duration notice_within = 1s;
+
+    /// A connection that is silent for so long is pinged, and given up without an answer within.
+    /// Shorter: cut links are found sooner. Longer: less traffic.
+    duration keep_alive_after = 10s;
+    duration keep_alive_within = 5s;
+    /// An attempt to connect ends after this. Longer: works over links that lose packets. Shorter:
+    /// a new attempt comes sooner when a cut link is back.
+    duration connect_within = 2s;
+    /// Pauses between attempts to connect.
+    duration redial_shortest = 100ms;
+    duration redial_longest = 1s;
+    /// Pauses before a broken control stream is opened again, with jitter.
+    duration reopen_shortest = 100ms;
+    duration reopen_longest = 2s;
+
+    /// Largest message accepted.
+    std::size_t receive_bytes_max = 16u << 20;
+    /// Sent ahead of what is read, for each stream: what a reader that stops costs at most, beside
+    /// one message. Larger: faster over long links. Smaller: less memory at risk.
+    std::size_t window_bytes = 1u << 20;
+    /// Waiting to be written to one control stream; beyond, messages are dropped.
+    std::size_t control_queue_bytes_max = 8u << 20;
+    /// Replies of one lane that wait because the peer does not read them; beyond, it is closed.
+    std::size_t reply_queue_bytes_max = 4u << 20;
+    /// Questions of others without an answer yet, and of this node; beyond, refused or dropped.
+    std::size_t questions_max = 1'024;
+    /// Streams that others have opened to this node.
+    std::size_t incoming_streams_max = 4'096;
+
+    message_limits members;
+    route_limits routes;
+};
+
+/// What happened since the start.
+struct grpc_transport_counts {
+    std::uint64_t questions_sent = 0;
+    std::uint64_t questions_unanswered = 0; ///< late, refused, failed, or without an answer
+    std::uint64_t questions_dropped = 0;    ///< too many open, of this node or of others
+    std::uint64_t malformed = 0;            ///< messages of peers that were refused
+    std::uint64_t control_sent = 0;
+    std::uint64_t control_dropped_closed = 0; ///< the stream was not open
+    std::uint64_t control_dropped_full = 0;   ///< too much waited
+    std::uint64_t control_lost = 0;           ///< streams broken, or attempts that failed
+    std::uint64_t hellos_refused = 0;         ///< of peers, by this node
+};
+
+/// Thread-safe.
+class grpc_transport final : public peer_transport {
+  public:
+    /// Listens, and calls `listener` from now on, even before it returns. Errors: the port is
+    /// taken, or the address is not of this machine. Lifetime: the listener must outlive
+    /// shut_down().
+    [[nodiscard]] static result<std::unique_ptr<grpc_transport>, problem>
+    start(grpc_transport_options options, peer_listener& listener);
+    ~grpc_transport() override;
+    grpc_transport(const grpc_transport&) = delete;
+    grpc_transport& operator=(const grpc_transport&) = delete;
+
+    [[nodiscard]] std::uint16_t port() const noexcept;
+    [[nodiscard]] grpc_transport_counts counts() const noexcept;
+
+    void ask(std::string address, const envelope& question) override;
+    void answer(question_id which, const envelope* answer) override;
+    void open_control(peer_identity to, std::string address) override;
+    void close_control(node_id to) override;
+    void send(node_id to, const control_message& message) override;
+    [[nodiscard]] std::unique_ptr<lane_link> open_lane(node_id to, std::string address,
+                                                       const lane_hello& hello,
+                                                       lane_link_listener& listener) override;
+    void shut_down() override;
+
+  private:
+    class parts;
+    explicit grpc_transport(std::unique_ptr<parts> made) noexcept;
+    std::unique_ptr<parts> parts_;
+};
+
+} // namespace gv::cluster
