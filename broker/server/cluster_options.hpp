@@ -22,9 +22,10 @@ struct cluster_options {
          .applies = reload::restart}};
     option<text_list> seeds{
         {.name = "cluster.seeds",
-         .doc = "Where other nodes may be found, as host:port; a name may stand for many addresses. "
-                "It is enough that one of them answers at some time, in whatever order the nodes "
-                "start. The node itself may be among them.",
+         .doc =
+             "Where other nodes may be found, as host:port; a name may stand for many addresses. "
+             "It is enough that one of them answers at some time, in whatever order the nodes "
+             "start. The node itself may be among them.",
          .applies = reload::restart}};
     option<std::string> bind{
         {.name = "cluster.bind",

@@ -9,6 +9,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+
 #include <ifaddrs.h>
 #include <unistd.h>
 
@@ -86,7 +87,7 @@ constexpr auto resolve_patience = std::chrono::seconds(3);
 
 cluster_service::cluster_service(const options& all, boost::asio::io_context& control)
     : options_(all), control_(control),
-      name_(all.node.name->empty() ? host_name() : *all.node.name), file_(members_path(all)) {}
+      name_(all.node.name->empty() ? host_name() : *all.node.name) {}
 
 cluster_service::~cluster_service() { stop(); }
 
@@ -121,7 +122,15 @@ cluster_service::open(const cluster::peer_identity& who,
     }
     transport_ = std::move(*opened);
     std::random_device random;
-    const std::vector<cluster::member_row> remembered = file_.read();
+    file_ = std::make_unique<member_file>(members_path(options_),
+                                          cluster::envelope{.cluster = *options_.cluster.name,
+                                                            .wire = {},
+                                                            .from = who.node,
+                                                            .boot = who.boot,
+                                                            .to = {},
+                                                            .gossip = {},
+                                                            .body = {}});
+    const std::vector<cluster::member_row> remembered = file_->read();
     cluster::cluster_node_options settings{.membership = {.cluster = *options_.cluster.name},
                                            .routes = {},
                                            .ready_within = *options_.cluster.ready_within};
@@ -205,8 +214,8 @@ void cluster_service::arm() {
 
 // --- seeds
 
-// A name may stand for several nodes, and for others tomorrow: it is resolved again and again, often
-// as long as nobody is known.
+// A name may stand for several nodes, and for others tomorrow: it is resolved again and again,
+// often as long as nobody is known.
 void cluster_service::resolve_seeds() {
     const text_list& seeds = *options_.cluster.seeds;
     if (seeds.empty()) {
@@ -241,11 +250,10 @@ void cluster_service::on_resolved(std::size_t seed,
     std::vector<std::string> addresses;
     for (const auto& each : found) {
         const boost::asio::ip::tcp::endpoint where = each.endpoint();
-        const bool is_self =
-            where.port() == transport_->port()
-            && (is_any(*options_.cluster.bind) ? is_own_address(where.address())
-                                               : where.address().to_string()
-                                                     == *options_.cluster.bind);
+        const bool is_self = where.port() == transport_->port()
+                             && (is_any(*options_.cluster.bind)
+                                     ? is_own_address(where.address())
+                                     : where.address().to_string() == *options_.cluster.bind);
         if (!is_self) {
             addresses.push_back(address_text(where.address().to_string(), where.port()));
         }
@@ -284,8 +292,8 @@ void cluster_service::join_found(std::vector<std::string> addresses) {
 
 void cluster_service::tell(shard_id from, std::string_view filter, shard::route_news news,
                            std::uint64_t operation) {
-    post([this, from, filter = std::string(filter), news,
-          operation](cluster::cluster_node& node, cluster::moment at) {
+    post([this, from, filter = std::string(filter), news, operation](cluster::cluster_node& node,
+                                                                     cluster::moment at) {
         cluster::wait_token token;
         if (operation != 0) {
             token = cluster::wait_token{++next_waiter_};
@@ -297,8 +305,8 @@ void cluster_service::tell(shard_id from, std::string_view filter, shard::route_
         case shard::route_news::first:
             // What is over a limit works on this node, and is not heard of from others.
             if (const auto added = node.add_route(what, token, at); !added) {
-                log::warn("route_refused", {{"filter", filter},
-                                            {"problem", cluster::text_of(added.error())}});
+                log::warn("route_refused",
+                          {{"filter", filter}, {"problem", cluster::text_of(added.error())}});
                 known(token, cluster::route_known::everywhere);
             }
             return;
@@ -352,8 +360,8 @@ void cluster_service::on_control_lost(node_id to, std::string why) {
     });
 }
 
-void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane,
-                              cluster::peer_identity, cluster::lane_hello hello) {
+void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane, cluster::peer_identity,
+                              cluster::lane_hello hello) {
     const std::size_t at = hello.lane.shard.value % loops_->size();
     (*loops_)[at]->on_lane(std::move(lane), hello);
 }
@@ -434,7 +442,7 @@ void cluster_service::write_members() {
         }
         rows = members_;
     }
-    file_.write(rows);
+    file_->write(std::move(rows));
 }
 
 } // namespace gv::server

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/router/peer_routes.hpp"
+#include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "cluster/cluster_node.hpp"
@@ -26,20 +27,6 @@ class grpc_transport;
 } // namespace gv::cluster
 
 namespace gv::server {
-
-/// Where the nodes that were ever met are kept, so that they are found again after a restart.
-class member_file {
-  public:
-    /// "" : nowhere.
-    explicit member_file(std::string path) : path_(std::move(path)) {}
-    /// Empty if there is none. One that is damaged is told of in the log, and empty.
-    [[nodiscard]] std::vector<cluster::member_row> read() const;
-    /// Blocks on the disk. What fails is told of in the log.
-    void write(const std::vector<cluster::member_row>& rows) const;
-
-  private:
-    std::string path_;
-};
 
 class cluster_service final : public shard::cluster_seat,
                               public router::peer_routes,
@@ -112,7 +99,7 @@ class cluster_service final : public shard::cluster_seat,
     const options& options_;
     boost::asio::io_context& control_;
     std::string name_;
-    member_file file_;
+    std::unique_ptr<member_file> file_;
     std::unique_ptr<cluster::grpc_transport> transport_;
     const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
 

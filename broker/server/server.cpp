@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <csignal>
 #include <future>
+#include <random>
 
 namespace gv::server {
 
@@ -82,6 +83,9 @@ std::vector<problem> server::start() {
         append(problems, build_store());
     }
     if (problems.empty()) {
+        append(problems, build_cluster());
+    }
+    if (problems.empty()) {
         start_loops();
         // Whoever reads the files may signal at once; until here a signal ends the process.
         for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
@@ -94,6 +98,9 @@ std::vector<problem> server::start() {
 
 void server::build_loops() {
     const std::size_t shards = shard_count_of(options_);
+    if (!options_.cluster.name->empty()) {
+        cluster_ = std::make_unique<cluster_service>(options_, control_);
+    }
     const auto users = (*options_.limits.queue_bytes_per_user_max).value == 0
                            ? nullptr
                            : std::make_shared<user_accounts>();
@@ -101,12 +108,17 @@ void server::build_loops() {
     for (std::uint16_t number = 0; number < shards; ++number) {
         auto made = event_loop_options_of(options_, shard_id{number}, shards);
         made.logic.users = users;
+        made.logic.is_clustered = cluster_ != nullptr;
+        made.logic.routing.peers = cluster_.get();
         loops_.push_back(std::make_unique<shard::event_loop>(std::move(made)));
         peers.push_back(loops_.back().get());
     }
     for (const auto& each : loops_) {
         each->set_peers(peers);
         each->set_access(access_.authoriser);
+        if (cluster_) {
+            each->sit_at(*cluster_);
+        }
     }
 }
 
@@ -138,6 +150,27 @@ std::vector<problem> server::build_store() {
         });
     board_->watch_disk(space_.get());
     space_->start();
+    return {};
+}
+
+// A node without a store is another one at each start.
+std::vector<problem> server::build_cluster() {
+    if (!cluster_) {
+        return {};
+    }
+    cluster::peer_identity self;
+    if (store_) {
+        self = {.node = store_->node().node, .boot = store_->node().boot};
+    } else {
+        std::random_device random;
+        self = {.node = node_id{(std::uint64_t{random()} << 32) | random()}, .boot = boot_id{1}};
+        for (const auto& each : loops_) {
+            each->be(self.node, self.boot);
+        }
+    }
+    if (const auto opened = cluster_->open(self, loops_); !opened) {
+        return {opened.error()};
+    }
     return {};
 }
 
@@ -255,12 +288,11 @@ void server::start_loops() {
     }
     // The first $SYS topics are there before the first client.
     observer_->start(*options_.node.sys_interval);
-    loops_.front()->post([this] {
-        for (const auto& each : acceptors_) {
-            each->start();
-        }
-        board_->set_readiness(admin::readiness::serving);
-    });
+    if (cluster_) {
+        cluster_->start([this] { start_accepting(); });
+    } else {
+        start_accepting();
+    }
     for (const auto& each : acceptors_) {
         log::info("listening", {{"address", each->local().text()}, {"listener", each->name()}});
     }
@@ -270,6 +302,15 @@ void server::start_loops() {
     }
 }
 
+void server::start_accepting() {
+    loops_.front()->post([this] {
+        for (const auto& each : acceptors_) {
+            each->start();
+        }
+        board_->set_readiness(admin::readiness::serving);
+    });
+}
+
 std::vector<problem> server::drop_privileges() const { return become_user(*options_.node.user); }
 
 std::vector<problem> server::write_files() const {
@@ -277,6 +318,9 @@ std::vector<problem> server::write_files() const {
     std::string ports;
     for (const auto& each : acceptors_) {
         ports += each->name() + " " + each->local().text() + "\n";
+    }
+    if (cluster_) {
+        ports += "cluster " + cluster_->local() + "\n";
     }
     if (admin_) {
         ports += "admin " + admin_->local().text() + "\n";
@@ -322,6 +366,9 @@ void server::stop() {
     if (space_) {
         space_->stop();
     }
+    if (cluster_) {
+        cluster_->say_goodbye();
+    }
     std::promise<void> closed;
     loops_.front()->post([this, &closed] {
         for (const auto& each : acceptors_) {
@@ -335,6 +382,9 @@ void server::stop() {
     }
     for (const auto& each : loops_) {
         each->join();
+    }
+    if (cluster_) {
+        cluster_->stop();
     }
     if (store_) {
         board_->watch(nullptr);

@@ -7,6 +7,7 @@
 #include "broker/auth/hash_pool.hpp"
 #include "broker/server/acceptor.hpp"
 #include "broker/server/access.hpp"
+#include "broker/server/cluster_service.hpp"
 #include "broker/server/command_line.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/metric_board.hpp"
@@ -55,7 +56,9 @@ class server {
     [[nodiscard]] rules_load rules_for(const options& all, const listener_options& listener,
                                        const access_rules& access, const acceptor& at) const;
     [[nodiscard]] std::vector<problem> build_admin();
+    [[nodiscard]] std::vector<problem> build_cluster();
     void start_loops();
+    void start_accepting();
     [[nodiscard]] std::vector<problem> write_files() const;
     [[nodiscard]] std::vector<problem> drop_privileges() const;
     void wait_for_signal();
@@ -87,7 +90,8 @@ class server {
     boost::asio::io_context control_{1};
     std::unique_ptr<metric_board> board_;
     std::unique_ptr<admin::admin_server> admin_;
-    std::unique_ptr<storage::store> store_; ///< null: nothing is kept. Outlives the loops.
+    std::unique_ptr<storage::store> store_;    ///< null: nothing is kept. Outlives the loops.
+    std::unique_ptr<cluster_service> cluster_; ///< null: this node is alone. Outlives the loops.
     std::vector<std::unique_ptr<shard::event_loop>> loops_;
     std::vector<std::unique_ptr<acceptor>> acceptors_;
     std::vector<std::size_t> accepting_options_; ///< which listener of the options each serves

@@ -436,8 +436,7 @@ class core final : private session::front_effects, private session::home_effects
     void distribute_there(const publication& what, const reach& where);
     // forward.cpp
     void distribute_to_peers(const publication& what, reach& where);
-    void forward(peer_slot to, const publication& what, cluster::forward_flags flags,
-                 reach& where);
+    void forward(peer_slot to, const publication& what, cluster::forward_flags flags, reach& where);
     void on_forwarded(incoming_lane_id from, const publication& what, cluster::forward_flags flags,
                       cluster::lane_seq seq);
     void touch(peer_lane& changed);

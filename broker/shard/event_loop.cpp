@@ -55,15 +55,14 @@ void event_loop::be(node_id node, boot_id boot) {
 }
 
 void event_loop::open_lanes() {
-    links_ = std::make_unique<lane_links>(context_, *core_, seat_->transport(),
-                                          [this](std::function<void()> task) {
-                                              boost::asio::post(context_, [this, task = std::move(
-                                                                                     task)] {
-                                                  begin_turn();
-                                                  task();
-                                                  end_turn_soon(gather_from_bytes);
-                                              });
-                                          });
+    links_ = std::make_unique<lane_links>(
+        context_, *core_, seat_->transport(), [this](std::function<void()> task) {
+            boost::asio::post(context_, [this, task = std::move(task)] {
+                begin_turn();
+                task();
+                end_turn_soon(gather_from_bytes);
+            });
+        });
 }
 
 void event_loop::on_lane(std::unique_ptr<cluster::incoming_lane> lane,

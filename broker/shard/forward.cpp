@@ -25,8 +25,9 @@ void core::distribute_to_peers(const publication& what, reach& where) {
     if (!lanes_ || what.topic.starts_with("$SYS/")) {
         return;
     }
-    const std::span<const peer_slot> wanting =
-        where.peers != nullptr ? std::span<const peer_slot>(*where.peers) : std::span<const peer_slot>{};
+    const std::span<const peer_slot> wanting = where.peers != nullptr
+                                                   ? std::span<const peer_slot>(*where.peers)
+                                                   : std::span<const peer_slot>{};
     if (!what.header.retain || !is_small_enough_to_retain(what)) {
         for (const peer_slot each : wanting) {
             forward(each, what, {.for_subscribers = true}, where);
@@ -71,7 +72,8 @@ void core::touch(incoming_lane_id changed) {
 // What a lane asked for while it was called.
 void core::settle_lane(peer_lane& lane) {
     for (const peer_lane::answer& each : std::exchange(lane.answers, {})) {
-        on_taken({.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
+        on_taken(
+            {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
     }
     if (std::exchange(lane.has_room_again, false)) {
         set_free(lane.waiters);
@@ -117,7 +119,8 @@ std::optional<cluster::lane_frame> core::take_frame(peer_slot slot) {
     peer_lane& lane = lanes_->to(slot);
     auto frame = lane.take_frame(turn_.now);
     for (const peer_lane::answer& each : std::exchange(lane.answers, {})) {
-        on_taken({.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
+        on_taken(
+            {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
     }
     if (std::exchange(lane.has_room_again, false)) {
         set_free(lane.waiters);

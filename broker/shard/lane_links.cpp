@@ -15,8 +15,22 @@ constexpr duration longest_pause = 1s;
 
 } // namespace
 
-/// Hears one link to a peer. What it hears is posted with the number of the link, so that what comes
-/// late of one that is gone meets nothing.
+/// What there is to a peer: a link, or the pause before the next.
+struct lane_links::outgoing {
+    outgoing(boost::asio::io_context& context, peer_place where)
+        : place(std::move(where)), pause(context) {}
+
+    peer_place place;
+    std::unique_ptr<cluster::lane_link_listener> listener; ///< outlives the link
+    std::unique_ptr<cluster::lane_link> link;
+    boost::asio::steady_timer pause; ///< before the next attempt
+    std::uint64_t number = 0;        ///< of the link
+    int failures = 0;                ///< in a row
+    bool is_writable = false;
+};
+
+/// Hears one link to a peer. What it hears is posted with the number of the link, so that what
+/// comes late of one that is gone meets nothing.
 class lane_links::hearing final : public cluster::lane_link_listener {
   public:
     hearing(lane_links& owner, peer_slot slot, std::uint64_t number)
@@ -60,20 +74,6 @@ class lane_links::hearing final : public cluster::lane_link_listener {
     lane_links& owner_;
     const peer_slot slot_;
     const std::uint64_t number_;
-};
-
-/// What there is to a peer: a link, or the pause before the next.
-struct lane_links::outgoing {
-    outgoing(boost::asio::io_context& context, peer_place where)
-        : place(std::move(where)), pause(context) {}
-
-    peer_place place;
-    std::unique_ptr<hearing> listener; ///< outlives the link
-    std::unique_ptr<cluster::lane_link> link;
-    boost::asio::steady_timer pause; ///< before the next attempt
-    std::uint64_t number = 0;        ///< of the link
-    int failures = 0;                ///< in a row
-    bool is_writable = false;
 };
 
 /// A link of a lane of another node.
@@ -158,8 +158,8 @@ void lane_links::open(outgoing& to) {
     to.number = ++next_number_;
     to.is_writable = false;
     to.listener = std::make_unique<hearing>(*this, to.place.slot, to.number);
-    to.link = transport_.open_lane(to.place.node, to.place.address,
-                                   core_.hello_to(to.place.slot), *to.listener);
+    to.link = transport_.open_lane(to.place.node, to.place.address, core_.hello_to(to.place.slot),
+                                   *to.listener);
 }
 
 void lane_links::write(outgoing& to) {
@@ -196,8 +196,8 @@ void lane_links::lose(outgoing& from, const std::string& why) {
 
 duration lane_links::pause_after(int failures) {
     const duration most = std::min(longest_pause, first_pause * (1 << std::min(failures, 8)));
-    return duration(std::uniform_int_distribution<duration::rep>(first_pause.count(),
-                                                                 most.count())(random_));
+    return duration(
+        std::uniform_int_distribution<duration::rep>(first_pause.count(), most.count())(random_));
 }
 
 // --- from others
@@ -228,8 +228,8 @@ void lane_links::drop(std::uint64_t number) {
     }
     const incoming_lane_id lane = found->second->lane;
     arriving_.erase(found);
-    if (const auto newest = by_lane_.find(lane); newest != by_lane_.end()
-                                                 && newest->second == number) {
+    if (const auto newest = by_lane_.find(lane);
+        newest != by_lane_.end() && newest->second == number) {
         by_lane_.erase(newest);
         core_.on_arriving_lost(lane);
     }

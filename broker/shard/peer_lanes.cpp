@@ -10,8 +10,12 @@ namespace gv::shard {
 void peer_lane::spool_put(cluster::lane_seq, std::string_view, cluster::lane_waiter) {
     BROKER_ASSERT(false, "a lane without a spool");
 }
-void peer_lane::spool_read(cluster::lane_seq, std::size_t) { BROKER_ASSERT(false, "a lane without a spool"); }
-void peer_lane::spool_erase(cluster::lane_seq, cluster::lane_seq) { BROKER_ASSERT(false, "a lane without a spool"); }
+void peer_lane::spool_read(cluster::lane_seq, std::size_t) {
+    BROKER_ASSERT(false, "a lane without a spool");
+}
+void peer_lane::spool_erase(cluster::lane_seq, cluster::lane_seq) {
+    BROKER_ASSERT(false, "a lane without a spool");
+}
 
 peer_lane& peer_lanes::to(peer_slot slot) {
     if (slot.value >= outgoing_.size()) {

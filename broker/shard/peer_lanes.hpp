@@ -41,8 +41,8 @@ class peer_lane final : private cluster::lane_effects {
                 time_point now) {
         sender.append(what, flags, waiter, now, *this);
     }
-    [[nodiscard]] result<void, cluster::lane_fault>
-    on_welcome(const cluster::lane_welcome& welcome, time_point now) {
+    [[nodiscard]] result<void, cluster::lane_fault> on_welcome(const cluster::lane_welcome& welcome,
+                                                               time_point now) {
         return sender.on_connected(welcome, now, *this);
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_reply(const cluster::lane_reply& reply,
@@ -60,9 +60,9 @@ class peer_lane final : private cluster::lane_effects {
     [[nodiscard]] peer_slot slot() const noexcept { return slot_; }
 
     cluster::lane_sender sender;
-    waiting_publishers waiters;   ///< held because the lane is full
-    std::vector<answer> answers;  ///< to be given out after the call that brought them
-    bool has_room_again = false;  ///< the same for those who wait
+    waiting_publishers waiters;  ///< held because the lane is full
+    std::vector<answer> answers; ///< to be given out after the call that brought them
+    bool has_room_again = false; ///< the same for those who wait
     bool is_live = false;
     bool is_dirty = false; ///< may have a frame
 

@@ -95,9 +95,8 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         const bool is_first =
             router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
         if (is_first || may_be_unapplied()) {
-            begun.remaining +=
-                tell_all(wanted.filter, is_first ? route_news::first : route_news::again,
-                         operation_number);
+            begun.remaining += tell_all(
+                wanted.filter, is_first ? route_news::first : route_news::again, operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
