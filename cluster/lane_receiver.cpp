@@ -29,8 +29,7 @@ lane_receiver::lane_receiver(const lane_identity& lane, boot_id boot,
                              const lane_receiver_options& options, lane_seq watermark)
     : lane_(lane), boot_(boot), options_(options), expected_(std::max<lane_seq>(watermark, 1)),
       answered_to_(expected_) {
-    options_.credit_bytes = std::clamp<std::uint64_t>(options_.credit_bytes, lane_frame_bytes_max,
-                                                      lane_credit_bytes_max);
+    options_.credit_bytes = std::min(options_.credit_bytes, lane_credit_bytes_max);
     options_.credit_portion_bytes =
         std::min(options_.credit_portion_bytes, options_.credit_bytes / 8);
     options_.reply_bytes_max = std::min(options_.reply_bytes_max, lane_reply_bytes_max);

@@ -66,11 +66,11 @@ void lane_sender::append_to_queue(const publication& what, forward_flags flags, 
     const std::size_t header = into->is_large ? 0 : piece_header_bytes;
     const std::size_t before = into->bytes.size();
     const std::size_t added = header + shape.size();
-    into->bytes.resize_and_overwrite(before + added, [&](char* bytes, std::size_t size) {
+    into->bytes.resize_and_overwrite(before + added, [&](char* bytes, std::size_t) {
         char* at = bytes + before;
         at = header != 0 ? store_piece_header(at, piece_kind::whole, shape.size()) : at;
         shape.store(at, what, flags);
-        return size;
+        return before + added; // GCC 12 tells the capacity as size
     });
     if (what.header.quality == qos::at_most_once) {
         ++into->uncounted;

@@ -123,7 +123,7 @@ bool lane_sender::may_send(const lane_block& block, time_point now) noexcept {
     const std::size_t most = std::min(block.bytes.size() - chunk_at_, block_bytes_max_);
     const std::size_t bytes = std::min(most + 4 * piece_header_bytes, options_.frame_bytes_max);
     const bool may =
-        credit_ >= bytes && (!block.has_counted() || block.end - oldest_ <= lane_unanswered_max);
+        credit_ >= bytes && (!block.has_counted() || block.end <= oldest_ + lane_unanswered_max);
     starved_since_ = may ? never : std::min(starved_since_, now);
     return may;
 }
