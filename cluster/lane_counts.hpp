@@ -15,6 +15,7 @@ struct lane_sender_counts {
     std::uint64_t dropped_full = 0;         ///< QoS 0, oldest first: the queue was full
     std::uint64_t dropped_disconnected = 0; ///< QoS 0: there was no link
     std::uint64_t spools_begun = 0;         ///< times that the lane left the state live
+    std::uint64_t rows_unreadable = 0;      ///< of the spool, erased
     std::uint64_t faults = 0;
 
     std::uint64_t unanswered = 0;   ///< messages in memory or sent, not known to be taken

@@ -10,8 +10,9 @@
 namespace gv::cluster {
 
 struct lane_sender_options {
-    /// A frame is closed when the next message would exceed this. At most lane_frame_bytes_max.
-    /// Larger: fewer writes under load. Smaller: less memory a lane, shorter pauses.
+    /// A frame is closed when the next message would exceed this. 256 bytes to
+    /// lane_frame_bytes_max. Larger: fewer writes under load. Smaller: less memory a lane, shorter
+    /// pauses.
     std::size_t frame_bytes_max = lane_frame_bytes_max;
     /// What is queued and kept in memory. Beyond, QoS 0 is dropped, the oldest first, and the lane
     /// is full. Larger: longer bursts survive. Smaller: less memory at risk.
@@ -37,7 +38,8 @@ struct lane_sender_options {
 
 struct lane_receiver_options {
     /// Bytes of frames that may be on their way or not yet worked off by the owner. At least
-    /// lane_frame_bytes_max. Larger: more throughput over long links. Smaller: less memory.
+    /// the sender's frame_bytes_max, which should be left at lane_frame_bytes_max. Larger: more
+    /// throughput over long links. Smaller: less memory.
     std::uint64_t credit_bytes = 4u << 20;
     /// Credit is given back in portions of this, or all at once when nothing is held. Larger: fewer
     /// replies. Smaller: the sender waits less when credit is short.

@@ -98,7 +98,7 @@ class lane_sender {
     void on_spool_rows(std::span<const lane_spool_row> rows, time_point now, lane_effects& out);
     /// The peer is forgotten: everybody who waits gets `reason`, the spool is erased, messages in
     /// memory are dropped. The lane then is as new, but for its numbers.
-    void abandon(lane_reason reason, time_point now, lane_effects& out);
+    void abandon(lane_reason reason, lane_effects& out);
     void on_deadline(time_point now, lane_effects& out);
     /// `never` if there is nothing to wait for. May be too early.
     [[nodiscard]] time_point next_deadline() const noexcept;
@@ -109,7 +109,7 @@ class lane_sender {
     [[nodiscard]] const lane_identity& identity() const noexcept { return self_; }
     [[nodiscard]] lane_sender_counts counted() const noexcept;
     /// Whether every counted message was taken.
-    [[nodiscard]] bool is_idle() const noexcept { return oldest_ == next_ && queue_.empty(); }
+    [[nodiscard]] bool is_idle() const noexcept { return unanswered_ == 0 && queue_.empty(); }
 
   private:
     /// A counted message that is in memory or was sent.
@@ -122,72 +122,84 @@ class lane_sender {
     static constexpr std::size_t spares_max = 4;
 
     // --- appending
-    [[nodiscard]] bool is_spooling() const noexcept { return state_ != lane_state::live; }
-    void append_uncounted(const publication& what, forward_flags flags, time_point now);
-    void append_counted(const publication& what, forward_flags flags, lane_waiter waiter,
-                        time_point now);
+    void append_to_queue(const publication& what, forward_flags flags, lane_waiter waiter,
+                         time_point now);
     void append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
                          time_point now, lane_effects& out);
-    std::uint32_t put_in_queue(const publication& what, forward_flags flags, time_point now,
-                               lane_block*& into);
-    [[nodiscard]] lane_block& block_for(std::size_t piece_bytes, bool is_spooled, time_point now);
-    [[nodiscard]] lane_block& open_block(time_point now);
-    [[nodiscard]] std::string spare();
+    /// The last in the queue, if it may still grow.
+    [[nodiscard]] lane_block* open_block(bool is_spooled) noexcept;
+    lane_block& new_block(bool is_spooled, time_point now);
+    void note_queued(std::size_t bytes);
     void make_room();
-    void look_if_full() noexcept {
-        is_full_ = is_full_ || queue_bytes_ > options_.queue_bytes_max
-                   || spool_bytes_ > options_.spool_bytes_max;
-    }
+    /// The oldest block of the queue with messages of QoS 0 that may go; end() if there is none.
+    [[nodiscard]] std::deque<lane_block>::iterator droppable();
+    void look_if_full() noexcept;
     void look_if_room(lane_effects& out);
+    [[nodiscard]] std::string spare();
 
     // --- sending
-    [[nodiscard]] bool may_send(const lane_block& block, std::size_t bytes) noexcept;
-    [[nodiscard]] std::optional<lane_frame> frame_of(lane_block& block, time_point now);
-    [[nodiscard]] std::string chunk_of(const lane_block& block);
-    [[nodiscard]] std::string selected_of(const lane_block& block);
+    [[nodiscard]] bool may_send(const lane_block& block, time_point now) noexcept;
+    [[nodiscard]] std::string bytes_of(lane_block& block);
+    [[nodiscard]] std::string all_of(lane_block& block);
+    [[nodiscard]] std::string next_chunk(lane_block& block);
+    /// The pieces that are still to be sent, with others skipped.
+    [[nodiscard]] std::string selected_of(lane_block& block);
+    void skip_to(lane_seq seq, std::string& made);
     void retire_front(time_point now);
-    void note_sent(lane_seq end, time_point now);
-    void drop_block(lane_block& gone);
+    void keep_again();
+    void drop_link() noexcept;
+    void drop_all_uncounted();
+    [[nodiscard]] bool is_in_chunks() const noexcept { return chunk_at_ > 0; }
 
     // --- answers
-    [[nodiscard]] result<void, lane_fault> check_taken(std::string_view taken) const;
+    [[nodiscard]] std::optional<lane_fault> check(const lane_reply& reply) const;
     void apply(const taken_run& run, lane_effects& out);
-    void advance();
+    void forget_taken();
+    void look_at_probe(time_point now) noexcept;
     [[nodiscard]] tracked& at(lane_seq seq) noexcept { return tracked_[seq - oldest_]; }
+    [[nodiscard]] bool is_taken(lane_seq seq) noexcept { return seq < oldest_ || at(seq).is_taken; }
     [[nodiscard]] lane_seq tracked_end() const noexcept { return oldest_ + tracked_.size(); }
-    void track_up_to(lane_seq end);
+    /// All from tracked_end() to `end` - 1 are taken.
+    void track_as_taken(lane_seq end);
     void forget_from(lane_seq end);
 
     // --- spool
     void enter_spool(time_point now, lane_effects& out);
-    void spool_block(lane_block& block, lane_effects& out);
+    void put_in_spool(lane_block& block, time_point now, lane_effects& out);
     void leave_memory();
-    void drop_all_uncounted();
+    void stop_draining();
+    /// Looks whether the spool is to be drained, read further, or left.
     void settle(time_point now, lane_effects& out);
     void drain(time_point now, lane_effects& out);
-    void load(const lane_spool_row& row, time_point now);
+    void load(const lane_spool_row& row, time_point now, lane_effects& out);
+    [[nodiscard]] lane_block& block_for_row(const lane_spool_row& row, time_point now);
+    [[nodiscard]] bool may_track(lane_seq seq) const noexcept {
+        return tracked_.empty() || seq - oldest_ < lane_unanswered_max / 2;
+    }
     [[nodiscard]] bool is_in_time(time_point now) const noexcept;
     [[nodiscard]] time_point late_at() const noexcept;
 
     lane_identity self_;
     lane_sender_options options_;
+    std::size_t block_bytes_max_; ///< of a frame, without what may be skipped before it
     lane_state state_;
 
     // Numbers: all below oldest_ are taken. [oldest_, tracked_end()) are in memory or were sent;
     // from there to next_ they are in the spool alone. In the state live there are none of these.
     lane_seq oldest_ = 1;
     lane_seq next_ = 1;
-    lane_seq send_next_ = 1; ///< expected by the receiver
+    lane_seq send_next_ = 1; ///< expected by the receiver, or lower
     lane_seq sent_end_ = 1;  ///< highest ever sent, and one
-    lane_seq dup_below_ = 0; ///< flagged `maybe_dup` when they are sent again
+    lane_seq dup_below_ = 0; ///< flagged `maybe_dup` when they are sent
     std::deque<tracked> tracked_;
+    std::uint64_t unanswered_ = 0;
 
     std::deque<lane_block> kept_;  ///< sent, not all taken
     std::deque<lane_block> queue_; ///< to be sent, in order
     std::size_t chunk_at_ = 0;     ///< of the first in the queue, if large: sent up to here
     std::size_t queue_bytes_ = 0;  ///< of both
-    std::size_t unsent_bytes_ = 0;
-    std::uint64_t uncounted_queued_ = 0;
+    std::size_t unsent_bytes_ = 0; ///< of the queue
+    std::uint64_t uncounted_ = 0;  ///< messages of QoS 0 in the queue
     bool is_full_ = false;
     std::vector<std::string> spares_;
     std::string scratch_;
@@ -198,15 +210,14 @@ class lane_sender {
     std::uint64_t credit_ = 0;
     time_point starved_since_ = never;
 
-    // Spool
     std::uint64_t spool_rows_ = 0;
     std::uint64_t spool_bytes_ = 0;
     lane_seq drain_next_ = 1; ///< the next row to be read
-    lane_seq read_end_ = 0;   ///< of the read under way: what next_ was
+    lane_seq read_end_ = 0;   ///< what next_ was when the read under way was asked for
     bool is_reading_ = false;
     bool read_is_stale_ = false;
     time_point drain_at_{};
-    lane_seq probe_ = 0; ///< a message sent at probe_at_, to know how long answers take; 0: none
+    lane_seq probe_ = 0; ///< sent at probe_at_, to know how long answers take; 0: none
     time_point probe_at_{};
     duration last_delay_{};
 

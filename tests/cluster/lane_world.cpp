@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/cluster/lane_world.hpp"
+
+#include <algorithm>
+
+namespace gv::cluster::testing {
+
+namespace {
+
+constexpr node_id sending{7};
+constexpr const char* topic = "a/topic";
+
+std::uint64_t id_of(std::string_view payload) { return load_u64(payload.data()); }
+
+lane_reason reason_of(std::uint64_t id) { return static_cast<lane_reason>(id / 5 % 3 * 16); }
+
+std::string text(std::uint64_t number) { return std::to_string(number); }
+
+template <typename Counts>
+void add_totals(Counts& sum, const Counts& more) {
+    sum.messages += more.messages;
+    sum.frames += more.frames;
+    sum.faults += more.faults;
+}
+
+} // namespace
+
+lane_world::lane_world(std::uint64_t seed, bool is_tracing)
+    : network_(seed), is_tracing_(is_tracing) {
+    out_.world = this;
+    draw_options();
+    start_sender();
+    ++receiver_life_;
+}
+
+duration lane_world::between(duration least, duration most) {
+    return least + duration(below(static_cast<std::size_t>((most - least).count()) + 1));
+}
+
+void lane_world::draw_options() {
+    lane_sender_options& mine = sender_options_;
+    mine.frame_bytes_max = 256 + below(chance(0.5) ? 100 : 2'000);
+    mine.queue_bytes_max = 1 + below(chance(0.5) ? 3'000 : 100'000);
+    mine.spools = chance(0.7);
+    mine.taken_within = between(1ms, 150ms);
+    mine.credit_within = between(1ms, 300ms);
+    mine.drain_after = between(1ms, 300ms);
+    mine.spool_read_bytes = 1 + below(5'000);
+    mine.spool_bytes_max = 1 + below(chance(0.5) ? 3'000 : 100'000);
+    receiver_options_.credit_bytes = mine.frame_bytes_max + below(chance(0.5) ? 300 : 20'000);
+    receiver_options_.credit_portion_bytes = 1 + below(3'000);
+    receiver_options_.reply_bytes_max = 20 + below(chance(0.5) ? 20 : 2'000);
+    delay_max_ = between(0ms, chance(0.2) ? 200ms : 5ms);
+    answer_max_ = between(0ms, chance(0.3) ? 500ms : 10ms);
+}
+
+std::size_t lane_world::some_size() {
+    const std::size_t size =
+        below(20) == 0 ? below(4 * sender_options_.frame_bytes_max) : below(chance(0.3) ? 300 : 30);
+    largest_ = std::max(largest_, size);
+    return size;
+}
+
+// --- what the sender asks for
+
+void lane_world::effects::taken(lane_waiter waiter, lane_reason reason) {
+    const auto found = world->waiting_.find(waiter);
+    if (found == world->waiting_.end()) {
+        return world->complain("somebody who did not wait was answered");
+    }
+    const message_id id = found->second;
+    fate& of = world->fates_[id];
+    world->waiting_.erase(found);
+    of.is_promised = of.is_done = true;
+    if (!of.answers.contains(reason)) {
+        world->complain("message " + text(id) + " was not taken for reason " + text(reason));
+    }
+}
+
+void lane_world::effects::has_room() {
+    if (!std::exchange(world->was_full_, false)) {
+        world->complain("room where there was no lack of it");
+    }
+}
+
+void lane_world::effects::spool_put(lane_seq seq, std::string_view bytes, lane_waiter waiter) {
+    publication seen;
+    forward_flags flags;
+    if (decode_message(bytes, {.lane_origin = sending, .now = world->network_.now()}, seen,
+                       flags)) {
+        return world->complain("a row for the spool cannot be decoded");
+    }
+    const message_id id = id_of(seen.payload);
+    if (!world->spool_.try_emplace(seq, std::string(bytes), id, world->network_.now(), false)
+             .second) {
+        world->complain("row " + text(seq) + " was put twice");
+    }
+    world->say("put " + text(seq) + " message " + text(id));
+    if (waiter != 0 && (!world->waiting_.contains(waiter) || world->waiting_[waiter] != id)) {
+        world->complain("a row whose publisher does not wait for it");
+    }
+    world->after(world->between(0ms, 20ms), world->sender_life_, world->sender_life_,
+                 [world = world, seq, id, waiter] {
+                     if (const auto at = world->spool_.find(seq); at != world->spool_.end()) {
+                         at->second.is_durable = true;
+                     }
+                     world->fates_[id].is_promised = true;
+                     world->waiting_.erase(waiter);
+                 });
+}
+
+void lane_world::effects::spool_read(lane_seq from, std::size_t bytes_max) {
+    auto rows = std::make_shared<std::vector<std::pair<lane_seq, row>>>();
+    std::size_t bytes = 0;
+    for (auto at = world->spool_.lower_bound(from); at != world->spool_.end(); ++at) {
+        bytes += at->second.bytes.size();
+        if (!rows->empty() && bytes > bytes_max) {
+            break;
+        }
+        rows->emplace_back(*at);
+    }
+    world->say("read " + text(rows->size()) + " rows from " + text(from));
+    world->after(world->between(0ms, 10ms), world->sender_life_, world->sender_life_,
+                 [world = world, rows] {
+                     std::vector<lane_spool_row> seen;
+                     for (const auto& [seq, each] : *rows) {
+                         seen.push_back({seq, each.bytes, world->network_.now() - each.put_at});
+                     }
+                     world->drained += seen.size();
+                     world->sender_->on_spool_rows(seen, world->network_.now(), world->out_);
+                     world->pump_sender();
+                 });
+}
+
+void lane_world::effects::spool_erase(lane_seq first, lane_seq last) {
+    world->say("erase " + text(first) + " to " + text(last));
+    const auto begin = world->spool_.lower_bound(first);
+    const auto end = world->spool_.upper_bound(last);
+    for (auto at = begin; at != end; ++at) {
+        fate& of = world->fates_[at->second.id];
+        of.is_done = true;
+        if (of.answers.empty()) {
+            world->complain("row " + text(at->first) + " was erased and not taken");
+        }
+    }
+    world->spool_.erase(begin, end);
+}
+
+// --- the sending node
+
+void lane_world::start_sender() {
+    ++sender_life_;
+    lane_spool_left left;
+    if (!spool_.empty()) {
+        left = {
+            .first = spool_.begin()->first, .last = spool_.rbegin()->first, .rows = spool_.size()};
+    }
+    for (const auto& [seq, each] : spool_) {
+        left.bytes += each.bytes.size();
+    }
+    const lane_identity self{sending, boot_id{static_cast<std::uint32_t>(sender_life_)},
+                             shard_id{1}};
+    sender_ = sender_options_.spools ? std::make_unique<lane_sender>(self, sender_options_, left)
+                                     : std::make_unique<lane_sender>(self, sender_options_);
+    was_full_ = sender_->is_full();
+    is_writing_ = false;
+    wakes_at_ = never;
+}
+
+void lane_world::crash_sender() {
+    say("the sender crashes");
+    ++crashes;
+    break_link();
+    add_totals(sent, sender_->counted());
+    std::erase_if(spool_, [](const auto& each) { return !each.second.is_durable; });
+    for (fate& each : fates_) {
+        each.is_lost = each.is_lost || !each.is_promised;
+    }
+    for (const auto& [seq, each] : spool_) {
+        fates_[each.id].is_lost = false;
+    }
+    waiting_.clear();
+    start_sender();
+}
+
+void lane_world::publish() {
+    const auto quality = static_cast<qos>(below(3));
+    if (quality != qos::at_most_once && sender_->is_full()) {
+        return; // held
+    }
+    const message_id id = fates_.size();
+    fate& made = fates_.emplace_back();
+    made.quality = quality;
+    made.expires = chance(0.3) ? network_.now() + between(1s, 100s) : never;
+    std::string payload(8 + some_size(), 'p');
+    store_u64(payload.data(), id);
+    publication what;
+    what.header.quality = quality;
+    what.header.expires = made.expires;
+    what.header.origin = chance(0.8) ? sending : node_id{9};
+    what.topic = topic;
+    what.payload = payload;
+    lane_waiter waiter = 0;
+    if (quality != qos::at_most_once && chance(0.9)) {
+        waiter = ++waiters_;
+        waiting_[waiter] = id;
+    }
+    say("publish " + text(id) + " QoS " + text(static_cast<unsigned>(quality)));
+    sender_->append(what, {.for_subscribers = true}, waiter, network_.now(), out_);
+}
+
+void lane_world::pump_sender() {
+    const time_point now = network_.now();
+    was_full_ = was_full_ || sender_->is_full();
+    if (!is_writing_ && sender_->has_frame()) {
+        if (auto frame = sender_->take_frame(now, out_)) {
+            check_frame(*frame);
+            is_writing_ = true;
+            after(between(0ms, 1ms), link_, link_, [this] {
+                is_writing_ = false;
+                pump_sender();
+            });
+            pass_on(forth_, [this, frame = *frame] { arrive(frame); });
+            sender_->give_back(std::move(frame->bytes));
+        }
+    }
+    check_memory();
+    const time_point due = sender_->next_deadline();
+    if (due < wakes_at_ && due != never) {
+        wakes_at_ = due;
+        after(std::max(due - now, duration(1us)), sender_life_, sender_life_, [this] {
+            wakes_at_ = never;
+            sender_->on_deadline(network_.now(), out_);
+            pump_sender();
+        });
+    }
+}
+
+// --- the link
+
+void lane_world::after(duration span, std::uint64_t life, const std::uint64_t& of,
+                       std::function<void()> what) {
+    network_.after(span, [life, &of, what = std::move(what)] { life == of ? what() : void(); });
+}
+
+void lane_world::pass_on(time_point& way, std::function<void()> what) {
+    way = std::max(way, network_.now() + between(0ms, delay_max_));
+    after(way - network_.now(), link_, link_, std::move(what));
+}
+
+void lane_world::connect() {
+    if (is_linked_) {
+        return;
+    }
+    is_linked_ = true;
+    ++link_;
+    is_writing_ = is_replying_ = false;
+    say("link " + text(link_));
+    pass_on(forth_, [this, hello = sender_->hello()] { welcome(hello); });
+}
+
+void lane_world::welcome(const lane_hello& hello) {
+    receiver_link_ = link_;
+    if (!receiver_ || receiver_sender_life_ != sender_life_) {
+        receiver_ ? add_totals(received, receiver_->counted()) : void();
+        receiver_ = std::make_unique<lane_receiver>(
+            hello.lane, boot_id{static_cast<std::uint32_t>(receiver_life_)}, receiver_options_);
+        receiver_sender_life_ = sender_life_;
+    }
+    const auto answer = receiver_->on_hello(hello);
+    if (!answer) {
+        return complain("hello: " + std::string(text_of(answer.error())));
+    }
+    pass_on(back_, [this, answer] {
+        say("welcome, expected " + text(answer->expected));
+        if (const auto fine = sender_->on_connected(*answer, network_.now(), out_); !fine) {
+            complain("welcome: " + std::string(text_of(fine.error())));
+        }
+        pump_sender();
+    });
+    pump_receiver();
+}
+
+void lane_world::break_link() {
+    if (!is_linked_) {
+        return;
+    }
+    say("the link breaks");
+    ++breaks;
+    ++link_;
+    is_linked_ = is_writing_ = is_replying_ = false;
+    sender_->on_disconnected(network_.now(), out_);
+    if (receiver_ && chance(0.7)) {
+        receiver_->on_disconnected(); // else it hears the next hello first
+    }
+    pump_sender();
+}
+
+// --- the receiving node
+
+void lane_world::crash_receiver() {
+    say("the receiver crashes");
+    ++crashes;
+    break_link();
+    ++receiver_life_;
+    if (!receiver_) {
+        return;
+    }
+    add_totals(received, receiver_->counted());
+    const lane_identity lane = receiver_->lane();
+    const lane_seq watermark = chance(0.5) ? receiver_->watermark() : 0;
+    receiver_ = std::make_unique<lane_receiver>(
+        lane, boot_id{static_cast<std::uint32_t>(receiver_life_)}, receiver_options_, watermark);
+    if (watermark > 0) {
+        for (fate& each : fates_) { // what was answered and is durable is known as success alone
+            each.deliveries > 0 ? static_cast<void>(each.answers.insert(0)) : void();
+        }
+    }
+}
+
+void lane_world::arrive(const lane_frame& frame) {
+    const auto held = receiver_->on_frame(frame, network_.now(),
+                                          [this](const publication& what, forward_flags flags,
+                                                 lane_seq seq) { deliver(what, flags, seq); });
+    if (!held) {
+        return complain("frame: " + std::string(text_of(held.error())));
+    }
+    after(between(0ms, answer_max_), receiver_life_, receiver_life_,
+          [this, bytes = *held, life = sender_life_] {
+              if (life == receiver_sender_life_) {
+                  receiver_->release(bytes);
+                  pump_receiver();
+              }
+          });
+    pump_receiver();
+}
+
+void lane_world::deliver(const publication& what, forward_flags flags, lane_seq seq) {
+    const message_id id = id_of(what.payload);
+    say("deliver " + text(id) + " number " + text(seq));
+    fate& of = fates_[id];
+    order& last = orders_[{sender_life_, receiver_life_}];
+    const bool is_counted = of.quality != qos::at_most_once;
+    message_id& before = is_counted ? last.counted : last.uncounted;
+    if (id <= before || (!sender_options_.spools && id <= last.any)) {
+        complain("message " + text(id) + " came twice or late, after " + text(before));
+    }
+    before = last.any = id;
+    if (of.deliveries++ > 0 && !what.header.maybe_dup) {
+        complain("message " + text(id) + " came again without a flag");
+    }
+    if (what.header.quality != of.quality || what.topic != topic || !flags.for_subscribers
+        || (seq != 0) != is_counted) {
+        complain("message " + text(id) + " has changed");
+    }
+    const time_point latest = std::max(of.expires, network_.now()) + delay_max_ + 5ms;
+    const bool is_endless = of.expires == never;
+    if (is_endless ? what.header.expires != never
+                   : what.header.expires < of.expires - 10ms || what.header.expires > latest) {
+        complain("message " + text(id) + " has another life");
+    }
+    if (!is_counted) {
+        return;
+    }
+    after(between(0ms, answer_max_), receiver_life_, receiver_life_,
+          [this, id, seq, life = sender_life_] {
+              if (life == receiver_sender_life_) {
+                  fates_[id].answers.insert(reason_of(id));
+                  receiver_->answer(seq, reason_of(id));
+                  pump_receiver();
+              }
+          });
+}
+
+void lane_world::pump_receiver() {
+    if (is_replying_) {
+        return;
+    }
+    if (const auto reply = receiver_->take_reply()) {
+        if (!is_linked_ || receiver_link_ != link_) {
+            return; // written to a link that it does not know to be gone
+        }
+        is_replying_ = true;
+        after(between(0ms, 1ms), link_, link_, [this] {
+            is_replying_ = false;
+            pump_receiver();
+        });
+        pass_on(back_, [this, reply] {
+            if (const auto fine = sender_->on_reply(*reply, network_.now(), out_); !fine) {
+                complain("reply: " + std::string(text_of(fine.error())));
+            }
+            pump_sender();
+        });
+    }
+}
+
+// --- promises
+
+void lane_world::check_frame(const lane_frame& frame) {
+    if (frame.bytes.size() > sender_options_.frame_bytes_max) {
+        complain("a frame of " + text(frame.bytes.size()) + " bytes");
+    }
+    piece_reader pieces(frame.bytes);
+    while (const auto each = pieces.next()) {
+        publication seen;
+        forward_flags flags;
+        if (each->kind != piece_kind::whole) {
+            continue;
+        }
+        if (decode_message(each->content, {.lane_origin = sending}, seen, flags)) {
+            complain("a frame with a message that cannot be decoded");
+        } else if (fates_[id_of(seen.payload)].is_done) {
+            complain("message " + text(id_of(seen.payload)) + " is sent after it was taken");
+        }
+    }
+}
+
+/// Publishers are held when it is full: one more message, and what is not dropped of QoS 0.
+void lane_world::check_memory() {
+    const std::size_t one = largest_ + 200;
+    const std::size_t most = sender_options_.queue_bytes_max + sender_options_.frame_bytes_max
+                             + sender_options_.spool_read_bytes + 4 * one;
+    const lane_sender_counts now = sender_->counted();
+    if (now.queue_bytes > most) {
+        complain(text(now.queue_bytes) + " bytes in memory");
+    }
+    std::uint64_t bytes = 0;
+    for (const auto& [seq, each] : spool_) {
+        bytes += each.bytes.size();
+    }
+    if (now.spool_rows != spool_.size() || now.spool_bytes != bytes) {
+        complain("the spool is not as large as it is thought to be");
+    }
+    if (was_full_ != sender_->is_full()) {
+        complain("full, and nobody was told");
+    }
+}
+
+void lane_world::check_rest() {
+    const lane_sender_counts now = sender_->counted();
+    if (!sender_->is_idle() || sender_->state() != lane_state::live || now.queue_bytes != 0
+        || !spool_.empty() || sender_->is_full()) {
+        complain("it does not come to rest: " + text(now.unanswered) + " unanswered, "
+                 + text(now.queue_bytes) + " bytes, " + text(spool_.size()) + " rows, state "
+                 + text(static_cast<unsigned>(sender_->state())));
+    }
+    if (now.credit_bytes != receiver_options_.credit_bytes) {
+        complain("credit of " + text(now.credit_bytes) + " of "
+                 + text(receiver_options_.credit_bytes));
+    }
+    if (!waiting_.empty()) {
+        complain("publishers still wait");
+    }
+    for (message_id id = 1; id < fates_.size(); ++id) {
+        const fate& of = fates_[id];
+        if (of.quality != qos::at_most_once && of.deliveries == 0 && !of.is_lost) {
+            complain("message " + text(id) + " never came");
+        }
+    }
+    if (now.unanswered != 0 || receiver_->counted().unanswered != 0
+        || receiver_->counted().held_bytes != 0) {
+        complain("something is held");
+    }
+}
+
+void lane_world::say(const std::string& line) {
+    if (is_tracing_) {
+        const auto at = std::chrono::duration_cast<std::chrono::microseconds>(
+            network_.now().time_since_epoch());
+        trace.push_back(text(static_cast<std::uint64_t>(at.count())) + " " + line);
+    }
+}
+
+void lane_world::complain(const std::string& line) {
+    say("BROKEN: " + line);
+    complaints.push_back(line);
+}
+
+// --- what happens
+
+void lane_world::act() {
+    switch (below(24)) {
+    case 0:
+        chance(0.2) ? crash_sender() : void();
+        break;
+    case 1:
+        chance(0.3) ? crash_receiver() : void();
+        break;
+    case 2:
+        chance(0.5) ? break_link() : void();
+        break;
+    case 3:
+        sender_->set_suspected(chance(0.5), network_.now(), out_);
+        break;
+    case 4:
+    case 5:
+    case 6:
+        connect();
+        break;
+    default:
+        for (std::size_t count = chance(0.2) ? 1 + below(40) : 1; count > 0; --count) {
+            publish();
+        }
+        break;
+    }
+    pump_sender();
+}
+
+void lane_world::come_to_rest() {
+    say("rest");
+    sender_->set_suspected(false, network_.now(), out_);
+    pump_sender();
+    for (int round = 0; round < 40; ++round) {
+        connect();
+        network_.run_for(2s);
+    }
+}
+
+void lane_world::run() {
+    for (std::size_t steps = 100 + below(300); steps > 0 && complaints.empty(); --steps) {
+        act();
+        network_.run_for(between(0ms, chance(0.1) ? 300ms : 5ms));
+    }
+    come_to_rest();
+    if (complaints.empty()) {
+        check_rest();
+    }
+    const lane_sender_counts last = sender_->counted();
+    add_totals(sent, last);
+    sent.resent += last.resent;
+    sent.dropped_full += last.dropped_full;
+    sent.dropped_disconnected += last.dropped_disconnected;
+    sent.spools_begun += last.spools_begun;
+    if (receiver_) {
+        add_totals(received, receiver_->counted());
+        received.replies += receiver_->counted().replies;
+    }
+}
+
+} // namespace gv::cluster::testing
