@@ -48,17 +48,16 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     void write(lane_frame&& frame) {
         BROKER_ASSERT(!is_writing_, "one frame of a lane is written at a time");
         is_writing_ = true;
-        encode(std::move(frame), frame_);
-        StartWrite(&frame_);
+        // The welcome may be here before gRPC says that the hello is written.
+        if (is_hello_) {
+            first_ = std::move(frame);
+        } else {
+            start_write(std::move(frame));
+        }
     }
 
     void OnWriteDone(bool ok) override {
-        {
-            const std::lock_guard lock(state_->mutex);
-            is_writing_ = false;
-        }
-        const bool is_hello = std::exchange(is_hello_, false);
-        if (ok && !is_hello) {
+        if (!hello_is_written() && ok) {
             state_->gate.call([](lane_link_listener& to) { to.on_written(); });
         }
     }
@@ -76,6 +75,22 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     }
 
   private:
+    void start_write(lane_frame&& frame) {
+        encode(std::move(frame), frame_);
+        StartWrite(&frame_);
+    }
+    /// Whether that, and not a frame, is what was written.
+    [[nodiscard]] bool hello_is_written() {
+        const std::lock_guard lock(state_->mutex);
+        if (!std::exchange(is_hello_, false)) {
+            is_writing_ = false;
+            return false;
+        }
+        if (is_writing_ && state_->call != nullptr) {
+            start_write(std::move(first_));
+        }
+        return true;
+    }
     /// False: it may not go on.
     [[nodiscard]] bool take(result<lane_reply_message, decode_fault> reply) {
         if (!reply) {
@@ -113,9 +128,11 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     wire::LaneFrame frame_;
     wire::LaneReply reply_;
     std::string fault_;
-    bool is_writing_ = true; ///< under the state's lock; the hello first
-    bool is_hello_ = true;
     bool is_welcome_ = false;
+    // Under the state's lock:
+    bool is_hello_ = true; ///< it is still being written
+    bool is_writing_ = false;
+    lane_frame first_; ///< waits for the hello
 };
 
 class grpc_lane_link final : public lane_link {

@@ -93,7 +93,7 @@ TEST(WireRouteFaults, AreToldApart) {
         {route_fault::value_invalid,
          [](auto& m) { m.mutable_route_deltas()->mutable_changes(0)->set_quality(3); }},
         {route_fault::filter_invalid,
-         [](auto& m) { m.mutable_route_deltas()->mutable_changes(0)->set_filter("\xff"); }},
+         [](auto& m) { m.mutable_route_deltas()->mutable_changes(0)->set_filter("a/#/b"); }},
         {route_fault::filter_invalid,
          [](auto& m) { m.mutable_route_deltas()->mutable_changes(0)->clear_filter(); }},
         {wire_fault::too_many,
