@@ -97,7 +97,7 @@ class message_shape {
   public:
     message_shape(const publication& what, const message_framing& framing) noexcept
         : life_ms_(life_of(what.header.expires, framing.counted_from)) {
-        const envelope& head = what.header;
+        const gv::envelope& head = what.header;
         how_ = static_cast<std::uint8_t>(head.level);
         size_ = message_fixed_bytes + what.topic.size() + what.payload.size();
         add(lane_bits::has_origin, head.origin != framing.lane_origin, 8);
@@ -136,7 +136,7 @@ class message_shape {
 
 inline char* message_shape::store(char* at, const publication& what,
                                   forward_flags flags) const noexcept {
-    const envelope& head = what.header;
+    const gv::envelope& head = what.header;
     const unsigned bits = static_cast<unsigned>(head.quality)
                           | (head.retain ? lane_bits::retain : 0u)
                           | (head.maybe_dup ? lane_bits::maybe_dup : 0u)

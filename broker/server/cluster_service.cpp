@@ -134,13 +134,14 @@ cluster_service::open(const cluster::peer_identity& who,
     cluster::cluster_node_options settings{.membership = {.cluster = *options_.cluster.name},
                                            .routes = {},
                                            .ready_within = *options_.cluster.ready_within};
+    cluster::cluster_effects& mine = *this;
     node_ = std::make_unique<cluster::cluster_node>(
         settings,
         cluster::own_identity{.node = who.node,
                               .boot = who.boot,
                               .profile = profile_of(transport_->port()),
                               .chance = (std::uint64_t{random()} << 32) | random()},
-        remembered, *transport_, *this, now());
+        remembered, *transport_, mine, now());
     for (const auto& each : loops) {
         each->open_lanes();
     }

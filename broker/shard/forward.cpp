@@ -88,7 +88,7 @@ void core::on_peer(peer_slot slot, peer_presence presence) {
     peer_lane& lane = lanes_->to(slot);
     lanes_->set_live(lane, presence == peer_presence::live);
     if (presence != peer_presence::live) {
-        lane.abandon(turn_.now);
+        lane.abandon();
     }
     settle_lane(lane);
 }

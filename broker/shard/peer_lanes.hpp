@@ -55,7 +55,7 @@ class peer_lane final : private cluster::lane_effects {
     }
     void on_deadline(time_point now) { sender.on_deadline(now, *this); }
     /// Nobody is there any more to take anything.
-    void abandon(time_point now) { sender.abandon(0, now, *this); }
+    void abandon() { sender.abandon(0, *this); }
 
     [[nodiscard]] peer_slot slot() const noexcept { return slot_; }
 
