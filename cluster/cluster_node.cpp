@@ -95,6 +95,12 @@ void cluster_node::on_control(peer_identity from, const control_message& message
     }
 }
 
+void cluster_node::on_control_open(node_id to, moment at) {
+    now_ = at.now;
+    const std::unique_lock changing(routes_lock_);
+    routes_->on_link(to, *this);
+}
+
 void cluster_node::on_deadline(moment at) {
     now_ = at.now;
     membership_->on_deadline(at);

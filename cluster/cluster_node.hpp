@@ -49,6 +49,8 @@ class cluster_node final : private membership_effects, private route_effects {
     void on_answer(const envelope& answer, moment at);
     void on_refused(node_id to, const std::string& address, moment at);
     void on_control(peer_identity from, const control_message& message, moment at);
+    /// The control stream to that node is there.
+    void on_control_open(node_id to, moment at);
     /// To be called when next_deadline() has come; earlier it does nothing.
     void on_deadline(moment at);
     void leave(departure how, moment at);

@@ -249,6 +249,12 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     look_if_ready(out);
 }
 
+void route_exchange::on_link(node_id to, route_effects& out) {
+    if (const auto known = peers_.find(to); known != peers_.end() && is_alive(to)) {
+        tell_digests(to, known->second, out);
+    }
+}
+
 void route_exchange::forget_peer(node_id node, time_point now, route_effects& out) {
     peers_.erase(node);
     std::erase(alive_, node);

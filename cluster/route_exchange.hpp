@@ -96,6 +96,8 @@ class route_exchange {
 
     /// News of membership. A higher boot is a new life, which knows nothing.
     void on_peer(const identity& peer, peer_state state, time_point now, route_effects& out);
+    /// Messages to that node may arrive from now on, and those before may not have.
+    void on_link(node_id to, route_effects& out);
     /// Membership is settled: report on_routes_ready() as soon as it is so.
     void report_when_ready(route_effects& out);
     /// Errors: the message has a fault, and nothing of it was applied. The link is to be closed.

@@ -350,7 +350,10 @@ void cluster_service::on_control(cluster::peer_identity from, cluster::control_m
 }
 
 void cluster_service::on_control_open(node_id to) {
-    boost::asio::post(context_, [this, to] { last_problem_.erase(to); });
+    post([this, to](cluster::cluster_node& node, cluster::moment at) {
+        last_problem_.erase(to);
+        node.on_control_open(to, at);
+    });
 }
 
 void cluster_service::on_control_lost(node_id to, std::string why) {
