@@ -59,7 +59,6 @@ constexpr const char* read_bytes_argument = "grpc.experimental.tcp_read_chunk_si
     with.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, static_cast<int>(options.window_bytes));
     with.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, http2_frame_bytes_max);
     with.SetInt(read_bytes_argument, read_bytes);
-    with.SetMaxReceiveMessageSize(static_cast<int>(options.receive_bytes_max));
     return with;
 }
 
@@ -127,10 +126,13 @@ void take_over_log() {
 } // namespace
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
-                                            const grpc_transport_options& options) {
+                                            const grpc_transport_options& options,
+                                            std::size_t receive_bytes_max) {
+    grpc::ChannelArguments with = channel_arguments(options);
+    with.SetMaxReceiveMessageSize(static_cast<int>(receive_bytes_max));
     // With the scheme, so that no address of a peer means a socket of this machine ("unix:").
     return grpc::CreateCustomChannel("dns:///" + address, channel_credentials(options.security),
-                                     channel_arguments(options));
+                                     with);
 }
 
 result<listening_server, problem> listen(const grpc_transport_options& options,

@@ -225,6 +225,12 @@ class grpc_peer final : public peer_listener {
             }
         });
     }
+    /// What the n-th loss of a control stream said; empty if it does not come.
+    [[nodiscard]] std::string loss(std::size_t number) {
+        return on.wait([&] { return lost.size() > number; })
+                   ? on.read([&] { return lost[number].second; })
+                   : std::string();
+    }
     [[nodiscard]] heard_lane* lane(std::size_t number) {
         return on.wait([&] { return lanes.size() > number; })
                    ? on.read([&] { return lanes[number].get(); })
