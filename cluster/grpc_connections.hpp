@@ -16,9 +16,11 @@ class Status;
 
 namespace gv::cluster {
 
-/// Connects when it is first used; shares its connection with no other channel.
+/// Connects when it is first used; shares its connection with no other channel. What comes back by
+/// it has at most so many bytes.
 [[nodiscard]] std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
-                                                          const grpc_transport_options& options);
+                                                          const grpc_transport_options& options,
+                                                          std::size_t receive_bytes_max);
 
 struct listening_server {
     std::unique_ptr<grpc::Server> server;

@@ -6,6 +6,7 @@
 #include "cluster/grpc_control.hpp"
 
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_message.hpp"
 #include "cluster/wire_control.hpp"
 #include "cluster/wire_link.hpp"
 
@@ -24,17 +25,7 @@ namespace {
 
 namespace wire = grapevine::cluster::v1;
 
-/// Messages wait as bytes, which are what is counted, not as objects, which take several times
-/// that.
-[[nodiscard]] grpc::ByteBuffer bytes_of(const wire::ControlFrame& frame) {
-    grpc::ByteBuffer bytes;
-    bool is_owned = false;
-    static_cast<void>(
-        grpc::SerializationTraits<wire::ControlFrame>::Serialize(frame, &bytes, &is_owned));
-    return bytes;
-}
-
-[[nodiscard]] grpc::ByteBuffer bytes_of(const link_hello& hello) {
+[[nodiscard]] grpc::ByteBuffer written(const link_hello& hello) {
     wire::ControlFrame frame;
     encode(hello, *frame.mutable_hello());
     return bytes_of(frame);
@@ -125,6 +116,7 @@ struct control_link {
     bool is_writing = false;
     time_point opened_at{};
     duration pause{};
+    /// As bytes, which are what is counted; as objects they would take several times that.
     std::deque<grpc::ByteBuffer> queue;
     std::size_t queued_bytes = 0;
 
@@ -174,7 +166,7 @@ class control_links::table final : public stream_owner<control_stream> {
                 .address = std::move(address),
                 .number = ++last_number_,
                 .pause = core_.options.reopen_shortest};
-        link.channel = open_channel(link.address, core_.options);
+        link.channel = open_channel(link.address, core_.options, control_end_bytes_max);
         start_stream(link);
     }
     void close(node_id to) {
@@ -284,7 +276,7 @@ class control_links::table final : public stream_owner<control_stream> {
         }
         link.is_writing = true; // the hello
         link.stream = stream.release();
-        link.stream->start(bytes_of(core_.hello_to(link.to.node)));
+        link.stream->start(written(core_.hello_to(link.to.node)));
     }
     /// True if the link is still wanted.
     [[nodiscard]] bool forget(const control_stream& stream) {

@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_message.hpp"
 #include "cluster/wire_lane.hpp"
 
 #include <grpcpp/channel.h>
@@ -167,14 +168,14 @@ class lane_links::channels {
     [[nodiscard]] std::shared_ptr<grpc::Channel> get(const std::string& address,
                                                      const grpc_transport_options& options) {
         if (options.lanes == lane_connections::one_each) {
-            return open_channel(address, options);
+            return open_channel(address, options, lane_response_bytes_max);
         }
         const std::lock_guard lock(mutex_);
         std::erase_if(shared_, [](const auto& each) { return each.second.expired(); });
         std::weak_ptr<grpc::Channel>& known = shared_[address];
         auto channel = known.lock();
         if (channel == nullptr) {
-            channel = open_channel(address, options);
+            channel = open_channel(address, options, lane_response_bytes_max);
             known = channel;
         }
         return channel;

@@ -2,6 +2,7 @@
 #include "cluster/grpc_link_service.hpp"
 
 #include "base/assert.hpp"
+#include "cluster/grpc_message.hpp"
 #include "cluster/wire_control.hpp"
 #include "cluster/wire_lane.hpp"
 #include "cluster/wire_link.hpp"
@@ -58,11 +59,11 @@ class control_readers {
 };
 
 /// One control stream of another node.
-class control_reader final : public grpc::ServerReadReactor<wire::ControlFrame> {
+class control_reader final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   public:
     control_reader(grpc_core& core, control_readers& readers, grpc::CallbackServerContext& context)
         : core_(core), readers_(readers), context_(context) {
-        StartRead(&frame_);
+        StartRead(&bytes_);
     }
     [[nodiscard]] peer_identity from() const noexcept { return from_; }
 
@@ -77,12 +78,9 @@ class control_reader final : public grpc::ServerReadReactor<wire::ControlFrame> 
         if (!ok) {
             return end(grpc::Status::OK);
         }
-        const grpc::Status status = from_ == peer_identity{} ? greet() : take();
-        if (!status.ok()) {
+        if (const grpc::Status status = take(); !status.ok()) {
             return end(status);
         }
-        // What was many rows is not kept.
-        frame_ = wire::ControlFrame();
         read_next();
     }
     void OnDone() override {
@@ -92,11 +90,18 @@ class control_reader final : public grpc::ServerReadReactor<wire::ControlFrame> 
     }
 
   private:
-    [[nodiscard]] grpc::Status greet() {
-        if (!frame_.has_hello()) {
+    [[nodiscard]] grpc::Status take() {
+        wire::ControlFrame frame;
+        if (auto parsed = parse(bytes_, control_frame_bytes_max, frame); !parsed) {
+            return malformed(core_, parsed.error());
+        }
+        return from_ == peer_identity{} ? greet(frame) : take(std::move(frame));
+    }
+    [[nodiscard]] grpc::Status greet(wire::ControlFrame& frame) {
+        if (!frame.has_hello()) {
             return malformed(core_, wire_fault::no_hello);
         }
-        auto hello = decode(std::move(*frame_.mutable_hello()));
+        auto hello = decode(std::move(*frame.mutable_hello()));
         if (!hello) {
             return malformed(core_, hello.error());
         }
@@ -115,8 +120,8 @@ class control_reader final : public grpc::ServerReadReactor<wire::ControlFrame> 
         }
         return grpc::Status::OK;
     }
-    [[nodiscard]] grpc::Status take() {
-        auto message = decode(std::move(frame_), from_.node, core_.options.routes);
+    [[nodiscard]] grpc::Status take(wire::ControlFrame&& frame) {
+        auto message = decode(std::move(frame), from_.node, core_.options.routes);
         if (!message) {
             return malformed(core_, message.error());
         }
@@ -132,14 +137,14 @@ class control_reader final : public grpc::ServerReadReactor<wire::ControlFrame> 
     void read_next() {
         const std::lock_guard lock(mutex_);
         if (!is_ended_) {
-            StartRead(&frame_);
+            StartRead(&bytes_);
         }
     }
 
     grpc_core& core_;
     control_readers& readers_;
     grpc::CallbackServerContext& context_;
-    wire::ControlFrame frame_;
+    grpc::ByteBuffer bytes_;
     peer_identity from_;
     std::mutex mutex_;
     bool is_ended_ = false;
@@ -176,22 +181,22 @@ struct incoming_lane_state {
 };
 
 /// One lane's stream of another node.
-class lane_reader final : public grpc::ServerBidiReactor<wire::LaneFrame, wire::LaneReply> {
+class lane_reader final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
   public:
     explicit lane_reader(grpc_core& core)
         : core_(core), state_(std::make_shared<incoming_lane_state>()) {
         state_->reader = this;
-        StartRead(&frame_);
+        StartRead(&bytes_);
     }
 
     // The next three require the state's lock, and that it names this reader.
     void read() {
         BROKER_ASSERT(!is_reading_, "one frame of a lane is read at a time");
         is_reading_ = true;
-        StartRead(&frame_);
+        StartRead(&bytes_);
     }
-    void write(wire::LaneReply&& reply) {
-        const std::size_t size = reply.ByteSizeLong();
+    void write(grpc::ByteBuffer reply) {
+        const std::size_t size = reply.Length();
         if (queued_bytes_ + size > core_.options.reply_queue_bytes_max) {
             return end_locked({grpc::StatusCode::RESOURCE_EXHAUSTED, "replies are not read"});
         }
@@ -211,14 +216,14 @@ class lane_reader final : public grpc::ServerBidiReactor<wire::LaneFrame, wire::
             const std::lock_guard lock(state_->mutex);
             is_reading_ = false;
         }
-        const grpc::Status status = ok ? take(decode(std::move(frame_))) : grpc::Status::OK;
+        const grpc::Status status = ok ? take(read_message()) : grpc::Status::OK;
         if (!ok || !status.ok()) {
             end(status);
         }
     }
     void OnWriteDone(bool ok) override {
         const std::lock_guard lock(state_->mutex);
-        queued_bytes_ -= queue_.front().ByteSizeLong();
+        queued_bytes_ -= queue_.front().Length();
         queue_.pop_front();
         if (ok && state_->reader != nullptr && !queue_.empty()) {
             StartWrite(&queue_.front());
@@ -239,6 +244,13 @@ class lane_reader final : public grpc::ServerBidiReactor<wire::LaneFrame, wire::
     }
 
   private:
+    [[nodiscard]] result<lane_request_message, decode_fault> read_message() {
+        wire::LaneFrame frame;
+        if (auto parsed = parse(bytes_, lane_request_bytes_max, frame); !parsed) {
+            return failure(parsed.error());
+        }
+        return decode(std::move(frame));
+    }
     [[nodiscard]] grpc::Status take(result<lane_request_message, decode_fault> message) {
         if (!message) {
             return malformed(core_, message.error());
@@ -259,11 +271,11 @@ class lane_reader final : public grpc::ServerBidiReactor<wire::LaneFrame, wire::
 
     grpc_core& core_;
     std::shared_ptr<incoming_lane_state> state_;
-    wire::LaneFrame frame_;
+    grpc::ByteBuffer bytes_;
     bool is_greeted_ = false;
     // Under the state's lock:
     bool is_reading_ = true;
-    std::deque<wire::LaneReply> queue_; ///< the first is being written
+    std::deque<grpc::ByteBuffer> queue_; ///< the first is being written
     std::size_t queued_bytes_ = 0;
 };
 
@@ -281,7 +293,7 @@ class grpc_incoming_lane final : public incoming_lane {
         }
         wire::LaneReply reply;
         encode(welcome, reply);
-        write(std::move(reply));
+        write(reply);
     }
     void read_next() override {
         const std::lock_guard lock(state_->mutex);
@@ -292,15 +304,16 @@ class grpc_incoming_lane final : public incoming_lane {
     void reply(lane_reply reply) override {
         wire::LaneReply out;
         encode(std::move(reply), out);
-        write(std::move(out));
+        write(out);
     }
     void refuse(std::string why) override { end(why); }
 
   private:
-    void write(wire::LaneReply&& reply) {
+    void write(const wire::LaneReply& reply) {
+        grpc::ByteBuffer bytes = bytes_of(reply);
         const std::lock_guard lock(state_->mutex);
         if (state_->reader != nullptr) {
-            state_->reader->write(std::move(reply));
+            state_->reader->write(std::move(bytes));
         }
     }
     void end(const std::string& why) {
@@ -326,15 +339,18 @@ grpc::Status lane_reader::greet(const lane_opening& opening) {
 
 } // namespace
 
-class link_service::handler final : public wire::Link::CallbackService {
+class link_service::handler final
+    : public wire::Link::WithRawCallbackMethod_Control<
+          wire::Link::WithRawCallbackMethod_Lane<wire::Link::Service>> {
   public:
     explicit handler(grpc_core& core) : core_(core) {}
 
-    grpc::ServerReadReactor<wire::ControlFrame>* Control(grpc::CallbackServerContext* context,
-                                                         wire::ControlEnd*) override {
+    grpc::ServerReadReactor<grpc::ByteBuffer>* Control(grpc::CallbackServerContext* context,
+                                                       grpc::ByteBuffer* end) override {
+        *end = bytes_of(wire::ControlEnd());
         return limited(new control_reader(core_, readers_, *context));
     }
-    grpc::ServerBidiReactor<wire::LaneFrame, wire::LaneReply>*
+    grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
     Lane(grpc::CallbackServerContext*) override {
         return limited(new lane_reader(core_));
     }

@@ -2,6 +2,7 @@
 #include "cluster/grpc_questions.hpp"
 
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_message.hpp"
 #include "cluster/wire_membership.hpp"
 
 #include <grpcpp/channel.h>
@@ -125,10 +126,10 @@ class open_questions {
 /// One question of another node.
 class heard_question final : public grpc::ServerUnaryReactor {
   public:
-    heard_question(open_questions& open, wire::Envelope& answer) : open_(open), answer_(answer) {}
+    heard_question(open_questions& open, grpc::ByteBuffer& answer) : open_(open), answer_(answer) {}
 
-    void hear(grpc_core& core, const wire::Envelope& asked) {
-        auto question = decode(asked, core.options.members);
+    void hear(grpc_core& core, grpc::ByteBuffer asked) {
+        auto question = read(core, asked);
         if (!question) {
             add_one(core.counts.malformed);
             return Finish(
@@ -144,9 +145,11 @@ class heard_question final : public grpc::ServerUnaryReactor {
     }
     /// Requires: it was taken out.
     void answer(const envelope* answer) {
+        wire::Envelope out;
         if (answer != nullptr) {
-            encode(*answer, answer_);
+            encode(*answer, out);
         }
+        answer_ = bytes_of(out);
         Finish(grpc::Status::OK);
     }
     void OnCancel() override {
@@ -157,8 +160,17 @@ class heard_question final : public grpc::ServerUnaryReactor {
     void OnDone() override { delete this; }
 
   private:
+    [[nodiscard]] static result<envelope, decode_fault> read(const grpc_core& core,
+                                                             grpc::ByteBuffer& bytes) {
+        wire::Envelope message;
+        if (auto parsed = parse(bytes, envelope_bytes_max, message); !parsed) {
+            return failure(parsed.error());
+        }
+        return decode(message, core.options.members);
+    }
+
     open_questions& open_;
-    wire::Envelope& answer_;
+    grpc::ByteBuffer& answer_;
     question_id id_;
 };
 
@@ -196,7 +208,8 @@ class question_calls::asking {
             if (connections_.size() >= connections_max) {
                 connections_.erase(least_used());
             }
-            stub_pointer stub = wire::Membership::NewStub(open_channel(address, core_.options));
+            stub_pointer stub =
+                wire::Membership::NewStub(open_channel(address, core_.options, envelope_bytes_max));
             found = connections_.emplace(address, connection{std::move(stub)}).first;
         }
         found->second.last_used = ++uses_;
@@ -213,25 +226,41 @@ class question_calls::asking {
     std::uint64_t uses_ = 0;
 };
 
-class question_calls::hearing final : public wire::Membership::CallbackService {
+namespace {
+
+/// Calls whose bytes are looked at before they are parsed.
+template <typename Base>
+using raw_probe = wire::Membership::WithRawCallbackMethod_Probe<Base>;
+template <typename Base>
+using raw_indirect_probe = wire::Membership::WithRawCallbackMethod_IndirectProbe<Base>;
+template <typename Base>
+using raw_push_pull = wire::Membership::WithRawCallbackMethod_PushPull<Base>;
+template <typename Base>
+using raw_notify = wire::Membership::WithRawCallbackMethod_Notify<Base>;
+using raw_membership =
+    raw_probe<raw_indirect_probe<raw_push_pull<raw_notify<wire::Membership::Service>>>>;
+
+} // namespace
+
+class question_calls::hearing final : public raw_membership {
   public:
     explicit hearing(grpc_core& core) : core_(core), open_(core.options.questions_max) {}
 
-    grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext*, const wire::Envelope* asked,
-                                    wire::Envelope* answer) override {
+    grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+                                    grpc::ByteBuffer* answer) override {
         return hear(*asked, *answer);
     }
     grpc::ServerUnaryReactor* IndirectProbe(grpc::CallbackServerContext*,
-                                            const wire::Envelope* asked,
-                                            wire::Envelope* answer) override {
+                                            const grpc::ByteBuffer* asked,
+                                            grpc::ByteBuffer* answer) override {
         return hear(*asked, *answer);
     }
-    grpc::ServerUnaryReactor* PushPull(grpc::CallbackServerContext*, const wire::Envelope* asked,
-                                       wire::Envelope* answer) override {
+    grpc::ServerUnaryReactor* PushPull(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+                                       grpc::ByteBuffer* answer) override {
         return hear(*asked, *answer);
     }
-    grpc::ServerUnaryReactor* Notify(grpc::CallbackServerContext*, const wire::Envelope* asked,
-                                     wire::Envelope* answer) override {
+    grpc::ServerUnaryReactor* Notify(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+                                     grpc::ByteBuffer* answer) override {
         return hear(*asked, *answer);
     }
 
@@ -242,7 +271,7 @@ class question_calls::hearing final : public wire::Membership::CallbackService {
     }
 
   private:
-    grpc::ServerUnaryReactor* hear(const wire::Envelope& asked, wire::Envelope& answer) {
+    grpc::ServerUnaryReactor* hear(const grpc::ByteBuffer& asked, grpc::ByteBuffer& answer) {
         auto* question = new heard_question(open_, answer);
         question->hear(core_, asked);
         return question;

@@ -158,8 +158,8 @@ class grpc_peer final : public peer_listener {
         if (!started) {
             throw std::runtime_error(started.error().what);
         }
-        transport = std::move(*started);
-        options.port = transport->port();
+        options.port = (*started)->port();
+        on.note([&] { transport = std::move(*started); });
     }
     void stop() {
         if (transport != nullptr) {
@@ -190,6 +190,8 @@ class grpc_peer final : public peer_listener {
     void on_question(question_id which, envelope asked) override {
         if (answers) {
             const envelope answer = answers(asked);
+            // Questions may come before start() has returned.
+            EXPECT_TRUE(on.wait([&] { return transport != nullptr; }));
             transport->answer(which, &answer);
         }
         on.note([&] { questions.emplace_back(which, std::move(asked)); });
@@ -222,6 +224,12 @@ class grpc_peer final : public peer_listener {
                 lanes.back()->lane->read_next();
             }
         });
+    }
+    /// What the n-th loss of a control stream said; empty if it does not come.
+    [[nodiscard]] std::string loss(std::size_t number) {
+        return on.wait([&] { return lost.size() > number; })
+                   ? on.read([&] { return lost[number].second; })
+                   : std::string();
     }
     [[nodiscard]] heard_lane* lane(std::size_t number) {
         return on.wait([&] { return lanes.size() > number; })
