@@ -419,7 +419,7 @@ void lane_world::check_frame(const lane_frame& frame) {
 void lane_world::check_memory() {
     const std::size_t one = largest_ + 200;
     const std::size_t most = sender_options_.queue_bytes_max + sender_options_.frame_bytes_max
-                             + sender_options_.spool_read_bytes + 4 * one;
+                             + 2 * sender_options_.spool_read_bytes + 4 * one;
     const lane_sender_counts now = sender_->counted();
     if (now.queue_bytes > most) {
         complain(text(now.queue_bytes) + " bytes in memory");
@@ -510,10 +510,11 @@ void lane_world::come_to_rest() {
     say("rest");
     sender_->set_suspected(false, network_.now(), out_);
     pump_sender();
-    for (int round = 0; round < 40; ++round) {
+    for (int round = 0; round < 5 || (round < 500 && !sender_->is_idle()); ++round) {
         connect();
         network_.run_for(2s);
     }
+    network_.run_for(2s); // what is answered and released last
 }
 
 void lane_world::run() {
