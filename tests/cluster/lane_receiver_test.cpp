@@ -116,7 +116,7 @@ TEST(LaneReceiver, AnswersAgainOnANewLinkWhatIsNotConfirmed) {
 TEST(LaneReceiver, AnswersInAnyOrderMakeRunsInOrder) {
     linked to;
     static_cast<void>(to.give({.first = 1, .bytes = counted() + counted() + counted()}));
-    for (const lane_seq each : {3, 1, 2}) {
+    for (const lane_seq each : {3u, 1u, 2u}) {
         to.receiver.answer(each, 0);
     }
     EXPECT_EQ(to.runs(), (std::vector<taken_run>{{1, 3, 0}}));
