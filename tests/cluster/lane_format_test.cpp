@@ -221,7 +221,8 @@ TEST(LaneMessage, EveryByteIsAllowedInATopicButThree) {
 
 TEST(LanePieces, EndWhereTheFrameEndsOrFail) {
     using namespace std::string_literals;
-    piece_reader two("\0\0\0\2ab\3\0\0\5"s);
+    const std::string bytes = "\0\0\0\2ab\3\0\0\5"s;
+    piece_reader two(bytes);
     EXPECT_EQ(two.next()->content, "ab");
     const auto skip = two.next();
     EXPECT_EQ(skip->kind, piece_kind::skip);
