@@ -20,7 +20,6 @@ struct lane_block {
     time_point sent_at{};
 
     [[nodiscard]] bool has_counted() const noexcept { return end != first; }
-    [[nodiscard]] std::size_t messages() const noexcept { return end - first + uncounted; }
 };
 
 /// Calls visit(lane_seq, std::string_view) for each counted message.

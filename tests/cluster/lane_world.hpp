@@ -33,6 +33,8 @@ class lane_world {
 
   private:
     using message_id = std::uint64_t;
+    static constexpr node_id sending{7};
+    static constexpr const char* topic = "a/topic";
 
     struct effects final : lane_effects {
         lane_world* world = nullptr;
