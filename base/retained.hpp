@@ -32,7 +32,7 @@ struct retained_version {
     friend constexpr auto operator<=>(const retained_version&, const retained_version&) = default;
 };
 
-[[nodiscard]] inline retained_version version_of(const envelope& header) noexcept {
+[[nodiscard]] inline retained_version retained_version_of(const envelope& header) noexcept {
     return {.stamp = header.stamp, .origin = header.origin, .publisher = header.publisher};
 }
 
