@@ -136,22 +136,28 @@ class retained_exchange {
         retained_claim claim;
     };
     struct on_message_of;
+    class pass_actions;
 
     void send(node_id to, const retained_message& message, retained_effects& out);
     void send_root(node_id to, bool wants_answer, const retained_moment& at, retained_effects& out);
+    void change_peer(node_id node, boot_id boot, bool is_alive, const retained_moment& at,
+                     retained_effects& out);
+    void forget(node_id node);
     void take_root(node_id from, peer& sender, const retained_root& told, const retained_moment& at,
                    retained_effects& out);
     void settle_with(node_id with, const retained_root& told, const retained_moment& at,
                      retained_effects& out);
+    [[nodiscard]] std::map<node_id, peer>::iterator next_that_differs();
     void begin_next_pass(const retained_moment& at, retained_effects& out);
-    void go_on(const retained_moment& at, retained_effects& out);
     void end_pass(const retained_moment& at, retained_effects& out);
+    void leave_pass();
+    void go_on(const retained_moment& at, retained_effects& out);
     void collect_if_due(const retained_moment& at, retained_effects& out);
     void set_claim(const retained_claim& claim, retained_effects& out);
     void compare_with_somebody(const retained_moment& at, retained_effects& out);
     void ask_newcomers(const retained_moment& at, retained_effects& out);
     void look_if_ready(retained_effects& out);
-    void find_next_deadline(const retained_moment& at);
+    void find_next_deadline();
 
     identity self_;
     const retained_digest* digest_;
@@ -159,15 +165,18 @@ class retained_exchange {
     retained_coverage coverage_;
     std::map<node_id, peer> peers_;
     std::optional<retained_pass> pass_;
+    byte_budget budget_;
     std::map<retained_ticket, waiting_answer> answers_;
     std::minstd_rand random_;
     std::uint64_t tickets_ = 0;
+    std::uint64_t numbers_; ///< of questions
     time_point compare_at_;
     time_point next_;
     node_id last_pass_with_;
     bool are_members_known_ = false;
     bool is_ready_ = false;
     bool is_collecting_ = false;
+    retained_claim next_claim_; ///< while collecting
     retained_counts counts_;
 };
 

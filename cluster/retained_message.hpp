@@ -31,8 +31,8 @@ struct retained_limits {
     std::size_t properties_bytes_max = 1u << 20;
     std::size_t payload_bytes_max = 256u << 20;
     std::size_t page_rows_max = 4'096;
-    /// Of a page, one row of any size aside.
-    std::size_t page_bytes_max = 1u << 20;
+    /// Of a page, by weight, one row of any size aside.
+    std::size_t page_bytes_max = 256u << 10;
     /// Entries of a question or an answer.
     std::size_t entries_max = 16'384;
     std::size_t members_max = 1'024;

@@ -33,7 +33,6 @@ class retained_pass {
         duration ask_again;
         std::size_t asks_max;
         std::size_t questions_max;
-        std::size_t entries_max;
         std::size_t page_bytes_max;
     };
     /// What this asks of the exchange.
@@ -48,15 +47,16 @@ class retained_pass {
         ~actions() = default;
     };
 
-    retained_pass(node_id with, const retained_root& told, const limits& bounds);
+    /// Its questions are numbered from after `first_number`.
+    retained_pass(node_id with, const retained_root& told, const limits& bounds,
+                  std::uint64_t first_number);
 
     [[nodiscard]] node_id with() const noexcept { return with_; }
     /// The peer's state at the beginning.
     [[nodiscard]] const retained_root& told() const noexcept { return told_; }
 
     /// Asks what is to be asked now, or again.
-    void go_on(const retained_digest& digest, const retained_claim& claim, time_point now,
-               time_point may_ask_at, actions& out);
+    void go_on(const retained_claim& claim, time_point now, time_point may_ask_at, actions& out);
     void on_hashes(const retained_hashes& told, const retained_digest& digest);
     /// False if it was not asked for. Errors: it is not an answer to what was asked.
     [[nodiscard]] result<bool, retained_fault> on_page(retained_page&& page, actions& out);
@@ -69,7 +69,11 @@ class retained_pass {
     /// The peer does not answer.
     [[nodiscard]] bool is_hopeless() const noexcept { return is_hopeless_; }
     [[nodiscard]] std::size_t differing() const noexcept { return differing_; }
+    /// Whether a question waits until it may be asked.
+    [[nodiscard]] bool waits_to_ask() const noexcept;
     [[nodiscard]] time_point next_deadline() const noexcept;
+    /// The last number used.
+    [[nodiscard]] std::uint64_t numbers() const noexcept { return numbers_; }
 
   private:
     enum class phase : std::uint8_t { groups, buckets, rows };
@@ -82,12 +86,14 @@ class retained_pass {
         std::uint64_t number = 0;
         std::size_t asks = 0;
         time_point again_at = never;
+        std::uint64_t answered_until = 0;
         std::vector<retained_entry> known;
     };
 
     void ask_hashes(time_point now, actions& out);
     void ask_rows(fetch& which, const retained_claim& claim, time_point now, actions& out);
-    void go_on_after(fetch& which);
+    void find_buckets(const retained_hashes& told, const retained_digest& digest);
+    bool go_on_after(fetch& which);
 
     node_id with_;
     retained_root told_;

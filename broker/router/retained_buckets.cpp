@@ -142,6 +142,7 @@ retained_entries retained_table::entries(const retained_range& of, std::size_t e
         found.entries.push_back(
             {each.topic_hash, retained_version_of(here.rows[each.row]->header())});
     }
+    std::ranges::sort(found.entries); // also two topics of one hash
     return found;
 }
 
