@@ -132,9 +132,12 @@ hybrid_time retained_coverage::agreed(wall_time now) const {
 }
 
 /// Some are not waited for any more. Only one side of a split may say so: else each would take for
-/// removed what was set at the other. And only somebody who was there all the time.
+/// removed what was set at the other. And only somebody who was there all the time, and has lately
+/// had all that a majority has: what one of these got meanwhile from those who are away is no more
+/// than that one of them was late.
 hybrid_time retained_coverage::capped(wall_time now) const {
     const hybrid_time until = floor_to(options_.step, stamp_of(earlier(now, options_.age_max)));
+    const hybrid_time lately = stamp_of(earlier(now, options_.contact + options_.settling));
     if (present_since_ > until) {
         return nothing;
     }
@@ -142,7 +145,7 @@ hybrid_time retained_coverage::capped(wall_time now) const {
     node_id lowest = self_;
     bool is_lowest_present = true;
     for (const auto& [node, known] : members_) {
-        const bool is_present = value_of(own_, node) >= until;
+        const bool is_present = value_of(own_, node) >= lately;
         if (known.is_alive && !is_present) {
             return nothing; // it is waited for
         }

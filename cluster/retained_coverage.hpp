@@ -28,6 +28,9 @@ struct retained_collecting {
     /// only it has from before is dropped when it returns. Larger: more memory for removals while
     /// somebody is away. Smaller: members must return earlier.
     duration age_max = 24h * 7;
+    /// Only who has compared with a majority in this time decides that. Larger: may decide while
+    /// links are bad. Smaller: a message that spreads late is less likely to be dropped.
+    duration contact = 2min;
     /// Claims end at multiples of this, so that nodes make the same ones.
     duration step = 60s;
     /// From its stamp to the table of its own node no message takes longer; also more than clocks

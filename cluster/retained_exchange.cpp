@@ -233,8 +233,8 @@ void retained_exchange::on_applied(retained_ticket ticket, const retained_applie
 void retained_exchange::on_deadline(const retained_moment& at, retained_effects& out) {
     if (compare_at_ <= at.now) {
         compare_at_ = at.now + options_.compare_interval;
+        compare_with_somebody(at, out); // first: while it collects, it does not compare
         collect_if_due(at, out);
-        compare_with_somebody(at, out);
     }
     ask_newcomers(at, out);
     go_on(at, out);

@@ -13,6 +13,7 @@ struct retained_exchange::on_message_of {
     retained_exchange& self;
     node_id from;
     peer& sender;
+    std::size_t bytes; ///< of the message
     const retained_moment& at;
     retained_effects& out;
 
@@ -62,6 +63,7 @@ struct retained_exchange::on_message_of {
         if (!is_asked()) {
             return {};
         }
+        self.budget_.spend(bytes, at.now);
         pass_actions actions(self, at, out);
         const auto used = self.pass_->on_page(std::move(page), actions);
         return used ? taken() : failure(used.error());
@@ -88,11 +90,13 @@ result<void, retained_fault> retained_exchange::on_message(node_id from, retaine
     if (done) {
         const std::size_t bytes = bytes_of(message);
         counts_.bytes_received += bytes;
-        budget_.spend(bytes, at.now);
-        done = std::visit(
-            on_message_of{
-                .self = *this, .from = from, .sender = sender->second, .at = at, .out = out},
-            std::move(message));
+        done = std::visit(on_message_of{.self = *this,
+                                        .from = from,
+                                        .sender = sender->second,
+                                        .bytes = bytes,
+                                        .at = at,
+                                        .out = out},
+                          std::move(message));
     }
     counts_.refused += done ? 0 : 1;
     go_on(at, out);
@@ -117,7 +121,7 @@ void retained_exchange::take_root(node_id from, peer& sender, const retained_roo
         return;
     }
     const retained_claim& mine = coverage_.claim();
-    if (told.claim != mine && coverage_.is_mutual(from, std::max(told.claim.to, mine.to))) {
+    if (told.claim.to != mine.to && coverage_.is_mutual(from, std::max(told.claim.to, mine.to))) {
         set_claim(coverage_.merged(told.claim), out); // one of us has erased tombstones earlier
         return;
     }

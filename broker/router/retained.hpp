@@ -100,7 +100,8 @@ class retained_table {
 
     /// A row of another node, of which tombstones may be what is left of a message that expired.
     put_outcome put_row(const retained_row& row, const retained_clocks& at);
-    /// Erases the row or tombstone of an entry, if it is still that version. False if it is not.
+    /// Makes the row of an entry a tombstone, if it is still that version: somebody claims that it
+    /// was removed. It goes when that claim is the table's. False if it is not there.
     bool drop(const retained_entry& dead);
     /// Versions of a range, at most `entries_max` of them.
     [[nodiscard]] retained_entries entries(const retained_range& of, std::size_t entries_max) const;

@@ -156,8 +156,8 @@ retained_answer retained_table::answer(const retained_question& asked,
 bool retained_table::drop(const retained_entry& dead) {
     tables& here = *tables_;
     for (const row_index row : here.buckets[retained_bucket_of(dead.topic_hash).value]) {
-        if (entry_of(*here.rows[row]) == dead) {
-            here.age(row);
+        if (entry_of(*here.rows[row]) == dead && !is_tombstone(*here.rows[row])) {
+            here.expire(row);
             return true;
         }
     }
