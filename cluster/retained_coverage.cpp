@@ -105,12 +105,6 @@ void retained_coverage::has_all_of(node_id node, const covered& told, hybrid_tim
     }
 }
 
-bool retained_coverage::is_mutual(node_id with, hybrid_time until) const {
-    const auto found = members_.find(with);
-    return found != members_.end() && value_of(own_, with) >= until
-           && value_of(found->second.has, self_) >= until;
-}
-
 /// Where one ends before the other begins, nobody can speak for what is between.
 retained_claim retained_coverage::merged(const retained_claim& other) const noexcept {
     if (other.is_empty() || claim_.is_empty()) {

@@ -61,8 +61,11 @@ class retained_coverage {
     void hear(node_id node, const covered& told);
     /// This node has all that `node` had when it said this.
     void has_all_of(node_id node, const covered& told, hybrid_time present_since, wall_time now);
-    /// Whether both have what the other had up to there.
-    [[nodiscard]] bool is_mutual(node_id with, hybrid_time until) const;
+    /// Whether somebody of whom this is known has everything up to there.
+    [[nodiscard]] bool is_complete(const covered& has, hybrid_time until) const {
+        return least_of(has) >= until;
+    }
+    [[nodiscard]] bool is_complete_here(hybrid_time until) const { return least_of(own_) >= until; }
 
     /// The claim of this node once it has all that one with that claim has.
     [[nodiscard]] retained_claim merged(const retained_claim& other) const noexcept;

@@ -120,9 +120,13 @@ void retained_exchange::take_root(node_id from, peer& sender, const retained_roo
         settle_with(from, told, at, out);
         return;
     }
-    const retained_claim& mine = coverage_.claim();
-    if (told.claim.to != mine.to && coverage_.is_mutual(from, std::max(told.claim.to, mine.to))) {
-        set_claim(coverage_.merged(told.claim), out); // one of us has erased tombstones earlier
+    // One of us has erased tombstones earlier, which the other may now do, too.
+    const hybrid_time mine = coverage_.claim().to;
+    if (mine < told.claim.to && coverage_.is_complete_here(told.claim.to)) {
+        set_claim(coverage_.merged(told.claim), out);
+        return;
+    }
+    if (told.claim.to < mine && coverage_.is_complete(covered_by(told), mine)) {
         return;
     }
     ++counts_.differences;

@@ -64,7 +64,7 @@ retained_exchange_options retained_world::some_options() {
     drawn.compare_interval = between(200ms, nodes_.size() == 2 ? 5s : 1s);
     drawn.ask_again = between(100ms, 1s);
     drawn.questions_max = 1 + below(16);
-    drawn.answers_max = 1 + below(chance(0.3) ? 3 : 100);
+    drawn.answers_max = drawn.questions_max * (1 + below(4));
     drawn.bytes_per_second = chance(0.5) ? 0 : 20'000 + below(1'000'000);
     drawn.joining_bytes_per_second = chance(0.5) ? 0 : 20'000 + below(1'000'000);
     drawn.collecting = {.age_min = between(3s, 12s),
