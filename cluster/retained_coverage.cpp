@@ -107,13 +107,12 @@ void retained_coverage::has_all_of(node_id node, const covered& told, hybrid_tim
 
 /// Where one ends before the other begins, nobody can speak for what is between.
 retained_claim retained_coverage::merged(const retained_claim& other) const noexcept {
-    if (other.is_empty() || claim_.is_empty()) {
-        return other.is_empty() ? claim_ : other;
+    const bool is_gap = !other.is_empty() && !claim_.is_empty()
+                        && (claim_.from > other.to || other.from > claim_.to);
+    if (is_gap) {
+        return claim_.to < other.to ? other : claim_;
     }
-    if (claim_.from <= other.to && other.from <= claim_.to) {
-        return {.from = std::min(claim_.from, other.from), .to = std::max(claim_.to, other.to)};
-    }
-    return claim_.to < other.to ? other : claim_;
+    return {.from = std::min(claim_.from, other.from), .to = std::max(claim_.to, other.to)};
 }
 
 /// Everybody has everything up to there. A node that knows of no other is not so sure of that: it

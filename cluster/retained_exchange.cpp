@@ -17,7 +17,10 @@ retained_exchange::retained_exchange(const identity& self, const retained_digest
       coverage_(self.node, claim, options.collecting, at.wall),
       random_(static_cast<std::minstd_rand::result_type>(self.seed ^ self.node.value)),
       numbers_(std::uint64_t{self.boot.value} << 32),
-      compare_at_(at.now + options.compare_interval), next_(compare_at_) {
+      // Not all at the same time, though all may have started at the same time.
+      compare_at_(at.now
+                  + options.compare_interval * static_cast<duration::rep>(random_() % 16) / 16),
+      next_(compare_at_) {
     budget_.set_rate(options.joining_bytes_per_second);
 }
 
@@ -82,7 +85,7 @@ void retained_exchange::change_peer(node_id node, boot_id boot, bool is_alive,
         known.differs.reset();
         known.ask_at = is_alive ? at.now : never;
     }
-    ask_newcomers(at, out);
+    ask_for_roots(at, out);
 }
 
 void retained_exchange::on_members_known(const retained_moment& at, retained_effects& out) {
@@ -128,6 +131,7 @@ void retained_exchange::set_claim(const retained_claim& claim, retained_effects&
 void retained_exchange::on_collected(const retained_moment& at, retained_effects& out) {
     is_collecting_ = false;
     coverage_.set_claim(next_claim_);
+    ask_for_roots(at, out);
     go_on(at, out);
 }
 
@@ -236,7 +240,7 @@ void retained_exchange::on_deadline(const retained_moment& at, retained_effects&
         compare_with_somebody(at, out); // first: while it collects, it does not compare
         collect_if_due(at, out);
     }
-    ask_newcomers(at, out);
+    ask_for_roots(at, out);
     go_on(at, out);
 }
 
@@ -252,13 +256,14 @@ void retained_exchange::compare_with_somebody(const retained_moment& at, retaine
     }
 }
 
-void retained_exchange::ask_newcomers(const retained_moment& at, retained_effects& out) {
+void retained_exchange::ask_for_roots(const retained_moment& at, retained_effects& out) {
+    if (is_collecting_) {
+        return;
+    }
     for (auto& [node, each] : peers_) {
         if (each.ask_at <= at.now) {
             each.ask_at = at.now + options_.ask_again;
-            if (!is_collecting_) {
-                send_root(node, true, at, out);
-            }
+            send_root(node, true, at, out);
         }
     }
 }
@@ -266,7 +271,7 @@ void retained_exchange::ask_newcomers(const retained_moment& at, retained_effect
 void retained_exchange::find_next_deadline() {
     next_ = compare_at_;
     for (const auto& [node, each] : peers_) {
-        next_ = std::min(next_, each.ask_at);
+        next_ = is_collecting_ ? next_ : std::min(next_, each.ask_at);
     }
     if (pass_) {
         next_ = std::min(next_, pass_->next_deadline());

@@ -126,7 +126,7 @@ class retained_exchange {
         boot_id boot;
         bool is_alive = false;
         bool has_exchanged = false; ///< in this life
-        time_point ask_at = never;  ///< for the first root
+        time_point ask_at = never;  ///< for a root, besides the regular ones
         /// The last root that differed, until its turn comes.
         std::optional<retained_root> differs;
     };
@@ -155,7 +155,7 @@ class retained_exchange {
     void collect_if_due(const retained_moment& at, retained_effects& out);
     void set_claim(const retained_claim& claim, retained_effects& out);
     void compare_with_somebody(const retained_moment& at, retained_effects& out);
-    void ask_newcomers(const retained_moment& at, retained_effects& out);
+    void ask_for_roots(const retained_moment& at, retained_effects& out);
     void look_if_ready(retained_effects& out);
     void find_next_deadline();
 

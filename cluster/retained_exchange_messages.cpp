@@ -103,15 +103,16 @@ result<void, retained_fault> retained_exchange::on_message(node_id from, retaine
     return done;
 }
 
-/// While tombstones are erased here, shard after shard, this node's hashes are those of nobody.
+/// While tombstones are erased here, shard after shard, this node's hashes are those of nobody:
+/// afterwards it asks again.
 void retained_exchange::take_root(node_id from, peer& sender, const retained_root& told,
                                   const retained_moment& at, retained_effects& out) {
     ++counts_.compares;
     coverage_.hear(from, covered_by(told));
+    sender.ask_at = is_collecting_ ? at.now : never;
     if (is_collecting_) {
         return;
     }
-    sender.ask_at = never;
     if (told.wants_answer) {
         send_root(from, false, at, out);
     }
@@ -124,6 +125,7 @@ void retained_exchange::take_root(node_id from, peer& sender, const retained_roo
     const hybrid_time mine = coverage_.claim().to;
     if (mine < told.claim.to && coverage_.is_complete_here(told.claim.to)) {
         set_claim(coverage_.merged(told.claim), out);
+        sender.ask_at = at.now;
         return;
     }
     if (told.claim.to < mine && coverage_.is_complete(covered_by(told), mine)) {
