@@ -5,6 +5,7 @@
 
 #include "cluster/membership_effects.hpp"
 #include "cluster/peer_transport.hpp"
+#include "cluster/retained_effects.hpp"
 #include "cluster/route_exchange.hpp"
 
 #include <string>
@@ -33,8 +34,17 @@ class cluster_effects {
     /// The same for every topic.
     virtual void all_routes_changed() = 0;
     virtual void known(wait_token who, route_known how) = 0;
-    /// Clients may come: the routes of all nodes that are there are known here, or there was too
-    /// long to wait. Called once.
+    // Of the shards; answered by cluster_node's inputs of the same name. See retained_effects.
+
+    virtual void read_entries(retained_ticket ticket, const retained_range& of,
+                              std::size_t entries_max) = 0;
+    virtual void read_rows(retained_ticket ticket, retained_question&& question) = 0;
+    virtual void apply(retained_ticket ticket, retained_bucket bucket,
+                       std::vector<retained_row>&& rows, std::vector<retained_entry>&& dead) = 0;
+    virtual void collect(const retained_claim& claim) = 0;
+
+    /// Clients may come: the routes and retained messages of all nodes that are there are here,
+    /// or there was too long to wait. Called once.
     virtual void ready(bool is_complete) = 0;
     /// A stamp of a peer: no stamp of this node is to be older from now on.
     virtual void absorb(hybrid_time seen) = 0;

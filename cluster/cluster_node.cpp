@@ -6,11 +6,15 @@
 namespace gv::cluster {
 
 cluster_node::cluster_node(const cluster_node_options& options, const own_identity& self,
-                           std::span<const member_row> remembered, peer_transport& transport,
+                           std::span<const member_row> remembered,
+                           const retained_start& retained, peer_transport& transport,
                            cluster_effects& effects, moment at)
-    : options_(options), self_(self.node), transport_(transport), effects_(effects), now_(at.now) {
+    : options_(options), self_(self.node), transport_(transport), effects_(effects), now_(at) {
     routes_ = std::make_unique<route_exchange>(
         route_exchange::identity{.node = self.node, .boot = self.boot}, options.routes, at.now);
+    retained_ = std::make_unique<retained_exchange>(
+        retained_exchange::identity{.node = self.node, .boot = self.boot, .seed = self.chance},
+        *retained.digest, retained.claim, options.retained, for_retained(at));
     membership_effects& mine = *this;
     membership_ =
         std::make_unique<membership>(options.membership, self, remembered, mine, metrics_, at);
@@ -26,7 +30,7 @@ cluster_node::~cluster_node() = default;
 // --- inputs
 
 void cluster_node::join(std::span<const std::string> seeds, moment at) {
-    now_ = at.now;
+    now_ = at;
     if (!is_ready_ && ready_until_ == never) {
         ready_until_ = at.now + options_.ready_within;
     }
@@ -66,13 +70,13 @@ void cluster_node::on_answer(const envelope& answer, moment at) {
 
 // A message with a fault is counted by the machine, and an alarm told of it.
 void cluster_node::hear(const envelope& message, moment at) {
-    now_ = at.now;
+    now_ = at;
     static_cast<void>(membership_->on_message(message, at));
     after_input();
 }
 
 void cluster_node::on_refused(node_id to, const std::string& address, moment at) {
-    now_ = at.now;
+    now_ = at;
     if (to.value != 0) {
         membership_->on_refused(to, at);
     }
@@ -81,33 +85,72 @@ void cluster_node::on_refused(node_id to, const std::string& address, moment at)
     after_input();
 }
 
-void cluster_node::on_control(peer_identity from, const control_message& message, moment at) {
-    now_ = at.now;
+void cluster_node::on_control(peer_identity from, control_message&& message, moment at) {
+    now_ = at;
+    std::visit([&](auto&& each) { take_control(from, std::move(each), at); }, std::move(message));
+}
+
+void cluster_node::take_control(peer_identity from, const route_message& message, moment at) {
     const std::unique_lock changing(routes_lock_);
-    const auto done =
-        routes_->on_message(from.node, std::get<route_message>(message), at.now, *this);
-    // A peer that says what no honest node says is given up until it has begun anew.
+    const auto done = routes_->on_message(from.node, message, at.now, *this);
     if (!done && done.error() != route_fault::unknown_peer) {
-        effects_.alarm({.kind = alarm_kind::malformed,
-                        .node = from.node,
-                        .ours = {},
-                        .theirs = std::string(text_of(done.error()))});
+        complain(from.node, text_of(done.error()));
     }
 }
 
+void cluster_node::take_control(peer_identity from, retained_message&& message, moment at) {
+    const auto done = retained_->on_message(from.node, std::move(message), for_retained(at), *this);
+    if (!done && done.error() != retained_fault::unknown_peer) {
+        complain(from.node, text_of(done.error()));
+    }
+}
+
+// A peer says what no honest node says. Nothing of it was used.
+void cluster_node::complain(node_id about, std::string_view fault) {
+    effects_.alarm({.kind = alarm_kind::malformed,
+                    .node = about,
+                    .ours = {},
+                    .theirs = std::string(fault)});
+}
+
+retained_moment cluster_node::for_retained(moment at) const noexcept {
+    const auto latest = std::chrono::duration_cast<std::chrono::milliseconds>(
+        (at.wall + options_.stamp_ahead_max).time_since_epoch());
+    return {.now = at.now,
+            .wall = at.wall,
+            .latest = {static_cast<std::uint64_t>(latest.count()) << 16 | 0xffff}};
+}
+
+void cluster_node::on_entries(retained_ticket ticket, retained_entries&& found, moment at) {
+    retained_->on_entries(ticket, std::move(found), for_retained(at), *this);
+}
+
+void cluster_node::on_rows(retained_ticket ticket, retained_answer&& found, moment at) {
+    retained_->on_rows(ticket, std::move(found), for_retained(at), *this);
+}
+
+void cluster_node::on_applied(retained_ticket ticket, const retained_applied& done, moment at) {
+    retained_->on_applied(ticket, done, for_retained(at), *this);
+}
+
+void cluster_node::on_collected(moment at) {
+    retained_->on_collected(for_retained(at), *this);
+}
+
 void cluster_node::on_control_open(node_id to, moment at) {
-    now_ = at.now;
+    now_ = at;
     const std::unique_lock changing(routes_lock_);
     routes_->on_link(to, *this);
 }
 
 void cluster_node::on_deadline(moment at) {
-    now_ = at.now;
+    now_ = at;
     membership_->on_deadline(at);
     {
         const std::unique_lock changing(routes_lock_);
         routes_->on_deadline(at.now, *this);
     }
+    retained_->on_deadline(for_retained(at), *this);
     drop_late_questions(at.now);
     if (at.now >= ready_until_) {
         set_ready(false);
@@ -116,13 +159,13 @@ void cluster_node::on_deadline(moment at) {
 }
 
 void cluster_node::leave(departure how, moment at) {
-    now_ = at.now;
+    now_ = at;
     membership_->leave(how, at);
     after_input();
 }
 
 result<void, forget_failure> cluster_node::forget(node_id node, moment at) {
-    now_ = at.now;
+    now_ = at;
     auto done = membership_->forget(node, at);
     after_input();
     return done;
@@ -158,7 +201,8 @@ void cluster_node::remove_route(const route_subscription& what, moment at) {
 // --- answers
 
 time_point cluster_node::next_deadline() const noexcept {
-    return std::min({membership_->next_deadline(), routes_->next_deadline(), ready_until_});
+    return std::min({membership_->next_deadline(), routes_->next_deadline(),
+                     retained_->next_deadline(), ready_until_});
 }
 
 void cluster_node::who_wants(std::string_view topic, std::vector<peer_slot>& into) const {
@@ -210,8 +254,9 @@ void cluster_node::member_changed(const member& now, member_change change) {
     {
         const std::unique_lock changing(routes_lock_);
         seen.slot = slot_of(who.node);
-        routes_->on_peer({.node = who.node, .boot = who.boot}, state, now_, *this);
+        routes_->on_peer({.node = who.node, .boot = who.boot}, state, now_.now, *this);
     }
+    retained_->on_peer(who.node, who.boot, state, for_retained(now_), *this);
     if (state == peer_state::alive) {
         transport_.open_control(who, seen.address);
     } else {
@@ -248,7 +293,21 @@ void cluster_node::send(std::span<const node_id> to, const route_message& messag
     }
 }
 
-void cluster_node::on_routes_ready() { set_ready(true); }
+void cluster_node::on_routes_ready() {
+    has_routes_ = true;
+    look_if_ready();
+}
+
+void cluster_node::on_retained_ready() {
+    has_retained_ = true;
+    look_if_ready();
+}
+
+void cluster_node::look_if_ready() {
+    if (has_routes_ && has_retained_) {
+        set_ready(true);
+    }
+}
 
 // --- the start
 
@@ -260,8 +319,18 @@ void cluster_node::look_if_settled() {
     }
     is_settled_ = true;
     untried_.clear();
-    const std::unique_lock changing(routes_lock_);
-    routes_->report_when_ready(*this);
+    for (const auto& [node, each] : membership_->members()) {
+        if (is_registered(each.row.state)) {
+            retained_->on_peer(node, each.row.boot,
+                               each.is_live() ? peer_state::alive : peer_state::dead,
+                               for_retained(now_), *this);
+        }
+    }
+    {
+        const std::unique_lock changing(routes_lock_);
+        routes_->report_when_ready(*this);
+    }
+    retained_->on_members_known(for_retained(now_), *this);
 }
 
 void cluster_node::set_ready(bool is_complete) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// This node among others: joins the machines of membership and routes to each other, to the network
-// and to the broker. Lives on the control thread, which does nothing else and never waits for a
+// This node among others: joins the machines of membership, routes and retained messages to each
+// other, to the network and to the broker. Lives on the control thread, which does nothing else and never waits for a
 // disk; only who_wants() may be called by any thread.
 //
 // Pure but for its transport: words of peers and time go in, calls on cluster_effects and
@@ -10,6 +10,7 @@
 #include "cluster/cluster_effects.hpp"
 #include "cluster/membership.hpp"
 #include "cluster/question_table.hpp"
+#include "cluster/retained_exchange.hpp"
 #include "cluster/route_exchange.hpp"
 
 #include <map>
@@ -24,19 +25,30 @@ namespace gv::cluster {
 struct cluster_node_options {
     membership_options membership;
     route_options routes;
+    retained_exchange_options retained;
     /// How long a starting node waits for the routes of the others at most. Larger: nothing is
     /// missed when the others are slow to answer. Smaller: earlier service without them.
     duration ready_within = 10s;
     /// How long a peer may wait for the answer to a question.
     duration question_patience = 2s;
+    /// A stamp further ahead than this is not believed.
+    duration stamp_ahead_max = 5s;
 };
 
-class cluster_node final : private membership_effects, private route_effects {
+/// What this node had of retained messages when it started.
+struct retained_start {
+    const retained_digest* digest = nullptr; ///< outlives the node
+    retained_claim claim;
+};
+
+class cluster_node final : private membership_effects,
+                           private route_effects,
+                           private retained_effects {
   public:
     /// `remembered` is what keep_members() was last given. See membership for what is required.
     cluster_node(const cluster_node_options& options, const own_identity& self,
-                 std::span<const member_row> remembered, peer_transport& transport,
-                 cluster_effects& effects, moment at);
+                 std::span<const member_row> remembered, const retained_start& retained,
+                 peer_transport& transport, cluster_effects& effects, moment at);
     ~cluster_node();
     cluster_node(const cluster_node&) = delete;
     cluster_node& operator=(const cluster_node&) = delete;
@@ -48,13 +60,20 @@ class cluster_node final : private membership_effects, private route_effects {
     void on_question(question_id which, const envelope& asked, moment at);
     void on_answer(const envelope& answer, moment at);
     void on_refused(node_id to, const std::string& address, moment at);
-    void on_control(peer_identity from, const control_message& message, moment at);
+    void on_control(peer_identity from, control_message&& message, moment at);
     /// The control stream to that node is there.
     void on_control_open(node_id to, moment at);
     /// To be called when next_deadline() has come; earlier it does nothing.
     void on_deadline(moment at);
     void leave(departure how, moment at);
     [[nodiscard]] result<void, forget_failure> forget(node_id node, moment at);
+
+    // Answers of shards.
+
+    void on_entries(retained_ticket ticket, retained_entries&& found, moment at);
+    void on_rows(retained_ticket ticket, retained_answer&& found, moment at);
+    void on_applied(retained_ticket ticket, const retained_applied& done, moment at);
+    void on_collected(moment at);
 
     // This node's own subscribers.
 
@@ -73,6 +92,7 @@ class cluster_node final : private membership_effects, private route_effects {
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
+    [[nodiscard]] const retained_exchange& retained() const noexcept { return *retained_; }
 
   private:
     // membership_effects
@@ -88,12 +108,34 @@ class cluster_node final : private membership_effects, private route_effects {
     void on_routes_ready() override;
     void filter_changed(std::string_view filter) override { effects_.route_changed(filter); }
     void all_changed() override { effects_.all_routes_changed(); }
+    // retained_effects
+    void send(node_id to, const retained_message& message) override {
+        transport_.send(to, message);
+    }
+    void read_entries(retained_ticket ticket, const retained_range& of,
+                      std::size_t entries_max) override {
+        effects_.read_entries(ticket, of, entries_max);
+    }
+    void read_rows(retained_ticket ticket, retained_question&& question) override {
+        effects_.read_rows(ticket, std::move(question));
+    }
+    void apply(retained_ticket ticket, retained_bucket bucket, std::vector<retained_row>&& rows,
+               std::vector<retained_entry>&& dead) override {
+        effects_.apply(ticket, bucket, std::move(rows), std::move(dead));
+    }
+    void collect(const retained_claim& claim) override { effects_.collect(claim); }
+    void on_retained_ready() override;
 
     void hear(const envelope& message, moment at);
     void after_input();
     void drop_late_questions(time_point now);
     void look_if_settled();
+    void look_if_ready();
     void set_ready(bool is_complete);
+    [[nodiscard]] retained_moment for_retained(moment at) const noexcept;
+    void take_control(peer_identity from, const route_message& message, moment at);
+    void take_control(peer_identity from, retained_message&& message, moment at);
+    void complain(node_id about, std::string_view fault);
     [[nodiscard]] peer_slot slot_of(node_id node);
     [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
 
@@ -104,15 +146,18 @@ class cluster_node final : private membership_effects, private route_effects {
     membership_metrics metrics_;
     std::unique_ptr<membership> membership_;
     std::unique_ptr<route_exchange> routes_;
+    std::unique_ptr<retained_exchange> retained_;
     mutable std::shared_mutex routes_lock_; ///< of routes_ and slots_; held alone to change them
     std::map<node_id, peer_slot> slots_;
     question_table questions_;
     std::optional<question_table::question> in_question_; ///< the one being heard
     std::set<std::string> untried_; ///< addresses that have neither answered nor refused yet
-    time_point now_;                ///< of the input under way
+    moment now_;                    ///< of the input under way
     time_point ready_until_ = never;
     bool has_exchanged_ = false; ///< somebody told all that is known
     bool is_settled_ = false;
+    bool has_routes_ = false;   ///< of all others
+    bool has_retained_ = false; ///< the same
     bool is_ready_ = false;
     bool keeps_members_ = false; ///< after this input
 };

@@ -234,7 +234,9 @@ class control_links::table final : public stream_owner<control_stream> {
             return add_one(core_.counts.control_dropped_closed);
         }
         control_link& link = found->second;
-        if (link.queued_bytes + bytes.Length() > core_.options.control_queue_bytes_max) {
+        // A message that is larger than the queue passes alone.
+        if (link.queued_bytes > 0
+            && link.queued_bytes + bytes.Length() > core_.options.control_queue_bytes_max) {
             return add_one(core_.counts.control_dropped_full);
         }
         link.queued_bytes += bytes.Length();

@@ -5,6 +5,10 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
+#include <proto/grapevine_cluster.pb.h>
+
+#include <array>
+#include <vector>
 
 namespace gv::cluster {
 
@@ -19,6 +23,19 @@ result<void, decode_fault> parse(grpc::ByteBuffer& bytes, std::size_t most,
         return failure(decode_fault(wire_fault::malformed));
     }
     return {};
+}
+
+std::size_t control_frame_limit(const grpc::ByteBuffer& bytes, std::size_t receive_bytes_max) {
+    if (bytes.Length() <= control_frame_bytes_max) {
+        return control_frame_bytes_max;
+    }
+    constexpr std::array<std::uint8_t, 2> tag{ // of its one field, with a length behind
+        grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber % 16 << 3 | 0x82,
+        grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber / 16};
+    std::vector<grpc::Slice> slices;
+    const bool is_page = bytes.Dump(&slices).ok() && !slices.empty() && slices[0].size() >= 2
+                         && slices[0].begin()[0] == tag[0] && slices[0].begin()[1] == tag[1];
+    return is_page ? receive_bytes_max : control_frame_bytes_max;
 }
 
 grpc::ByteBuffer bytes_of(const google::protobuf::MessageLite& message) {

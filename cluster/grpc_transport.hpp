@@ -53,7 +53,7 @@ struct grpc_transport_options {
     duration reopen_longest = 2s;
 
     /// Largest message accepted.
-    std::size_t receive_bytes_max = 16u << 20;
+    std::size_t receive_bytes_max = 17u << 20;
     /// Sent ahead of what is read, for each stream: what a reader that stops costs at most, beside
     /// one message. Larger: faster over long links. Smaller: less memory at risk.
     std::size_t window_bytes = 1u << 20;

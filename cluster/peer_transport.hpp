@@ -15,6 +15,7 @@
 
 #include "cluster/lane.hpp"
 #include "cluster/membership_message.hpp"
+#include "cluster/retained_message.hpp"
 #include "cluster/route_message.hpp"
 
 #include <memory>
@@ -38,7 +39,7 @@ struct link_hello {
     node_id to; ///< whoever else has the address refuses
 };
 
-using control_message = std::variant<route_message>;
+using control_message = std::variant<route_message, retained_message>;
 
 /// Names a question of a peer until it is answered.
 using question_id = strong_id<struct question_id_tag, std::uint64_t>;

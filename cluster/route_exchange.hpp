@@ -7,6 +7,7 @@
 // out. docs/cluster-protocol-routes.md tells the protocol.
 #pragma once
 
+#include "cluster/peer_state.hpp"
 #include "cluster/route_effects.hpp"
 #include "cluster/route_owner.hpp"
 #include "cluster/route_replica.hpp"
@@ -37,13 +38,6 @@ struct route_options {
     std::size_t partition_ring_bytes_max = 128u << 10;
     route_owner_options owner;
     route_replica_options replica;
-};
-
-/// What membership says of a peer.
-enum class peer_state : std::uint8_t {
-    alive, ///< suspected ones too
-    dead,  ///< its volatile routes are hidden, and nobody waits for it
-    gone   ///< forgotten: its volatile routes go
 };
 
 struct route_counts {

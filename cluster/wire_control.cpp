@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/wire_control.hpp"
 
+#include "cluster/wire_retained.hpp"
 #include "cluster/wire_routes.hpp"
 
 #include <proto/grapevine_cluster.pb.h>
@@ -17,6 +18,13 @@ result<control_message, decode_fault> decode(wire::ControlFrame&& in, node_id fr
                                              const route_limits& limits) {
     if (in.has_hello()) {
         return failure(decode_fault(wire_fault::second_hello));
+    }
+    if (is_retained(in)) {
+        auto retained = decode_retained(in, retained_limits{});
+        if (!retained) {
+            return failure(retained.error());
+        }
+        return std::move(*retained);
     }
     auto routes = decode_routes(std::move(in), from, limits);
     if (!routes) {

@@ -151,6 +151,11 @@ class decoder {
         case wire::ControlFrame::kRoutePage:
             return read(*in.mutable_route_page());
         case wire::ControlFrame::kHello:
+        case wire::ControlFrame::kRetainedRoot:
+        case wire::ControlFrame::kRetainedHashesRequest:
+        case wire::ControlFrame::kRetainedHashes:
+        case wire::ControlFrame::kRetainedRowsRequest:
+        case wire::ControlFrame::kRetainedPage:
         case wire::ControlFrame::CONTENT_NOT_SET:
             break;
         }

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is kept and what is not; reading is in retained_read.cpp, the comparison with other nodes in
+// retained_buckets.cpp.
 #include "broker/router/retained.hpp"
 
-#include "base/hash.hpp"
-#include "base/slab.hpp"
-#include "broker/router/ordered_rows.hpp"
-#include "broker/router/tombstones.hpp"
-#include "broker/router/topic_order.hpp"
-
-#include <boost/unordered/unordered_flat_set.hpp>
+#include "broker/router/retained_rows.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -16,169 +12,265 @@ namespace gv::router {
 
 namespace {
 
-using row_slab = slab<message_ref>;
+using order_of = retained_table::tables::order_of;
 
-struct topic_of_row {
-    const row_slab* rows;
-    std::string_view operator()(std::uint32_t row) const noexcept { return (*rows)[row]->topic(); }
-};
-
-/// Entry of the hash index: the hash is kept beside, so that growing touches no message.
-struct index_entry {
-    std::uint32_t hash;
-    std::uint32_t row;
-};
-struct index_key {
-    std::uint32_t hash;
-    std::string_view topic;
-};
 index_key key_of(std::string_view topic) noexcept {
     return {static_cast<std::uint32_t>(table_hash(topic)), topic};
 }
-struct index_hasher {
-    using is_transparent = void;
-    std::size_t operator()(const index_entry& entry) const noexcept { return entry.hash; }
-    std::size_t operator()(const index_key& key) const noexcept { return key.hash; }
-};
-struct index_equal {
-    using is_transparent = void;
-    topic_of_row topic_of;
-    bool operator()(const index_key& a, const index_entry& b) const noexcept {
-        return a.hash == b.hash && a.topic == topic_of(b.row);
-    }
-    bool operator()(const index_entry& a, const index_key& b) const noexcept {
-        return (*this)(b, a);
-    }
-    bool operator()(const index_entry& a, const index_entry& b) const noexcept {
-        return a.row == b.row;
-    }
-};
 
-bool has_expired(const message_ref& row, time_point now) noexcept {
-    return row->header().expires <= now;
+/// What is left of a message: its topic and its version.
+message_ref tombstone_of(const publication& what) {
+    publication left{.header = what.header, .topic = what.topic};
+    left.header.retain = true;
+    return message::copy_of(left, message::reach::local);
+}
+
+std::size_t times(std::size_t limit, std::size_t factor) noexcept {
+    return limit > std::numeric_limits<std::size_t>::max() / factor ? limit : limit * factor;
+}
+
+template <typename T>
+order_of compare(const T& given, const T& known) noexcept {
+    return given < known ? order_of::older : given == known ? order_of::same : order_of::newer;
+}
+
+message_ref copy_with_retain(const publication& what) {
+    publication kept = what;
+    kept.header.retain = true;
+    return message::copy_of(kept, message::reach::local);
 }
 
 } // namespace
 
-struct retained_table::tables {
-    explicit tables(const retained_options& given)
-        : options(given), index(0, index_hasher{}, index_equal{{&rows}}), order({&rows}),
-          removals(given.tombstones_max) {}
+// --- rows
 
-    [[nodiscard]] message_ref* find(std::string_view topic) const {
-        const auto found = index.find(key_of(topic));
-        return found == index.end() ? nullptr : &rows[found->row];
-    }
-    void insert(message_ref added);
-    void replace(message_ref& row, message_ref by);
-    void erase(std::string_view topic);
-    void expire(std::string_view topic);
-    void count_in(const message& added) noexcept;
-    void count_out(const message& gone) noexcept;
+retained_table::tables::tables(const retained_options& given)
+    : options(given), index(0, index_hasher{}, index_equal{{&rows}}), order({&rows}),
+      removals(given.tombstones_max),
+      buckets(given.digest == nullptr ? std::size_t{0} : retained_bucket_count) {}
 
-    retained_options options;
-    row_slab rows;
-    boost::unordered_flat_set<index_entry, index_hasher, index_equal> index;
-    ordered_rows<topic_of_row> order;
-    tombstones removals;
-    std::size_t bytes = 0;
-    std::size_t expiring = 0;     ///< rows that expire some time
-    row_slab::index swept_to = 0; ///< by expire()
-};
+auto retained_table::tables::find(std::string_view topic) const -> std::optional<row_index> {
+    const auto found = index.find(key_of(topic));
+    return found == index.end() ? std::nullopt : std::optional(found->row);
+}
 
 void retained_table::tables::count_in(const message& added) noexcept {
+    if (is_tombstone(added)) {
+        ++tombstone_count;
+        return;
+    }
     bytes += added.weight();
     expiring += added.header().expires == never ? 0 : 1;
 }
 
 void retained_table::tables::count_out(const message& gone) noexcept {
+    if (is_tombstone(gone)) {
+        --tombstone_count;
+        return;
+    }
     bytes -= gone.weight();
     expiring -= gone.header().expires == never ? 0 : 1;
+}
+
+void retained_table::tables::toggle(const message& row) noexcept {
+    if (is_shared(row.topic())) {
+        options.digest->toggle(entry_of(row));
+    }
+}
+
+void retained_table::tables::set(std::optional<row_index> known, message_ref to) {
+    known ? replace(*known, std::move(to)) : insert(std::move(to));
 }
 
 void retained_table::tables::insert(message_ref added) {
     const std::string_view topic = added->topic();
     count_in(*added);
-    const row_slab::index row = rows.make();
+    toggle(*added);
+    const bool is_grave = is_tombstone(*added);
+    const row_index row = rows.make();
     rows[row] = std::move(added);
     index.insert(index_entry{key_of(topic).hash, row});
-    order.insert(topic, row);
-}
-
-void retained_table::tables::replace(message_ref& row, message_ref by) {
-    count_out(*row);
-    count_in(*by);
-    row = std::move(by);
-}
-
-void retained_table::tables::erase(std::string_view topic) {
-    const auto found = index.find(key_of(topic));
-    const row_slab::index row = found->row;
-    count_out(*rows[row]);
-    order.erase(topic);
-    index.erase(found);
-    rows.drop(row); // last: `topic` may be its message's
-}
-
-void retained_table::tables::expire(std::string_view topic) {
-    if (options.on_expired) {
-        options.on_expired(topic);
+    is_grave ? graves.add(row) : order.insert(topic, row);
+    if (is_shared(topic)) {
+        buckets[retained_bucket_of(retained_topic_hash(topic)).value].push_back(row);
     }
-    erase(topic);
 }
+
+void retained_table::tables::replace(row_index row, message_ref by) {
+    message_ref& at = rows[row];
+    const bool was_grave = is_tombstone(*at);
+    const bool is_grave = is_tombstone(*by);
+    count_out(*at);
+    toggle(*at);
+    count_in(*by);
+    toggle(*by);
+    if (is_grave && !was_grave) {
+        order.erase(at->topic());
+        graves.add(row);
+    }
+    at = std::move(by);
+    if (was_grave && !is_grave) {
+        order.insert(at->topic(), row);
+    }
+}
+
+void retained_table::tables::erase(row_index row) {
+    const message_ref gone = rows[row]; // its topic is needed to the end
+    count_out(*gone);
+    toggle(*gone);
+    if (!is_tombstone(*gone)) {
+        order.erase(gone->topic());
+    }
+    if (is_shared(gone->topic())) {
+        auto& listed = buckets[retained_bucket_of(retained_topic_hash(gone->topic())).value];
+        *std::ranges::find(listed, row) = listed.back();
+        listed.pop_back();
+    }
+    index.erase(index.find(key_of(gone->topic())));
+    rows.drop(row);
+}
+
+/// Other nodes need not notice at the same time: what is left counts as the same row.
+void retained_table::tables::expire(row_index row) {
+    if (!is_shared(rows[row]->topic())) {
+        age(row);
+        return;
+    }
+    replace(row, tombstone_of(rows[row]->view()));
+    if (options.on_aged) {
+        options.on_aged(rows[row]->topic(), &*rows[row]);
+    }
+}
+
+void retained_table::tables::age(row_index row) {
+    if (options.on_aged) {
+        options.on_aged(rows[row]->topic(), nullptr);
+    }
+    erase(row);
+}
+
+// --- what comes
+
+auto retained_table::tables::judge(const publication& what, std::optional<row_index> known) const
+    -> order_of {
+    if (!is_shared(what.topic)) {
+        const version given = order_of_stamp(what.header);
+        const bool is_older = known ? given < order_of_stamp(rows[*known]->header())
+                                    : removals.forbid(what.topic, given);
+        return is_older ? order_of::older : order_of::newer;
+    }
+    if (known) {
+        return compare(retained_version_of(what.header),
+                       retained_version_of(rows[*known]->header()));
+    }
+    return claim.denies(what.header.stamp) ? order_of::older : order_of::newer;
+}
+
+bool retained_table::tables::has_room(const publication& what, std::optional<row_index> known,
+                                      std::size_t factor) const noexcept {
+    const bool adds = !known || is_tombstone(*rows[*known]);
+    const std::size_t others = bytes - (adds ? 0 : rows[*known]->weight());
+    const bool is_full = adds && rows.size() - tombstone_count >= times(options.rows_max, factor);
+    return !is_full && others + what.weight() <= times(options.bytes_max, factor);
+}
+
+/// `death`: when what is there without payload can be needless at the earliest.
+template <typename Keep>
+put_outcome retained_table::tables::put(const publication& what, std::size_t factor,
+                                        hybrid_time death, Keep keep) {
+    const std::optional<row_index> known = find(what.topic);
+    switch (judge(what, known)) {
+    case order_of::older:
+        return put_outcome::older_ignored;
+    case order_of::same:
+        return put_outcome::known;
+    case order_of::newer:
+        break;
+    }
+    if (what.payload.empty()) {
+        return remove(what, death, known);
+    }
+    if (!has_room(what, known, factor)) {
+        return put_outcome::over_limit;
+    }
+    const bool is_there = known && !is_tombstone(*rows[*known]);
+    set(known, keep());
+    return is_there ? put_outcome::replaced : put_outcome::stored;
+}
+
+put_outcome retained_table::tables::remove(const publication& what, hybrid_time death,
+                                           std::optional<row_index> known) {
+    const bool is_there = known && !is_tombstone(*rows[*known]);
+    if (!is_shared(what.topic)) {
+        removals.add(what.topic, order_of_stamp(what.header));
+    }
+    if (is_shared(what.topic) && death > claim.to) {
+        set(known, tombstone_of(what));
+    } else if (known) {
+        erase(*known);
+    }
+    return is_there ? put_outcome::removed : put_outcome::absent;
+}
+
+// --- the front door
 
 retained_table::retained_table(const retained_options& options)
     : tables_(std::make_unique<tables>(options)) {}
 
 retained_table::~retained_table() = default;
 
-std::size_t retained_table::count() const noexcept { return tables_->rows.size(); }
+std::size_t retained_table::count() const noexcept {
+    return tables_->rows.size() - tables_->tombstone_count;
+}
 std::size_t retained_table::bytes() const noexcept { return tables_->bytes; }
+std::size_t retained_table::tombstones() const noexcept { return tables_->tombstone_count; }
+bool retained_table::is_clustered() const noexcept { return tables_->options.digest != nullptr; }
 
 put_outcome retained_table::put(const publication& what) {
-    return put(what, [&what] {
-        publication kept = what;
-        kept.header.retain = true;
-        return message::copy_of(kept, message::reach::local);
-    });
+    if (what.payload.empty()) {
+        publication removal = what; // it does not expire
+        removal.header.expires = never;
+        return tables_->put(removal, 1, removal.header.stamp, [] { return message_ref(); });
+    }
+    return tables_->put(what, 1, what.header.stamp, [&what] { return copy_with_retain(what); });
 }
 
 put_outcome retained_table::put(const message_ref& what) {
-    return put(what->view(), [&what] { return what; });
+    if (what->payload().empty()) {
+        return put(what->view());
+    }
+    return tables_->put(what->view(), 1, what->header().stamp, [&what] { return what; });
 }
 
-template <typename Keep>
-put_outcome retained_table::put(const publication& what, Keep keep) {
-    tables& here = *tables_;
-    const version given = version_of(what.header);
-    message_ref* known = here.find(what.topic);
-    if (known != nullptr ? given < version_of((*known)->header())
-                         : here.removals.forbid(what.topic, given)) {
-        return put_outcome::older_ignored;
+put_outcome retained_table::restore(const publication& what) {
+    const hybrid_time late{std::numeric_limits<std::uint64_t>::max()}; // is looked at again
+    const std::size_t factor = is_clustered() ? tables_->options.peers_factor : 1;
+    return tables_->put(what, factor, late, [&what] { return copy_with_retain(what); });
+}
+
+put_outcome retained_table::put_row(const retained_row& row, const retained_clocks& at) {
+    publication what = row.what->view();
+    what.header.expires = expiry_here(row.expires, at);
+    what.header.retain = true;
+    const bool is_over = row.expires <= at.wall;
+    if (is_over) {
+        what.payload = {};
+        what.properties = {};
     }
-    if (what.payload.empty()) {
-        here.removals.add(what.topic, given);
-        if (known != nullptr) {
-            here.erase(what.topic);
-        }
-        return known != nullptr ? put_outcome::removed : put_outcome::absent;
-    }
-    const std::size_t others = here.bytes - (known != nullptr ? (*known)->weight() : 0);
-    const bool is_full = known == nullptr && here.rows.size() >= here.options.rows_max;
-    if (is_full || others + what.weight() > here.options.bytes_max) {
-        return put_outcome::over_limit;
-    }
-    if (known != nullptr) {
-        here.replace(*known, keep());
-        return put_outcome::replaced;
-    }
-    here.insert(keep());
-    return put_outcome::stored;
+    const bool is_shareable = what.header.expires == row.what->header().expires
+                              && row.what->header().retain && row.what->is_shared() && !is_over;
+    return tables_->put(what, tables_->options.peers_factor, death_of(what.header, at), [&] {
+        return is_shareable ? row.what : message::copy_of(what, message::reach::local);
+    });
 }
 
 message_ref retained_table::find(std::string_view topic, time_point now) const {
-    const message_ref* found = tables_->find(topic);
-    return found == nullptr || has_expired(*found, now) ? message_ref() : *found;
+    const auto found = tables_->find(topic);
+    if (!found) {
+        return {};
+    }
+    const message_ref& row = tables_->rows[*found];
+    return is_tombstone(*row) || has_expired(*row, now) ? message_ref() : row;
 }
 
 std::size_t retained_table::expire(time_point now, std::size_t rows_max) {
@@ -186,95 +278,18 @@ std::size_t retained_table::expire(time_point now, std::size_t rows_max) {
     if (here.expiring == 0) {
         return 0;
     }
-    std::size_t erased = 0;
+    std::size_t expired = 0;
     for (std::size_t looked = std::min<std::size_t>(rows_max, here.rows.end()); looked > 0;
          --looked) {
         here.swept_to = here.swept_to < here.rows.end() ? here.swept_to : 0;
-        const message_ref& row = here.rows[here.swept_to++];
-        if (row && has_expired(row, now)) {
-            here.expire(row->topic());
-            ++erased;
+        const row_slab::index row = here.swept_to++;
+        const message_ref& at = here.rows[row];
+        if (at && !is_tombstone(*at) && has_expired(*at, now)) {
+            here.expire(row);
+            ++expired;
         }
     }
-    return erased;
-}
-
-namespace {
-
-/// Collects one page. Expired rows are noted on the way and erased by the caller afterwards, since
-/// erasing moves positions.
-class page_reader {
-  public:
-    page_reader(const ordered_rows<topic_of_row>& order, const row_slab& rows,
-                const page_limits& limits, time_point now)
-        : order_(order), rows_(rows), limits_(limits), now_(now) {}
-
-    retained_page read(std::string_view filter, std::string_view after);
-    [[nodiscard]] const std::vector<message_ref>& expired() const noexcept { return expired_; }
-
-  private:
-    using position = ordered_rows<topic_of_row>::position;
-
-    /// False if the row does not fit into the page any more.
-    bool take(const message_ref& row);
-
-    const ordered_rows<topic_of_row>& order_;
-    const row_slab& rows_;
-    const page_limits& limits_;
-    time_point now_;
-    retained_page page_;
-    std::size_t bytes_ = 0;
-    std::vector<message_ref> expired_;
-};
-
-bool page_reader::take(const message_ref& row) {
-    if (has_expired(row, now_)) {
-        expired_.push_back(row);
-        return true;
-    }
-    const std::size_t bytes = bytes_ + row->weight();
-    if (!page_.rows.empty()
-        && (page_.rows.size() >= limits_.rows_max || bytes > limits_.bytes_max)) {
-        return false;
-    }
-    bytes_ = bytes;
-    page_.rows.push_back(row);
-    return true;
-}
-
-retained_page page_reader::read(std::string_view filter, std::string_view after) {
-    filter_guide guide(filter);
-    std::string_view passed = after; // the last topic that is dealt with
-    std::size_t steps = 0;
-    for (position at = order_.seek_after(after); !order_.is_end(at);) {
-        const message_ref& row = rows_[order_[at]];
-        const filter_guide::verdict verdict = guide.judge(row->topic());
-        if (verdict == filter_guide::verdict::finished) {
-            return std::move(page_);
-        }
-        if (++steps > std::max<std::size_t>(limits_.steps_max, 2)
-            || (verdict == filter_guide::verdict::match && !take(row))) {
-            page_.done = false;
-            page_.resume_after = passed;
-            return std::move(page_);
-        }
-        passed = row->topic();
-        at = verdict == filter_guide::verdict::leap ? order_.seek_from(at, guide.leap_to())
-                                                    : order_.next(at);
-    }
-    return std::move(page_);
-}
-
-} // namespace
-
-retained_page retained_table::read(std::string_view filter, std::string_view after,
-                                   const page_limits& limits, time_point now) {
-    page_reader reader(tables_->order, tables_->rows, limits, now);
-    retained_page page = reader.read(filter, after);
-    for (const message_ref& row : reader.expired()) {
-        tables_->expire(row->topic());
-    }
-    return page;
+    return expired;
 }
 
 } // namespace gv::router

@@ -551,6 +551,7 @@ class core final : private session::front_effects, private session::home_effects
     void forget_session(home_entry& home, session::session_state& state);
     void forget_body(bodies::index in);
     void erase_bucket(const storage::bucket& gone);
+    void bury_retained(const publication& tombstone);
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
     void restore_subscription(home_entry& home, std::string_view filter,
                               const storage::subscription_record& record);

@@ -332,7 +332,7 @@ void core::log_retained(const publication& what, bool is_removed) {
         return;
     }
     if (is_removed) {
-        journal_.erase(table::retained, what.topic);
+        bury_retained(what);
         // Whoever cleared it counts on it as on a message.
         journal_.set_mark(journal_.open_mark());
         return;
@@ -344,11 +344,23 @@ void core::log_retained(const publication& what, bool is_removed) {
                  what.header.quality == qos::at_most_once ? durability::memory : what.header.level);
 }
 
+/// In a cluster a removal has a row of its own until all members know of it.
+void core::bury_retained(const publication& tombstone) {
+    if (!retained_.is_clustered()) {
+        journal_.erase(table::retained, tombstone.topic);
+        return;
+    }
+    scratch_.clear();
+    encode(tombstone, moment(), scratch_);
+    journal_.put(table::retained, tombstone.topic, scratch_, durability::memory);
+}
+
 router::retained_options core::retained_options_of(const core_options& given) {
     router::retained_options made = given.retained;
     if (given.store != nullptr) {
-        made.on_expired = [this](std::string_view topic) {
-            journal_.erase(table::retained, topic);
+        made.on_aged = [this](std::string_view topic, const message* tombstone) {
+            tombstone != nullptr ? bury_retained(tombstone->view())
+                                 : journal_.erase(table::retained, topic);
         };
     }
     return made;
@@ -489,10 +501,11 @@ void core::restore_retained(std::string_view topic, std::string_view stored) {
         return;
     }
     clock_.absorb(what.header.stamp);
-    if (what.header.expires <= turn_.now) {
+    const bool is_over = what.header.expires <= turn_.now || what.payload.empty();
+    if (is_over && !retained_.is_clustered()) {
         journal_.erase(table::retained, topic);
     } else {
-        retained_.put(what);
+        retained_.restore(what);
     }
 }
 

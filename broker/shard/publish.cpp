@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A message on its way: to the subscribers of this shard, to other shards, into the retained table.
+#include "base/retained.hpp"
 #include "base/topic.hpp"
 #include "broker/shard/core.hpp"
 
@@ -187,12 +188,12 @@ bool core::retain(const publication& what) {
         return true;
     }
     const router::put_outcome outcome = retained_.put(what);
-    using enum router::put_outcome;
-    if (outcome == stored || outcome == replaced || outcome == removed) {
-        log_retained(what, outcome == removed);
+    if (is_change(outcome, retained_.is_clustered())) {
+        log_retained(what, what.payload.empty());
     }
-    counts_.retained_refused += outcome == over_limit ? 1U : 0U;
-    return outcome != over_limit;
+    const bool is_over_limit = outcome == router::put_outcome::over_limit;
+    counts_.retained_refused += is_over_limit ? 1U : 0U;
+    return !is_over_limit;
 }
 
 bool core::is_small_enough_to_retain(const publication& what) const noexcept {
@@ -336,8 +337,8 @@ void core::finish_take(std::uint32_t index) {
 }
 
 shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexcept {
-    return shard_id{shards == 1 ? std::uint16_t{0}
-                                : static_cast<std::uint16_t>(table_hash(topic) % shards)};
+    return shards == 1 ? shard_id{0}
+                       : retained_shard(retained_bucket_of(retained_topic_hash(topic)), shards);
 }
 
 void core::publish(publication what, std::string_view due_will) {

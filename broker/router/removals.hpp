@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removals of retained messages, remembered for a while: a message that was published earlier but
-// comes later, by a longer way, must not bring its topic back.
+// Removals of retained messages of one node, remembered for a while: a message that was published
+// earlier but comes later, by a longer way, must not bring its topic back.
 #pragma once
 
 #include "base/hash.hpp"
@@ -22,14 +22,14 @@ struct version {
     friend auto operator<=>(const version&, const version&) = default;
 };
 
-[[nodiscard]] inline version version_of(const envelope& header) noexcept {
+[[nodiscard]] inline version order_of_stamp(const envelope& header) noexcept {
     return {.stamp = header.stamp, .origin = header.origin};
 }
 
 /// The newest removal of each topic, for the last so many. Topics are told apart by 64-bit hash.
-class tombstones {
+class removal_memory {
   public:
-    explicit tombstones(std::size_t most) noexcept : most_(most) {}
+    explicit removal_memory(std::size_t most) noexcept : most_(most) {}
 
     void add(std::string_view topic, version removed) {
         const std::uint64_t key = table_hash(topic);

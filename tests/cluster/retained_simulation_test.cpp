@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/cluster/retained_world.hpp"
+
+#include <gtest/gtest.h>
+
+namespace gv::cluster::testing {
+namespace {
+
+/// In blocks, so that they run beside each other.
+class RetainedSimulation : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RetainedSimulation, StoresBecomeEqualAndNothingThatWasClearedReturns) {
+    for (std::uint64_t seed = GetParam(); seed < GetParam() + 75; ++seed) {
+        retained_world world(seed);
+        world.run();
+        ASSERT_TRUE(world.complaints.empty())
+            << "seed " << seed << ": " << world.complaints.front();
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RetainedSimulation, ::testing::Values(1, 76, 151, 226));
+
+TEST(RetainedSimulationCovers, DoesWhatItIsForInMostSeeds) {
+    retained_counts sum;
+    std::uint64_t absences = 0;
+    std::uint64_t doubtful = 0;
+    std::uint64_t writes = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        retained_world world(seed);
+        world.run();
+        absences += world.long_absences;
+        doubtful += world.doubtful;
+        writes += world.writes;
+        sum.passes_done += world.counts.passes_done;
+        sum.rows_applied += world.counts.rows_applied;
+        sum.dropped += world.counts.dropped;
+        sum.collections += world.counts.collections;
+    }
+    EXPECT_GT(absences, 5u);
+    EXPECT_GT(sum.passes_done, 500u);
+    EXPECT_GT(sum.rows_applied, 2'000u);
+    EXPECT_GT(sum.dropped, 5u);
+    EXPECT_GT(sum.collections, 500u);
+    EXPECT_LT(doubtful * 10, writes) << "most of what is set is promised";
+}
+
+} // namespace
+} // namespace gv::cluster::testing
