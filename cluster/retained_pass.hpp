@@ -14,13 +14,15 @@
 
 namespace gv::cluster {
 
-/// Bytes a second: a debt, paid off with time. Who owes nothing may spend any amount.
+/// Bytes a second: a debt, paid off with time. Who owes little may spend any amount.
 class byte_budget {
   public:
+    /// What may be owed, so that not every question waits for a timer.
+    static constexpr duration credit = 50ms;
     void set_rate(std::size_t bytes_per_second) noexcept { rate_ = bytes_per_second; }
     void spend(std::size_t bytes, time_point now) noexcept;
     /// When something may be spent again.
-    [[nodiscard]] time_point free_at() const noexcept { return free_at_; }
+    [[nodiscard]] time_point free_at() const noexcept { return free_at_ - credit; }
 
   private:
     std::size_t rate_ = 0; ///< 0: no limit

@@ -124,6 +124,13 @@ due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept {
     return made;
 }
 
+claim_key claim_key_of(shard_id shard) noexcept {
+    claim_key made;
+    made.bytes[0] = 'C';
+    store_u16(made.bytes + 1, shard.value);
+    return made;
+}
+
 bucket_key bucket_key_of(const bucket& which) noexcept {
     bucket_key made;
     store_u16(store_u32(store_u32(made.bytes, which.slot), which.boot.value), which.shard.value);
@@ -206,6 +213,21 @@ bool decode(std::string_view value, const moment& at, publication& what) noexcep
     what.properties = in.bytes(in.u32());
     what.payload = in.rest();
     return !in.failed() && (flags & quality_bits) != quality_bits;
+}
+
+void encode(const claim_record& record, std::string& out) {
+    byte_writer to(out);
+    to.u64(record.from.value);
+    to.u64(record.to.value);
+    to.u16(record.shards);
+}
+
+bool decode(std::string_view value, claim_record& record) noexcept {
+    read_cursor in(value);
+    record.from.value = in.u64();
+    record.to.value = in.u64();
+    record.shards = in.u16();
+    return ends_well(in) && record.shards > 0;
 }
 
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out) {

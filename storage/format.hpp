@@ -72,6 +72,8 @@ using release_key = fixed_key<27>;
 using inbound_key = fixed_key<21>;
 /// 'W' stamp(8) shard(2), of which is publishing it: a will that is due and not yet taken.
 using due_will_key = fixed_key<11>;
+/// 'C' shard(2): what the shard's retained messages are known to be complete for.
+using claim_key = fixed_key<3>;
 /// slot(4) boot(4) shard(2): what keys of its bodies begin with.
 using bucket_key = fixed_key<10>;
 /// bucket_key number(8).
@@ -83,6 +85,7 @@ using body_key = fixed_key<18>;
                                          std::uint64_t sequence) noexcept;
 [[nodiscard]] inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept;
 [[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
+[[nodiscard]] claim_key claim_key_of(shard_id shard) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
 /// Of a body's key or a bucket's. False if it is too short.
 [[nodiscard]] bool decode(std::string_view key, bucket& which) noexcept;
@@ -110,6 +113,16 @@ void encode(const node_record& record, std::string& out);
 /// properties (each after its size: 2 and 4 bytes), payload (the rest).
 void encode(const publication& what, const moment& at, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, const moment& at, publication& what) noexcept;
+
+/// Of a shard of a node in a cluster: retained messages with stamps in (from, to] that are not in
+/// its part were removed. There are as many records as there were shards.
+struct claim_record {
+    hybrid_time from{};
+    hybrid_time to{};
+    std::uint16_t shards = 1;
+};
+void encode(const claim_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, claim_record& record) noexcept;
 
 /// A row of a session's queue: how the message goes to the client, then the message or where it is.
 struct queue_row {

@@ -35,6 +35,9 @@ class loader {
         scan(table::retained, [this](std::string_view topic, std::string_view message) {
             to_.on_retained(topic, message);
         });
+        for (const auto& [shard, claim] : claims_) {
+            to_.on_claim(shard, claim);
+        }
         find_buckets();
         return report_;
     }
@@ -163,6 +166,10 @@ class loader {
             }
             return;
         }
+        if (key.starts_with('C')) {
+            add_claim(key, value);
+            return;
+        }
         stored_session* owner = owner_of(table::small, key, 1, rest);
         if (owner == nullptr) {
             return;
@@ -177,7 +184,17 @@ class loader {
         }
     }
 
+    void add_claim(std::string_view key, std::string_view value) {
+        claim_record record;
+        const bool is_whole = key.size() == sizeof(claim_key) && decode(value, record);
+        count_broken(is_whole);
+        if (is_whole) {
+            claims_.emplace_back(shard_id{load_u16(key.data() + 1)}, record);
+        }
+    }
+
     const table_source& from_;
+    std::vector<std::pair<shard_id, claim_record>> claims_;
     store_reader& to_;
     load_report report_;
     bool are_sessions_whole_ = false;

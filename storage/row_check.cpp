@@ -163,6 +163,10 @@ class checker {
             return broken_unless(key.size() == sizeof(due_will_key) && decode(value, due)
                                  && is_message(due.message));
         }
+        if (key.starts_with('C')) {
+            claim_record claim;
+            return broken_unless(key.size() == sizeof(claim_key) && decode(value, claim));
+        }
         if (is_stray(key, 1, rest)) {
             return fault::stray;
         }
@@ -217,7 +221,9 @@ class counter final : public store_reader {
         made.longest = std::move(all);
     }
     void on_retained(std::string_view topic, std::string_view message) override {
-        ++made.retained;
+        publication what;
+        const bool is_tombstone = decode(message, {}, what) && what.payload.empty();
+        made.retained += is_tombstone ? 0U : 1U;
         made.retained_bytes += topic.size() + message.size();
     }
     void on_bucket(const bucket&) override { ++made.buckets; }

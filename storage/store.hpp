@@ -139,6 +139,8 @@ class store_reader {
     virtual void on_sessions(std::vector<stored_session> found) = 0;
     /// Lifetime: both are valid during the call.
     virtual void on_retained(std::string_view topic, std::string_view message) = 0;
+    /// After that: one for each shard that there was. Of a node that is in no cluster, none.
+    virtual void on_claim(shard_id, const claim_record&) {}
     /// There are bodies of this bucket. After all sessions.
     virtual void on_bucket(const bucket& found) = 0;
     /// A will that was being published. Lifetime: the key is valid during the call.

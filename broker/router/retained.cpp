@@ -249,16 +249,11 @@ put_outcome retained_table::restore(const publication& what) {
 }
 
 put_outcome retained_table::put_row(const retained_row& row, const retained_clocks& at) {
-    publication what = row.what->view();
-    what.header.expires = expiry_here(row.expires, at);
-    what.header.retain = true;
-    const bool is_over = row.expires <= at.wall;
-    if (is_over) {
-        what.payload = {};
-        what.properties = {};
-    }
-    const bool is_shareable = what.header.expires == row.what->header().expires
-                              && row.what->header().retain && row.what->is_shared() && !is_over;
+    const publication what = publication_of(row, at);
+    const envelope& given = row.what->header();
+    const bool is_shareable = row.what->is_shared() && given.retain
+                              && what.header.expires == given.expires
+                              && what.payload.size() == row.what->payload().size();
     return tables_->put(what, tables_->options.peers_factor, death_of(what.header, at), [&] {
         return is_shareable ? row.what : message::copy_of(what, message::reach::local);
     });

@@ -79,6 +79,10 @@ enum class put_outcome : std::uint8_t {
            || outcome == put_outcome::removed || (outcome == put_outcome::absent && is_clustered);
 }
 
+/// A row of another node as it is kept here: by this process's clock, with RETAIN, and without
+/// contents if it has expired. Lifetime: the views are those of the row.
+[[nodiscard]] publication publication_of(const retained_row& row, const retained_clocks& at);
+
 class retained_table {
   public:
     explicit retained_table(const retained_options& options = {});

@@ -30,6 +30,7 @@ std::vector<placed_row> rows_of(const retained_range& of, const std::vector<row_
     return found;
 }
 
+/// A peer may have said anything.
 constexpr auto left_max = std::chrono::hours(24 * 365 * 100);
 
 /// Rows and entries of one answer, until it is full.
@@ -107,15 +108,19 @@ class answer_builder {
 
 } // namespace
 
-time_point expiry_here(wall_time expires, const retained_clocks& at) {
-    if (expires == never_expires) {
-        return never;
+publication publication_of(const retained_row& row, const retained_clocks& at) {
+    publication what = row.what->view();
+    what.header.retain = true;
+    what.header.expires = never;
+    if (row.expires != never_expires) {
+        const auto expires = std::clamp(row.expires, at.wall - left_max, at.wall + left_max);
+        what.header.expires = at.now + std::chrono::duration_cast<duration>(expires - at.wall);
     }
-    // A peer may have said anything.
-    const auto least = at.wall - left_max;
-    const auto most = at.wall + left_max;
-    return at.now
-           + std::chrono::duration_cast<duration>(std::clamp(expires, least, most) - at.wall);
+    if (row.expires <= at.wall) {
+        what.payload = {};
+        what.properties = {};
+    }
+    return what;
 }
 
 hybrid_time death_of(const envelope& header, const retained_clocks& at) {

@@ -148,9 +148,6 @@ struct retained_table::tables {
             .version = retained_version_of(row.header())};
 }
 
-/// A peer's expiry by the clock of this process.
-[[nodiscard]] time_point expiry_here(wall_time expires, const retained_clocks& at);
-
 /// From when on a tombstone says nothing that a claim does not: its stamp, or when the message
 /// whose place it has expired.
 [[nodiscard]] hybrid_time death_of(const envelope& header, const retained_clocks& at);

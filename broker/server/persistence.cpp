@@ -77,6 +77,17 @@ class distributor final : public storage::store_reader {
         ++retained;
         core_of(shard::core::retained_owner(topic, to_.size())).restore_retained(topic, message);
     }
+    void on_claim(shard_id, const storage::claim_record& found) override {
+        const bool is_first = claims_ == 0;
+        claim.from = is_first ? found.from : std::max(claim.from, found.from);
+        claim.to = is_first ? found.to : std::min(claim.to, found.to);
+        claims_of_ = found.shards;
+        ++claims_;
+    }
+    /// Nothing, unless all shards that there were have one.
+    [[nodiscard]] std::optional<retained_claim> whole_claim() const {
+        return claims_ > 0 && claims_ == claims_of_ ? std::optional(claim) : std::nullopt;
+    }
     void on_bucket(const storage::bucket& found) override {
         if (!needed_.contains(found)) {
             to_.front()->logic().remove_bucket(found);
@@ -92,6 +103,7 @@ class distributor final : public storage::store_reader {
     std::size_t sessions = 0;
     std::size_t rows = 0;
     std::size_t retained = 0;
+    retained_claim claim;
 
   private:
     [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
@@ -99,6 +111,8 @@ class distributor final : public storage::store_reader {
     }
     [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
+    std::size_t claims_ = 0;
+    std::size_t claims_of_ = 0;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
 };
 
@@ -219,6 +233,13 @@ result<void, problem> restore_all(storage::store& from,
     distributor spread(to);
     if (auto loaded = from.load(spread); !loaded) {
         return loaded;
+    }
+    // After damage something may be missing that was not removed.
+    const storage::store_counts counted = from.counts();
+    const bool is_whole = counted.damaged_files + counted.lost_operations + counted.rows_lost == 0;
+    const auto claim = is_whole ? spread.whole_claim() : std::nullopt;
+    for (const auto& each : to) {
+        each->logic().restore_claim(claim);
     }
     // What each shard has to tell the others arrives before the first client.
     for (bool is_settled = false; !is_settled;) {

@@ -195,6 +195,9 @@ class core final : private session::front_effects, private session::home_effects
     void restore(storage::stored_session session, bool counts_bodies);
     /// Lifetime: the views are valid during the call.
     void restore_retained(std::string_view topic, std::string_view message);
+    /// After all retained messages: what was claimed for them. Nothing: what came before this
+    /// moment is not known.
+    void restore_claim(const std::optional<retained_claim>& claim);
     /// After all sessions: no row refers to it.
     void remove_bucket(const storage::bucket& unused) { erase_bucket(unused); }
     void remove_stray(storage::table where, std::string_view key) { journal_.erase(where, key); }
@@ -217,6 +220,23 @@ class core final : private session::front_effects, private session::home_effects
 
     /// What is kept already can be delivered, acknowledged and erased whatever it says.
     void set_store_room(store_room now) noexcept { disk_room_ = now; }
+
+    // Retained messages, the same on every node of a cluster; see also retained().
+
+    /// Takes a message or tombstone of another node, if it is newer than what is here. It is given
+    /// to no subscriber.
+    router::put_outcome retain_row(const retained_row& row);
+    /// Of a message that another node claims was removed. False if it is not there any more.
+    bool drop_retained(const retained_entry& dead) { return retained_.drop(dead); }
+    [[nodiscard]] retained_answer answer_retained(const retained_question& asked) const {
+        return retained_.answer(asked, retained_clocks());
+    }
+    /// What is missing here of the claim was removed. Written down, after all rows before it.
+    void claim_retained(const retained_claim& claim);
+    /// After that, until it returns true: erases tombstones that are needless now.
+    bool collect_retained(std::size_t visits_max) {
+        return retained_.collect_tombstones(visits_max, retained_clocks());
+    }
 
     // Other shards and time.
 
@@ -552,6 +572,9 @@ class core final : private session::front_effects, private session::home_effects
     void forget_body(bodies::index in);
     void erase_bucket(const storage::bucket& gone);
     void bury_retained(const publication& tombstone);
+    [[nodiscard]] router::retained_clocks retained_clocks() const noexcept {
+        return {.now = turn_.now, .wall = turn_.wall};
+    }
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
     void restore_subscription(home_entry& home, std::string_view filter,
                               const storage::subscription_record& record);

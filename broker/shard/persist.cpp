@@ -366,6 +366,29 @@ router::retained_options core::retained_options_of(const core_options& given) {
     return made;
 }
 
+router::put_outcome core::retain_row(const retained_row& row) {
+    clock_.absorb(row.what->header().stamp);
+    const router::put_outcome outcome = retained_.put_row(row, retained_clocks());
+    if (is_change(outcome, retained_.is_clustered())) {
+        const publication kept = router::publication_of(row, retained_clocks());
+        log_retained(kept, kept.payload.empty());
+    }
+    return outcome;
+}
+
+void core::claim_retained(const retained_claim& claim) {
+    retained_.set_claim(claim);
+    if (journal_.is_on()) {
+        scratch_.clear();
+        encode(storage::claim_record{.from = claim.from,
+                                     .to = claim.to,
+                                     .shards = static_cast<std::uint16_t>(options_.shards)},
+               scratch_);
+        journal_.put(table::small, storage::claim_key_of(options_.me).view(), scratch_,
+                     durability::memory);
+    }
+}
+
 // Start.
 
 void core::restore(storage::stored_session found, bool counts_bodies) {
@@ -507,6 +530,13 @@ void core::restore_retained(std::string_view topic, std::string_view stored) {
     } else {
         retained_.restore(what);
     }
+}
+
+void core::restore_claim(const std::optional<retained_claim>& claim) {
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(turn_.wall.time_since_epoch());
+    const hybrid_time present{static_cast<std::uint64_t>(ms.count()) << 16};
+    retained_.set_claim(claim.value_or(retained_claim{.from = present, .to = {}}));
 }
 
 void core::on_progress(const storage::progress& word) {

@@ -41,7 +41,7 @@ void retained_world::publish_at(index which, const std::string& topic, bool is_c
     take(which, row, true);
     for (const index other : at.believes_alive) {
         if (chance(0.05)) { // from a spool
-            network_.after(between(0s, 20s),
+            network_.after(between(0s, nodes_.size() == 2 ? 2s : 20s),
                            [this, which, other, row] { network_.send(which, other, row); });
         } else {
             network_.send(which, other, row);
