@@ -6,9 +6,8 @@
 namespace gv::cluster {
 
 cluster_node::cluster_node(const cluster_node_options& options, const own_identity& self,
-                           std::span<const member_row> remembered,
-                           const retained_start& retained, peer_transport& transport,
-                           cluster_effects& effects, moment at)
+                           std::span<const member_row> remembered, const retained_start& retained,
+                           peer_transport& transport, cluster_effects& effects, moment at)
     : options_(options), self_(self.node), transport_(transport), effects_(effects), now_(at) {
     routes_ = std::make_unique<route_exchange>(
         route_exchange::identity{.node = self.node, .boot = self.boot}, options.routes, at.now);
@@ -107,10 +106,8 @@ void cluster_node::take_control(peer_identity from, retained_message&& message, 
 
 // A peer says what no honest node says. Nothing of it was used.
 void cluster_node::complain(node_id about, std::string_view fault) {
-    effects_.alarm({.kind = alarm_kind::malformed,
-                    .node = about,
-                    .ours = {},
-                    .theirs = std::string(fault)});
+    effects_.alarm(
+        {.kind = alarm_kind::malformed, .node = about, .ours = {}, .theirs = std::string(fault)});
 }
 
 retained_moment cluster_node::for_retained(moment at) const noexcept {
@@ -133,9 +130,7 @@ void cluster_node::on_applied(retained_ticket ticket, const retained_applied& do
     retained_->on_applied(ticket, done, for_retained(at), *this);
 }
 
-void cluster_node::on_collected(moment at) {
-    retained_->on_collected(for_retained(at), *this);
-}
+void cluster_node::on_collected(moment at) { retained_->on_collected(for_retained(at), *this); }
 
 void cluster_node::on_control_open(node_id to, moment at) {
     now_ = at;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // This node among others: joins the machines of membership, routes and retained messages to each
-// other, to the network and to the broker. Lives on the control thread, which does nothing else and never waits for a
-// disk; only who_wants() may be called by any thread.
+// other, to the network and to the broker. Lives on the control thread, which does nothing else and
+// never waits for a disk; only who_wants() may be called by any thread.
 //
 // Pure but for its transport: words of peers and time go in, calls on cluster_effects and
 // peer_transport come out.

@@ -92,7 +92,9 @@ class control_reader final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   private:
     [[nodiscard]] grpc::Status take() {
         wire::ControlFrame frame;
-        if (auto parsed = parse(bytes_, control_frame_limit(bytes_, core_.options.receive_bytes_max), frame); !parsed) {
+        if (auto parsed =
+                parse(bytes_, control_frame_limit(bytes_, core_.options.receive_bytes_max), frame);
+            !parsed) {
             return malformed(core_, parsed.error());
         }
         return from_ == peer_identity{} ? greet(frame) : take(std::move(frame));

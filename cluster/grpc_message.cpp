@@ -29,7 +29,8 @@ std::size_t control_frame_limit(const grpc::ByteBuffer& bytes, std::size_t recei
     if (bytes.Length() <= control_frame_bytes_max) {
         return control_frame_bytes_max;
     }
-    constexpr std::array<std::uint8_t, 2> tag{ // of its one field, with a length behind
+    constexpr std::array<std::uint8_t, 2> tag{
+        // of its one field, with a length behind
         grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber % 16 << 3 | 0x82,
         grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber / 16};
     std::vector<grpc::Slice> slices;

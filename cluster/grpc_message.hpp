@@ -22,8 +22,8 @@ inline constexpr std::size_t control_end_bytes_max = 1'024;
 inline constexpr std::size_t lane_request_bytes_max = lane_frame_bytes_max + 1'024;
 inline constexpr std::size_t lane_response_bytes_max = lane_reply_bytes_max + 1'024;
 
-/// What a frame of a control stream may have: a page of retained messages as much as a message, since
-/// it is of one row where that is large.
+/// What a frame of a control stream may have: a page of retained messages as much as a message,
+/// since it is of one row where that is large.
 [[nodiscard]] std::size_t control_frame_limit(const grpc::ByteBuffer& bytes,
                                               std::size_t receive_bytes_max);
 

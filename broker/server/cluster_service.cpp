@@ -27,6 +27,8 @@ constexpr auto resolve_soon = std::chrono::seconds(2);
 constexpr auto resolve_later = std::chrono::seconds(30);
 /// How long a start waits for the resolver before it looks among the nodes that it remembers.
 constexpr auto resolve_patience = std::chrono::seconds(3);
+/// Tombstones looked at in one turn of a shard.
+constexpr std::size_t collect_visits_max = 4'096;
 
 [[nodiscard]] cluster::moment now() {
     return {.now = std::chrono::steady_clock::now(), .wall = std::chrono::system_clock::now()};
@@ -133,6 +135,7 @@ cluster_service::open(const cluster::peer_identity& who,
     const std::vector<cluster::member_row> remembered = file_->read();
     cluster::cluster_node_options settings{.membership = {.cluster = *options_.cluster.name},
                                            .routes = {},
+                                           .retained = {},
                                            .ready_within = *options_.cluster.ready_within};
     cluster::cluster_effects& mine = *this;
     node_ = std::make_unique<cluster::cluster_node>(
@@ -141,7 +144,10 @@ cluster_service::open(const cluster::peer_identity& who,
                               .boot = who.boot,
                               .profile = profile_of(transport_->port()),
                               .chance = (std::uint64_t{random()} << 32) | random()},
-        remembered, *transport_, mine, now());
+        remembered,
+        cluster::retained_start{.digest = &digest_,
+                                .claim = loops.front()->logic().retained().claim()},
+        *transport_, mine, now());
     for (const auto& each : loops) {
         each->open_lanes();
     }
@@ -344,8 +350,9 @@ void cluster_service::on_refused(node_id to, std::string address) {
 }
 
 void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message) {
-    post([from, message = std::move(message)](cluster::cluster_node& node, cluster::moment at) {
-        node.on_control(from, message, at);
+    post([from, message = std::move(message)](cluster::cluster_node& node,
+                                              cluster::moment at) mutable {
+        node.on_control(from, std::move(message), at);
     });
 }
 
@@ -400,6 +407,70 @@ void cluster_service::known(cluster::wait_token who, cluster::route_known) {
     if (const auto found = waiters_.extract(who.value); !found.empty()) {
         (*loops_)[found.mapped().shard.value]->on_applied(found.mapped().operation);
     }
+}
+
+void cluster_service::read_entries(cluster::retained_ticket ticket, const retained_range& of,
+                                   std::size_t entries_max) {
+    shard::event_loop& loop = loop_of(of.bucket);
+    loop.post([this, &loop, ticket, of, entries_max] {
+        post([ticket, found = loop.logic().retained().entries(of, entries_max)](
+                 cluster::cluster_node& node, cluster::moment at) mutable {
+            node.on_entries(ticket, std::move(found), at);
+        });
+    });
+}
+
+void cluster_service::read_rows(cluster::retained_ticket ticket, retained_question&& question) {
+    shard::event_loop& loop = loop_of(question.of.bucket);
+    loop.post([this, &loop, ticket, question = std::move(question)] {
+        post([ticket, found = loop.logic().answer_retained(question)](cluster::cluster_node& node,
+                                                                      cluster::moment at) mutable {
+            node.on_rows(ticket, std::move(found), at);
+        });
+    });
+}
+
+void cluster_service::apply(cluster::retained_ticket ticket, retained_bucket bucket,
+                            std::vector<retained_row>&& rows, std::vector<retained_entry>&& dead) {
+    shard::event_loop& loop = loop_of(bucket);
+    loop.post([this, &loop, ticket, rows = std::move(rows), dead = std::move(dead)] {
+        cluster::retained_applied done;
+        for (const retained_row& each : rows) {
+            const router::put_outcome outcome = loop.logic().retain_row(each);
+            done.refused += outcome == router::put_outcome::over_limit ? 1U : 0U;
+            done.stored += router::is_change(outcome, true) ? 1U : 0U;
+        }
+        done.known = static_cast<std::uint32_t>(rows.size()) - done.refused - done.stored;
+        for (const retained_entry& each : dead) {
+            done.dropped += loop.logic().drop_retained(each) ? 1U : 0U;
+        }
+        post([ticket, done](cluster::cluster_node& node, cluster::moment at) {
+            node.on_applied(ticket, done, at);
+        });
+    });
+}
+
+void cluster_service::collect(const retained_claim& claim) {
+    collecting_ = loops_->size();
+    for (const auto& each : *loops_) {
+        each->post([this, &loop = *each, claim] {
+            loop.logic().claim_retained(claim);
+            collect_on(loop);
+        });
+    }
+}
+
+// A part in a turn, so that a million of them stop nobody.
+void cluster_service::collect_on(shard::event_loop& loop) {
+    if (!loop.logic().collect_retained(collect_visits_max)) {
+        loop.post([this, &loop] { collect_on(loop); });
+        return;
+    }
+    post([this](cluster::cluster_node& node, cluster::moment at) {
+        if (--collecting_ == 0) {
+            node.on_collected(at);
+        }
+    });
 }
 
 void cluster_service::ready(bool is_complete) {

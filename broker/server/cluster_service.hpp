@@ -49,6 +49,8 @@ class cluster_service final : public shard::cluster_seat,
     /// Waits until nothing of it runs any more. After the shards have ended.
     void stop();
 
+    /// For the tables of retained messages of all shards.
+    [[nodiscard]] retained_digest& digest() noexcept { return digest_; }
     /// host:port that the port for other nodes got.
     [[nodiscard]] std::string local() const;
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -81,11 +83,21 @@ class cluster_service final : public shard::cluster_seat,
     void route_changed(std::string_view filter) override { count_change(filter); }
     void all_routes_changed() override { count_change_of_all(); }
     void known(cluster::wait_token who, cluster::route_known how) override;
+    void read_entries(cluster::retained_ticket ticket, const retained_range& of,
+                      std::size_t entries_max) override;
+    void read_rows(cluster::retained_ticket ticket, retained_question&& question) override;
+    void apply(cluster::retained_ticket ticket, retained_bucket bucket,
+               std::vector<retained_row>&& rows, std::vector<retained_entry>&& dead) override;
+    void collect(const retained_claim& claim) override;
     void ready(bool is_complete) override;
     void absorb(hybrid_time seen) override;
     void alarm(const cluster::membership_alarm& what) override;
     void forgotten() override;
 
+    [[nodiscard]] shard::event_loop& loop_of(retained_bucket bucket) const {
+        return *(*loops_)[retained_shard(bucket, loops_->size()).value];
+    }
+    void collect_on(shard::event_loop& loop);
     /// Calls `input(node, moment)` on the thread of the cluster.
     template <typename Input>
     void post(Input input);
@@ -100,6 +112,7 @@ class cluster_service final : public shard::cluster_seat,
     boost::asio::io_context& control_;
     std::string name_;
     std::unique_ptr<member_file> file_;
+    retained_digest digest_;
     std::unique_ptr<cluster::grpc_transport> transport_;
     const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
 
@@ -110,7 +123,8 @@ class cluster_service final : public shard::cluster_seat,
     boost::asio::ip::tcp::resolver resolver_{context_};
     std::unique_ptr<cluster::cluster_node> node_;
     time_point armed_for_ = never;
-    std::size_t resolving_ = 0; ///< names under way
+    std::size_t resolving_ = 0;  ///< names under way
+    std::size_t collecting_ = 0; ///< shards that have not erased their tombstones yet
     bool has_joined_ = false;
     std::function<void()> ready_;
     struct waiter {

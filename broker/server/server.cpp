@@ -110,6 +110,7 @@ void server::build_loops() {
         made.logic.users = users;
         made.logic.is_clustered = cluster_ != nullptr;
         made.logic.routing.peers = cluster_.get();
+        made.logic.retained.digest = cluster_ ? &cluster_->digest() : nullptr;
         loops_.push_back(std::make_unique<shard::event_loop>(std::move(made)));
         peers.push_back(loops_.back().get());
     }
@@ -166,6 +167,8 @@ std::vector<problem> server::build_cluster() {
         self = {.node = node_id{(std::uint64_t{random()} << 32) | random()}, .boot = boot_id{1}};
         for (const auto& each : loops_) {
             each->be(self.node, self.boot);
+            each->begin_turn();
+            each->logic().restore_claim(std::nullopt);
         }
     }
     if (const auto opened = cluster_->open(self, loops_); !opened) {
