@@ -14,7 +14,7 @@
 
 namespace gv::cluster {
 
-/// A call, or a timer, that deletes itself when gRPC is done with it.
+/// A call, or a timer, that lives until gRPC is done with it: then it goes by running_calls::end().
 class running_call {
   public:
     /// Hastens its end. It must not wait, nor call a listener.
@@ -32,29 +32,42 @@ class running_calls {
         const std::lock_guard lock(mutex_);
         return !is_closed_ && running_.insert(&call).second;
     }
-    /// The last that is done before the call is deleted.
-    void leave(running_call& call) {
-        const std::lock_guard lock(mutex_);
-        running_.erase(&call);
-        if (running_.empty()) {
-            none_.notify_all();
-        }
+    /// Deletes it; the last that it does. close() waits for that, too: a call holds its channel,
+    /// and whoever drops the last of gRPC's objects joins gRPC's threads, which ends in memory
+    /// freed twice when it is one of them.
+    template <typename Call>
+    void end(Call* call) {
+        retire(*call);
+        delete call;
+        forget_retired();
     }
     /// Cancels all and waits until they are gone. No other begins.
     void close() {
         std::unique_lock lock(mutex_);
         is_closed_ = true;
-        // None of them is deleted meanwhile: it would have to leave before.
+        // None of them is deleted meanwhile: it would have to retire before.
         for (running_call* each : running_) {
             each->cancel();
         }
-        none_.wait(lock, [this] { return running_.empty(); });
+        none_.wait(lock, [this] { return running_.empty() && retired_ == 0; });
     }
 
   private:
+    void retire(running_call& call) {
+        const std::lock_guard lock(mutex_);
+        running_.erase(&call);
+        ++retired_;
+    }
+    void forget_retired() {
+        const std::lock_guard lock(mutex_);
+        --retired_;
+        none_.notify_all();
+    }
+
     std::mutex mutex_;
     std::condition_variable none_;
     std::unordered_set<running_call*> running_;
+    std::size_t retired_ = 0; ///< not cancelled any more, not yet deleted
     bool is_closed_ = false;
 };
 

@@ -45,6 +45,7 @@ class stream_owner {
     virtual void on_written(Stream& stream, bool is_fine) = 0;
     /// Nothing may be written any longer.
     virtual void on_ended(Stream& stream) = 0;
+    /// The stream is to be deleted.
     virtual void on_done(Stream& stream, const grpc::Status& status) = 0;
 
   protected:
@@ -62,7 +63,7 @@ class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, wi
     [[nodiscard]] link_name of() const noexcept { return of_; }
     void cancel() override { context_.TryCancel(); }
 
-    /// Lifetime: deletes itself after on_done().
+    /// Lifetime: on_done() ends it.
     void start(grpc::ByteBuffer hello) {
         stub_.PrepareBidiStreamingCall(&context_, "/grapevine.cluster.v1.Link/Control", {}, this);
         AddHold();
@@ -91,10 +92,7 @@ class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, wi
         }
         owner_.on_ended(*this);
     }
-    void OnDone(const grpc::Status& status) override {
-        owner_.on_done(*this, status);
-        delete this;
-    }
+    void OnDone(const grpc::Status& status) override { owner_.on_done(*this, status); }
 
   private:
     owner& owner_;
@@ -137,8 +135,7 @@ class timer final : public running_call {
             if (is_due) {
                 due_();
             }
-            core_.calls.leave(*this);
-            delete this;
+            core_.calls.end(this);
         });
     }
     void cancel() override { alarm_.Cancel(); }
@@ -218,7 +215,7 @@ class control_links::table final : public stream_owner<control_stream> {
             core_.listener.on_control_lost(of.node, text_of(status));
             reopen_later(of);
         }
-        core_.calls.leave(stream);
+        core_.calls.end(&stream);
     }
 
   private:

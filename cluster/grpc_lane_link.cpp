@@ -71,8 +71,7 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     void OnDone(const grpc::Status& status) override {
         state_->gate.finish(
             [&](lane_link_listener& to) { to.on_lost(fault_.empty() ? text_of(status) : fault_); });
-        core_.calls.leave(*this);
-        delete this;
+        core_.calls.end(this);
     }
 
   private:

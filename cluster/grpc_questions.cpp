@@ -69,8 +69,7 @@ class asked_question final : public running_call {
             core_.listener.on_refused(to_, std::move(address_));
         }
         core_.questions_open.fetch_sub(1, std::memory_order_relaxed);
-        core_.calls.leave(*this);
-        delete this;
+        core_.calls.end(this);
     }
     [[nodiscard]] bool take_answer() {
         if (is_nothing(answer_)) {

@@ -30,11 +30,12 @@ class grpc_transport::parts {
         return {};
     }
     void shut_down() {
-        // Calls of others are cancelled, not waited for. Then those of this node.
+        // The server last: while it is there no call of ours can be the last object of gRPC. Calls
+        // of others are cancelled, not waited for.
+        core.calls.close();
         if (server_ != nullptr) {
             server_->Shutdown(std::chrono::system_clock::now());
         }
-        core.calls.close();
     }
 
     grpc_core core;

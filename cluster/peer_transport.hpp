@@ -140,7 +140,7 @@ class peer_transport {
                                                                const lane_hello& hello,
                                                                lane_link_listener& listener) = 0;
 
-    /// No listener is called after it returns.
+    /// No listener is called after it returns. Not to be called by a listener.
     virtual void shut_down() = 0;
 };
 

@@ -291,6 +291,21 @@ INSTANTIATE_TEST_SUITE_P(
                     stranger{"OtherNode", [](auto&) {}, "another node than node 3"}),
     [](const auto& param) { return param.param.name; });
 
+// gRPC's threads end with the last of its objects: that must not be one of those threads' doing.
+TEST(GrpcShutDown, TheLastCallDoesNotTakeGrpcWithIt) {
+    const std::string nobody = dead_address();
+    for (int round = 0; round < 200; ++round) {
+        grpc_peer one(1);
+        for (int i = 0; i < 10; ++i) {
+            one.transport->ask(nobody, one.message(probe{1}));
+            one.transport->open_control({node_id{7}, boot_id{1}}, nobody);
+            one.transport->close_control(node_id{7});
+            spoken_lane lane;
+            lane.link = one.transport->open_lane(node_id{7}, nobody, one.hello_of(0), lane);
+        }
+    }
+}
+
 TEST(GrpcShutDown, NobodyIsCalledAfterwardsHoweverBusy) {
     for (int round = 0; round < 5; ++round) {
         grpc_peer one(1);
