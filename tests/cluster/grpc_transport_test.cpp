@@ -294,7 +294,7 @@ INSTANTIATE_TEST_SUITE_P(
 // gRPC's threads end with the last of its objects: that must not be one of those threads' doing.
 TEST(GrpcShutDown, TheLastCallDoesNotTakeGrpcWithIt) {
     const std::string nobody = dead_address();
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 100; ++round) {
         grpc_peer one(1);
         for (int i = 0; i < 10; ++i) {
             one.transport->ask(nobody, one.message(probe{1}));
