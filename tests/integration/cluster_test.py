@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several nodes are one broker."""
 
+import time
+
 from tests.integration.broker import wait_for
 from tests.integration.clients import Subscriber, publish, run_sub
 from tests.integration.cluster import ClusterTest
@@ -81,6 +83,76 @@ class Cluster(ClusterTest):
         for each in nodes:
             wait_for("darkness", lambda port=each.port: run_sub(
                 port, "-t", "lamp", "-W", "1", "-C", "1").stdout == "")
+
+    def retained(self, node, topics="lamps/#"):
+        """What a new subscriber finds, as long as something comes within a second."""
+        done = run_sub(node.port, "-t", topics, "-v", "-W", "1")
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+    def test_who_was_away_learns_what_was_retained_and_what_was_cleared(self):
+        first, second, third = self.nodes(3)
+        for lamp in range(5):
+            publish(first.port, f"lamps/{lamp}", "on", "-r", "-q", "1")
+        wait_for("all lamps", lambda: len(self.retained(third)) == 5)
+        third.stop()
+        clear(second.port, "lamps/0")
+        publish(second.port, "lamps/1", "off", "-r", "-q", "1")
+        publish(second.port, "lamps/9", "new", "-r")
+        expected = {"lamps/1": "off", "lamps/2": "on", "lamps/3": "on", "lamps/4": "on",
+                    "lamps/9": "new"}
+        wait_for("the changes", lambda: self.retained(first) == expected)
+        again = self.node("node3", before=third)
+        self.wait_until_ready(again)
+        self.assertEqual(self.retained(again), expected)
+        for each in (first, second, again):
+            self.assertEqual(self.retained(each), expected)
+
+    def test_retained_messages_outlive_a_restart_of_all_in_another_order(self):
+        first, second, third = self.nodes(3)
+        publish(second.port, "lamps/1", "on", "-r", "-q", "1")
+        for each in (first, second, third):
+            wait_for("the lamp", lambda node=each: self.retained(node) == {"lamps/1": "on"})
+        for each in (first, second, third):
+            each.stop()
+        again = [self.node(each.name, before=each) for each in (third, first, second)]
+        self.wait_until_joined(*again)
+        for each in again:
+            self.assertEqual(self.retained(each), {"lamps/1": "on"})
+
+    def test_two_nodes_serve_alone_and_agree_afterwards(self):
+        first, second = self.nodes(2)
+        publish(first.port, "lamps/1", "first", "-r", "-q", "1")
+        wait_for("the lamp", lambda: self.retained(second) == {"lamps/1": "first"})
+        second.kill()
+        first.wait_for_log_match("member_changed .*node=node2 became=died")
+        publish(first.port, "lamps/2", "alone", "-r", "-q", "1")
+        first.kill()
+        second = self.node("node2", "--cluster.ready_within", "2s", before=second)
+        self.wait_until_ready(second)
+        publish(second.port, "lamps/3", "alone too", "-r", "-q", "1")
+        clear(second.port, "lamps/1")
+        first = self.node("node1", "--cluster.ready_within", "2s", before=first)
+        started = time.monotonic()
+        expected = {"lamps/2": "alone", "lamps/3": "alone too"}
+        for each in (first, second):
+            wait_for("agreement", lambda node=each: self.retained(node) == expected)
+        self.assertLess(time.monotonic() - started, 15)
+        ear = Subscriber(self, first.port, "-t", "hello")
+        publish(second.port, "hello", "again", "-q", "1")
+        self.assertEqual(ear.next(), "again")
+
+    def test_a_thousand_retained_messages_reach_a_node_that_joins(self):
+        first, = self.nodes(1)
+        with Wire(first.port).connect("fills") as wire:
+            for number in range(1000):
+                wire.publish(f"lamps/{number}", b"x" * 1000, qos=1, retain=True)
+                self.assertEqual(wire.receive()[0], PUBACK)
+            wire.publish("lamps/large", bytes(5_000_000), qos=1, retain=True)
+            self.assertEqual(wire.receive()[0], PUBACK)
+        second = self.node("node2")
+        self.wait_until_joined(first, second)
+        found = run_sub(second.port, "-t", "lamps/+", "-F", "%l", "-C", "1001").stdout.split()
+        self.assertEqual(sorted(map(int, found)), [1000] * 1000 + [5_000_000])
 
     def test_a_client_that_does_not_want_its_own_messages(self):
         nodes = self.nodes(2)
