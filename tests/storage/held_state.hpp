@@ -24,6 +24,9 @@ class held_state final : public store_reader {
     void on_retained(std::string_view topic, std::string_view message) override {
         retained.emplace_back(topic, message);
     }
+    void on_claim(shard_id shard, const claim_record& found) override {
+        claims.emplace_back(shard, found);
+    }
     void on_bucket(const bucket& found) override { buckets.push_back(found); }
     void on_due_will(std::string_view, will_record found) override {
         wills.push_back(std::move(found));
@@ -33,6 +36,7 @@ class held_state final : public store_reader {
     int calls = 0;
     std::map<std::string, stored_session> sessions; ///< by client id
     std::vector<std::pair<std::string, std::string>> retained;
+    std::vector<std::pair<shard_id, claim_record>> claims;
     std::vector<bucket> buckets;
     std::vector<will_record> wills;
     std::vector<std::pair<table, std::string>> strays;

@@ -207,6 +207,21 @@ TEST_F(Loading, RetainedMessagesComeByTopic) {
     EXPECT_THAT(found.retained, ElementsAre(Pair("a", "one"), Pair("b", "two")));
 }
 
+TEST_F(Loading, ClaimsComeByShard) {
+    std::string value;
+    encode(claim_record{.from = {7}, .to = {9}, .shards = 2}, value);
+    fill([&](batch& to) {
+        to.put(table::small, claim_key_of(shard_id{1}).view(), value);
+        to.put(table::small, claim_key_of(shard_id{2}).view(), value.substr(1));
+    });
+    EXPECT_EQ(load().rows_broken, 1U);
+    ASSERT_EQ(found.claims.size(), 1U);
+    EXPECT_EQ(found.claims.front().first, shard_id{1});
+    EXPECT_EQ(found.claims.front().second.from.value, 7U);
+    EXPECT_EQ(found.claims.front().second.to.value, 9U);
+    EXPECT_EQ(found.claims.front().second.shards, 2U);
+}
+
 [[nodiscard]] bucket bucket_of(std::uint32_t slot, std::uint16_t shard) {
     return {.slot = slot, .boot = boot_id{1}, .shard = shard_id{shard}};
 }

@@ -1127,6 +1127,95 @@ TEST(PersistRetained, WhatWasAcknowledgedIsThereOnAnyNumberOfShards) {
     }
 }
 
+/// A member of a cluster.
+struct PersistRetainedCluster : testing::Test {
+    retained_digest digest;
+    stored_script s{{.node = {.core = {.retained = {.digest = &digest}}}}};
+
+    PersistRetainedCluster() { s.client("pub").connect(); }
+    void publish(std::string_view topic, std::string_view payload) {
+        s.client("pub").publish({.topic = std::string(topic),
+                                 .payload = std::string(payload),
+                                 .quality = qos_1,
+                                 .retain = true});
+        s.node.run();
+    }
+    [[nodiscard]] const router::retained_table& table_here() { return s.node.core(0).retained(); }
+    [[nodiscard]] bool is_digest_zero() const {
+        for (std::uint16_t bucket = 0; bucket < retained_bucket_count; ++bucket) {
+            if (digest.at(retained_bucket{bucket}) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+};
+
+TEST_F(PersistRetainedCluster, RemovalsOutliveTheProcess) {
+    publish("t", "m");
+    publish("t", "");
+    publish("never there", "");
+    EXPECT_EQ(s.rows(table::retained), 2U);
+    EXPECT_EQ(table_here().tombstones(), 2U);
+    s.crash();
+    EXPECT_EQ(table_here().tombstones(), 2U);
+    EXPECT_EQ(table_here().count(), 0U);
+    EXPECT_TRUE(is_digest_zero()) << "each row was added once more: they are the same";
+}
+
+TEST_F(PersistRetainedCluster, RemovalsGoFromTheDiskWithAClaimThatStays) {
+    publish("t", "m");
+    publish("t", "");
+    shard::core& here = s.node.core(0);
+    here.claim_retained({.from = {1}, .to = {~std::uint64_t{0}}});
+    EXPECT_TRUE(here.collect_retained(100));
+    publish("$SYS/next", "turn");
+    EXPECT_THAT(s.keys(table::retained), IsEmpty());
+    EXPECT_THAT(s.keys(table::small), ElementsAre(std::string("C\0\0", 3)));
+}
+
+TEST_F(PersistRetainedCluster, ARowOfAPeerIsWrittenDownOnce) {
+    publication what;
+    what.header.stamp = {1};
+    what.header.origin = node_id{9};
+    what.header.retain = true;
+    what.topic = "peer";
+    what.payload = "value";
+    const retained_row row{.what = message::copy_of(what, message::reach::shared),
+                           .expires = s.node.wall() + 100s};
+    shard::core& here = s.node.core(0);
+    EXPECT_EQ(here.retain_row(row), router::put_outcome::stored);
+    EXPECT_EQ(here.retain_row(row), router::put_outcome::known);
+    publish("$SYS/next", "turn");
+    EXPECT_THAT(s.keys(table::retained), ElementsAre("peer"));
+    s.crash();
+    EXPECT_TRUE(is_digest_zero());
+    EXPECT_TRUE(table_here().find("peer", s.node.now() + 50s));
+    EXPECT_FALSE(table_here().find("peer", s.node.now() + 101s));
+}
+
+TEST_F(PersistRetainedCluster, WhatExpiresIsATombstoneOnDiskToo) {
+    s.client("pub").publish(
+        {.topic = "t", .payload = "m", .quality = qos_1, .retain = true, .expiry = 10});
+    s.node.advance(15s);
+    EXPECT_EQ(table_here().tombstones(), 1U);
+    EXPECT_THAT(s.keys(table::retained), ElementsAre("t"));
+    s.crash();
+    EXPECT_EQ(table_here().tombstones(), 1U);
+    EXPECT_TRUE(is_digest_zero());
+}
+
+TEST(PersistRetained, TombstonesOfAClusterAreErasedByANodeThatIsInNone) {
+    stored_script s;
+    publication what;
+    what.header.stamp = {1};
+    what.topic = "t";
+    std::string row;
+    encode(what, storage::moment{}, row);
+    s.node.core(0).restore_retained("t", row);
+    EXPECT_EQ(s.node.core(0).retained().tombstones(), 0U);
+}
+
 TEST(PersistRetained, IsReplacedByALaterOneOfAnotherLife) {
     stored_script s;
     for (const char* payload : {"1", "2", "3"}) {
