@@ -34,8 +34,8 @@ constexpr std::uint64_t reply_after_bytes = 512u << 10;
 /// Listens to nothing but lanes.
 class bare_peer : public peer_listener {
   public:
-    void on_question(question_id, envelope) override {}
-    void on_answer(envelope) override {}
+    void on_question(question_id, gv::cluster::envelope) override {}
+    void on_answer(gv::cluster::envelope) override {}
     void on_refused(node_id, std::string) override {}
     void on_control(peer_identity, control_message) override {}
     void on_control_open(node_id) override {}

@@ -214,9 +214,29 @@ void cluster_service::arm() {
         if (!error) {
             armed_for_ = never;
             node_->on_deadline(now());
+            publish_exchange();
             arm();
         }
     });
+}
+
+// At each deadline, several times a second.
+void cluster_service::publish_exchange() {
+    const cluster::route_counts routes = node_->routes().counted();
+    exchange_.routes.set(static_cast<std::int64_t>(node_->routes().index().size()));
+    exchange_.waits.set(routes.waits);
+    exchange_.waits_late.set(routes.waits_timed_out);
+    exchange_.routes_refused.set(routes.refused);
+    exchange_.route_pages.set(routes.pages_sent);
+    const cluster::retained_counts& retained = node_->retained().counted();
+    exchange_.retained_compares.set(retained.compares);
+    exchange_.retained_differences.set(retained.differences);
+    exchange_.retained_sent.set(retained.rows_sent);
+    exchange_.retained_applied.set(retained.rows_applied);
+    exchange_.retained_refused.set(retained.rows_refused);
+    exchange_.retained_distrusted.set(retained.rows_distrusted);
+    exchange_.retained_collections.set(retained.collections);
+    exchange_.retained_faults.set(retained.refused);
 }
 
 // --- seeds

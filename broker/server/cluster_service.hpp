@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/router/peer_routes.hpp"
+#include "broker/server/cluster_metrics.hpp"
 #include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
 #include "broker/shard/event_loop.hpp"
@@ -51,6 +52,12 @@ class cluster_service final : public shard::cluster_seat,
 
     /// For the tables of retained messages of all shards.
     [[nodiscard]] retained_digest& digest() noexcept { return digest_; }
+    // Numbers; any thread may read them.
+
+    [[nodiscard]] const cluster::membership_metrics& members() const noexcept {
+        return node_->metrics();
+    }
+    [[nodiscard]] const exchange_metrics& exchange() const noexcept { return exchange_; }
     /// host:port that the port for other nodes got.
     [[nodiscard]] std::string local() const;
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -102,6 +109,7 @@ class cluster_service final : public shard::cluster_seat,
     template <typename Input>
     void post(Input input);
     void arm();
+    void publish_exchange();
     void resolve_seeds();
     void on_resolved(std::size_t seed, const boost::asio::ip::tcp::resolver::results_type& found);
     void join_found(std::vector<std::string> addresses);
@@ -122,6 +130,7 @@ class cluster_service final : public shard::cluster_seat,
     boost::asio::steady_timer resolve_timer_{context_};
     boost::asio::ip::tcp::resolver resolver_{context_};
     std::unique_ptr<cluster::cluster_node> node_;
+    exchange_metrics exchange_;
     time_point armed_for_ = never;
     std::size_t resolving_ = 0;  ///< names under way
     std::size_t collecting_ = 0; ///< shards that have not erased their tombstones yet

@@ -9,6 +9,7 @@ metric_board::metric_board(std::span<const std::unique_ptr<shard::event_loop>> l
     : loops_(loops) {
     for (std::size_t shard = 0; shard < loops.size(); ++shard) {
         blocks_.push_back(std::make_unique<shard_metrics>());
+        lanes_.push_back(std::make_unique<lane_metrics>());
     }
 }
 
@@ -20,8 +21,9 @@ void metric_board::refresh(std::function<void()> done) {
     auto round = std::make_shared<count_down>(loops_.size(), std::move(done));
     for (std::size_t shard = 0; shard < loops_.size(); ++shard) {
         shard::event_loop& loop = *loops_[shard];
-        loop.post([&loop, &into = *blocks_[shard], round] {
+        loop.post([&loop, &into = *blocks_[shard], &lanes = *lanes_[shard], round] {
             publish_metrics(loop, into);
+            publish_metrics(loop.logic(), lanes);
             if (--round->left == 0) {
                 round->done();
             }
@@ -60,7 +62,15 @@ std::vector<metric_family> metric_board::metrics() {
         process_.store_free.set(static_cast<std::int64_t>(disk->free_bytes()));
         process_.store_refusing.set(static_cast<std::int64_t>(room));
     }
-    std::vector<metric_family> all = collect(blocks(), process_);
+    static const cluster::membership_metrics no_members;
+    static const exchange_metrics no_exchange;
+    cluster_blocks cluster{.lanes = {},
+                           .members = cluster_ != nullptr ? &cluster_->members() : &no_members,
+                           .exchange = cluster_ != nullptr ? &cluster_->exchange() : &no_exchange};
+    for (const auto& each : lanes_) {
+        cluster.lanes.push_back(each.get());
+    }
+    std::vector<metric_family> all = collect(blocks(), process_, cluster);
     if (store == nullptr) {
         // A 0 would be an alarm.
         std::erase_if(all, [](const metric_family& each) {

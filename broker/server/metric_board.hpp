@@ -4,6 +4,7 @@
 #pragma once
 
 #include "broker/admin/admin_source.hpp"
+#include "broker/server/cluster_service.hpp"
 #include "broker/server/metric_table.hpp"
 #include "broker/server/metrics.hpp"
 #include "broker/server/space_watch.hpp"
@@ -30,6 +31,8 @@ class metric_board final : public admin::admin_source {
     void watch(const storage::store* kept_in) noexcept { store_ = kept_in; }
     /// How much room its disk has; null: unknown. Lifetime: outlives it.
     void watch_disk(const space_watch* disk) noexcept { disk_ = disk; }
+    /// The cluster that this node is in; null: none. Lifetime: outlives it.
+    void watch_cluster(const cluster_service* cluster) noexcept { cluster_ = cluster; }
     /// What state() says from now on.
     void set_readiness(admin::readiness now) noexcept { readiness_.store(now); }
 
@@ -43,6 +46,8 @@ class metric_board final : public admin::admin_source {
 
     std::span<const std::unique_ptr<shard::event_loop>> loops_;
     std::vector<std::unique_ptr<shard_metrics>> blocks_;
+    std::vector<std::unique_ptr<lane_metrics>> lanes_; ///< of each shard
+    const cluster_service* cluster_ = nullptr;
     process_metrics process_; ///< the scraper's
     std::atomic<const storage::store*> store_{nullptr};
     std::atomic<const space_watch*> disk_{nullptr};

@@ -111,22 +111,37 @@ std::vector<metric_description> metric_descriptions() {
     std::vector<metric_description> out;
     describe_all<shard_metrics>(out);
     describe_all<process_metrics>(out);
+    describe_all<lane_metrics>(out);
+    describe_all<cluster::membership_metrics>(out);
+    describe_all<exchange_metrics>(out);
     return out;
 }
 
-shard_metrics sum_of(std::span<const shard_metrics* const> shards) {
-    shard_metrics total;
-    for (const shard_metrics* shard : shards) {
-        for_each_field_pair(total, *shard, [](auto& sum, const auto& one) { add_up(sum, one); });
+namespace {
+
+template <typename Block>
+[[nodiscard]] Block sum_of_blocks(std::span<const Block* const> blocks) {
+    Block total;
+    for (const Block* each : blocks) {
+        for_each_field_pair(total, *each, [](auto& sum, const auto& one) { add_up(sum, one); });
     }
     return total;
 }
 
+} // namespace
+
+shard_metrics sum_of(std::span<const shard_metrics* const> shards) {
+    return sum_of_blocks<shard_metrics>(shards);
+}
+
 std::vector<metric_family> collect(std::span<const shard_metrics* const> shards,
-                                   const process_metrics& process) {
+                                   const process_metrics& process, const cluster_blocks& cluster) {
     std::vector<metric_family> out;
     show_all(sum_of(shards), out);
     show_all(process, out);
+    show_all(sum_of_blocks<lane_metrics>(cluster.lanes), out);
+    show_all(*cluster.members, out);
+    show_all(*cluster.exchange, out);
     return out;
 }
 

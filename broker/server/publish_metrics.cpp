@@ -194,6 +194,43 @@ void publish_metrics(shard::event_loop& shard, shard_metrics& into) {
     publish_state(core, into);
 }
 
+void publish_metrics(const shard::core& shard, lane_metrics& into) {
+    const shard::peer_lanes* lanes = shard.lanes();
+    if (lanes == nullptr) {
+        return;
+    }
+    cluster::lane_sender_counts sent;
+    lanes->for_each_outgoing([&sent](const shard::peer_lane& lane) {
+        const cluster::lane_sender_counts one = lane.sender.counted();
+        sent.messages += one.messages;
+        sent.resent += one.resent;
+        sent.frames += one.frames;
+        sent.bytes += one.bytes;
+        sent.dropped_full += one.dropped_full;
+        sent.dropped_disconnected += one.dropped_disconnected;
+        sent.faults += one.faults;
+        sent.unanswered += one.unanswered;
+        sent.queue_bytes += one.queue_bytes;
+        sent.credit_bytes += one.credit_bytes;
+    });
+    const cluster::lane_receiver_counts received = lanes->received();
+    into.messages_sent.set(sent.messages);
+    into.messages_resent.set(sent.resent);
+    into.frames_sent.set(sent.frames);
+    into.bytes_sent.set(sent.bytes);
+    into.dropped_full.set(sent.dropped_full);
+    into.dropped_unlinked.set(sent.dropped_disconnected);
+    into.faults.set(sent.faults + received.faults);
+    into.unanswered.set(static_cast<std::int64_t>(sent.unanswered));
+    into.queue_bytes.set(static_cast<std::int64_t>(sent.queue_bytes));
+    into.credit_bytes.set(static_cast<std::int64_t>(sent.credit_bytes));
+    into.messages_received.set(received.messages);
+    into.duplicates.set(received.duplicates);
+    into.frames_received.set(received.frames);
+    into.bytes_received.set(received.bytes);
+    into.holds.set(shard.counts().lane_holds);
+}
+
 void publish_metrics(const storage::store_counts& from, process_metrics& into) {
     into.store_writable.set(from.is_writable ? 1 : 0);
     into.store_resumes.set(from.resumes);

@@ -174,6 +174,7 @@ std::vector<problem> server::build_cluster() {
     if (const auto opened = cluster_->open(self, loops_); !opened) {
         return {opened.error()};
     }
+    board_->watch_cluster(cluster_.get());
     return {};
 }
 

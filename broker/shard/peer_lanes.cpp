@@ -7,6 +7,19 @@
 
 namespace gv::shard {
 
+namespace {
+
+void add_totals(cluster::lane_receiver_counts& to, const cluster::lane_receiver_counts& from) {
+    to.messages += from.messages;
+    to.frames += from.frames;
+    to.bytes += from.bytes;
+    to.duplicates += from.duplicates;
+    to.replies += from.replies;
+    to.faults += from.faults;
+}
+
+} // namespace
+
 void peer_lane::spool_put(cluster::lane_seq, std::string_view, cluster::lane_waiter) {
     BROKER_ASSERT(false, "a lane without a spool");
 }
@@ -50,6 +63,7 @@ std::optional<incoming_lane_id> peer_lanes::arrive(const cluster::lane_identity&
             return std::nullopt;
         }
         if (known.boot < lane.boot) {
+            add_totals(past_, arriving_[at]->receiver.counted());
             arriving_[at].reset();
         } else if (known.shard == lane.shard) {
             return incoming_lane_id{static_cast<std::uint32_t>(at + 1)};
@@ -57,6 +71,16 @@ std::optional<incoming_lane_id> peer_lanes::arrive(const cluster::lane_identity&
     }
     arriving_.push_back(std::make_unique<arriving_lane>(lane, options_));
     return incoming_lane_id{static_cast<std::uint32_t>(arriving_.size())};
+}
+
+cluster::lane_receiver_counts peer_lanes::received() const noexcept {
+    cluster::lane_receiver_counts all = past_;
+    for (const auto& each : arriving_) {
+        if (each) {
+            add_totals(all, each->receiver.counted());
+        }
+    }
+    return all;
 }
 
 time_point peer_lanes::next_deadline() const noexcept {

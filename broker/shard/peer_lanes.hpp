@@ -128,20 +128,15 @@ class peer_lanes {
             }
         }
     }
-    template <typename Visit>
-    void for_each_arriving(Visit&& visit) const {
-        for (const auto& each : arriving_) {
-            if (each) {
-                visit(std::as_const(*each));
-            }
-        }
-    }
+    /// What all incoming lanes have counted, those included that are no more.
+    [[nodiscard]] cluster::lane_receiver_counts received() const noexcept;
 
   private:
     peer_lanes_options options_;
     std::vector<std::unique_ptr<peer_lane>> outgoing_; ///< by slot
     std::vector<peer_slot> live_;
     std::vector<std::unique_ptr<arriving_lane>> arriving_;
+    cluster::lane_receiver_counts past_; ///< totals of those that are no more
 };
 
 } // namespace gv::shard

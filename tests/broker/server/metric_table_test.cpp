@@ -23,7 +23,9 @@ class MetricTable : public testing::Test {
   protected:
     metric_family family(std::string_view name) const {
         const std::array<const shard_metrics*, 2> shards{&first, &second};
-        for (metric_family& each : collect(shards, process)) {
+        const cluster_blocks cluster{
+            .lanes = {&first_lanes, &second_lanes}, .members = &members, .exchange = &exchange};
+        for (metric_family& each : collect(shards, process, cluster)) {
             if (each.row.name == name) {
                 return each;
             }
@@ -43,7 +45,21 @@ class MetricTable : public testing::Test {
     shard_metrics first;
     shard_metrics second;
     process_metrics process;
+    lane_metrics first_lanes;
+    lane_metrics second_lanes;
+    cluster::membership_metrics members;
+    exchange_metrics exchange;
 };
+
+TEST_F(MetricTable, ShowsTheCluster) {
+    first_lanes.messages_sent.add(3);
+    second_lanes.messages_sent.add(4);
+    members.probes.add(5);
+    exchange.routes.set(6);
+    EXPECT_EQ(value("grapevine_cluster_messages_sent_total"), 7);
+    EXPECT_EQ(value("grapevine_cluster_probes_total"), 5);
+    EXPECT_EQ(value("grapevine_cluster_routes"), 6);
+}
 
 TEST_F(MetricTable, SumsTheShards) {
     first.turns.add(3);
