@@ -171,6 +171,10 @@ std::vector<problem> server::build_cluster() {
             each->logic().restore_claim(std::nullopt);
         }
     }
+    for (const auto& each : loops_) {
+        each->begin_turn();
+        each->logic().claim_retained(each->logic().retained().claim()); // from the first start on
+    }
     if (const auto opened = cluster_->open(self, loops_); !opened) {
         return {opened.error()};
     }
