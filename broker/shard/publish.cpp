@@ -342,6 +342,7 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 }
 
 void core::publish(publication what, std::string_view due_will) {
+    what.held = {}; // its header is of before: other shards would see no stamp
     what.header.stamp = clock_.next(turn_.wall);
     what.header.origin = options_.node;
     set_keeping(what.topic, options_.level, what.header);

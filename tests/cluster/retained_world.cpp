@@ -354,12 +354,14 @@ void retained_world::start(index which) {
                 disk_operation aged{
                     .when = now(), .topic = std::string(topic), .row = {}, .claim = {}};
                 if (tombstone != nullptr) {
-                    const wall_time expires = wall_of_node(at)
-                                              + std::chrono::duration_cast<wall_time::duration>(
-                                                  tombstone->header().expires - now());
+                    const time_point due = tombstone->header().expires;
                     aged.row = {.what = message::copy_of(tombstone->view(), message::reach::shared),
                                 .expires =
-                                    tombstone->header().expires == never ? never_expires : expires};
+                                    due == never
+                                        ? never_expires
+                                        : wall_of_node(at)
+                                              + std::chrono::duration_cast<wall_time::duration>(
+                                                  due - now())};
                 }
                 write_down(at, std::move(aged));
             },
