@@ -177,9 +177,10 @@ void cluster_service::start(std::function<void()> ready) {
 }
 
 void cluster_service::say_goodbye() {
-    post([](cluster::cluster_node& node, cluster::moment at) {
-        node.leave(cluster::departure::restart, at);
-    });
+    // Without a store it is another node when it starts again: nobody need look for this one.
+    const auto how =
+        *options_.storage.enabled ? cluster::departure::restart : cluster::departure::for_good;
+    post([how](cluster::cluster_node& node, cluster::moment at) { node.leave(how, at); });
 }
 
 void cluster_service::stop() {
