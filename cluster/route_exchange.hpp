@@ -43,7 +43,7 @@ struct route_options {
 enum class peer_state : std::uint8_t {
     alive, ///< suspected ones too
     dead,  ///< its volatile routes are hidden, and nobody waits for it
-    gone   ///< forgotten: its volatile routes go
+    gone   ///< forgotten: its volatile routes and those of its kept sessions go
 };
 
 struct route_counts {

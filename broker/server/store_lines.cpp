@@ -273,11 +273,11 @@ class line_importer::reader {
     }
 
     void read_spooled(json_fields& from) {
-        const storage::spool_place place{
-            .of = {.peer = node_id{from.hex("node")},
-                   .lane = shard_id{static_cast<std::uint16_t>(
-                       from.number("lane", 65'535, need::required))}},
-            .sequence = from.number("sequence", number_max, need::required)};
+        const storage::spool_place place{.of = {.peer = node_id{from.hex("node")},
+                                                .lane = shard_id{static_cast<std::uint16_t>(
+                                                    from.number("lane", 65'535, need::required))}},
+                                         .sequence =
+                                             from.number("sequence", number_max, need::required)};
         const auto put_at = from.date("put_at");
         const auto life = from.number("life", u32_max);
         const std::string message = from.payload();

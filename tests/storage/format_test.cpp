@@ -77,12 +77,11 @@ TEST(StorageFormat, SchemaIsOne) { EXPECT_EQ(schema, 1U); }
 
 TEST(StorageFormat, TablesKeepTheirNumbers) {
     EXPECT_EQ(table_count, 9U);
-    EXPECT_THAT(
-        (std::vector<table>{table::meta, table::sessions, table::queue_meta, table::subscriptions,
-                            table::queue, table::small, table::bodies, table::retained,
-                            table::spool}),
-        ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
-                    table{7}, table{8}));
+    EXPECT_THAT((std::vector<table>{table::meta, table::sessions, table::queue_meta,
+                                    table::subscriptions, table::queue, table::small, table::bodies,
+                                    table::retained, table::spool}),
+                ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
+                            table{7}, table{8}));
 }
 
 // Keys.

@@ -39,7 +39,8 @@ class RowCheck : public testing::Test {
             encoded(packet_id{4});
         of(table::small)[std::string(inbound_key_of(key("a", 1), packet_id{5}).view())] = "";
         of(table::retained)["t"] = encoded(message(), clock_now);
-        of(table::spool)[std::string(spool_key_of({.of = {.peer = node_id{8}}, .sequence = 3}).view())] =
+        of(table::spool)[std::string(
+            spool_key_of({.of = {.peer = node_id{8}}, .sequence = 3}).view())] =
             encoded(spooled_row{.put_at = 1, .life = boot_id{2}, .message = "m"});
     }
 

@@ -109,8 +109,8 @@ rows example() {
     of(all, table::retained)["a/ü"] = encoded(what, clock_now);
     const storage::spool_place place{.of = {.peer = node_id{79}, .lane = shard_id{2}},
                                      .sequence = 5};
-    of(all, table::spool)[std::string(spool_key_of(place).view())] = encoded(
-        storage::spooled_row{.put_at = 1, .life = boot_id{4}, .message = std::string_view("m\0", 2)});
+    of(all, table::spool)[std::string(spool_key_of(place).view())] = encoded(storage::spooled_row{
+        .put_at = 1, .life = boot_id{4}, .message = std::string_view("m\0", 2)});
 
     const storage::session_id plain{.created = {1 << 16}, .node = node_id{78}};
     const partition_id plain_partition = partition_of("plain");
@@ -177,12 +177,11 @@ TEST(StoreLines, CanBeReadByAPerson) {
     EXPECT_THAT(lines, Contains(AllOf(HasSubstr(R"("type":"subscription")"), HasSubstr("a/#"))));
     EXPECT_THAT(lines.back(), AllOf(HasSubstr(R"("type":"spooled")"), HasSubstr(R"("bQA=")")));
     const std::string& retained = lines[lines.size() - 2];
-    EXPECT_THAT(retained,
-                AllOf(HasSubstr(R"("type":"retained")"),
-                      HasSubstr(R"("stamp":"2025-06-15T15:06:40.123Z","stamp_count":7)"),
-                      HasSubstr(R"(["content_type","x"])"),
-                      HasSubstr(R"(["user_property","k","v"])"),
-                      HasSubstr(R"(["correlation_data","AP8="])")));
+    EXPECT_THAT(retained, AllOf(HasSubstr(R"("type":"retained")"),
+                                HasSubstr(R"("stamp":"2025-06-15T15:06:40.123Z","stamp_count":7)"),
+                                HasSubstr(R"(["content_type","x"])"),
+                                HasSubstr(R"(["user_property","k","v"])"),
+                                HasSubstr(R"(["correlation_data","AP8="])")));
     EXPECT_THAT(retained, testing::Not(HasSubstr("\"text\"")));
 }
 
