@@ -67,12 +67,13 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
     credit_waiters_.resize(options_.shards);
     if (options_.is_clustered) {
         options_.lane_sender.spools = journal_.is_on();
+        lane_spool& mine = *this;
         lanes_ = std::make_unique<peer_lanes>(
             peer_lanes_options{
                 .self = {.origin = options_.node, .boot = options_.boot, .shard = options_.me},
                 .sender = options_.lane_sender,
                 .receiver = options_.lane_receiver},
-            *this);
+            mine);
     }
     wheel_.schedule(housekeeping_, now + 1s);
 }

@@ -65,6 +65,7 @@ void core::forward(const router::peer_want& to, const publication& what,
         return;
     }
     lane->append(what, flags, is_counted ? await_one().value : 0, turn_.now);
+    give_answers(*lane); // of this message, if it is in the spool and need not be on disk
     if (lane->sender.is_full()) {
         where.full_lane = lane;
     }

@@ -22,6 +22,10 @@ constexpr std::uint32_t rows_of_a_read_max = 65'536;
         std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count());
 }
 
+[[nodiscard]] storage::spool_key key_of(const peer_lane& lane, cluster::lane_seq seq) {
+    return storage::spool_key_of({.of = lane.place(), .sequence = seq});
+}
+
 } // namespace
 
 void core::restore_spool(const storage::spool_left& left) {
@@ -37,8 +41,11 @@ void core::spool_put(peer_lane& lane, cluster::lane_seq seq, std::string_view by
     const durability level = cluster::level_of(bytes);
     std::string value;
     value.reserve(bytes.size() + 12);
-    encode({.put_at = milliseconds_of(turn_.wall), .life = lane.life, .message = bytes}, value);
-    const storage::spool_key key = spool_key_of({.of = lane.place(), .sequence = seq});
+    encode(storage::spooled_row{.put_at = milliseconds_of(turn_.wall),
+                                .life = lane.life,
+                                .message = bytes},
+           value);
+    const storage::spool_key key = key_of(lane, seq);
     const session::commit_mark mark = journal_.put(table::spool, key.view(), value, level).mark;
     journal_.set_mark(outer);
     if (waiter == 0) {
@@ -56,13 +63,11 @@ void core::spool_put(peer_lane& lane, cluster::lane_seq seq, std::string_view by
 void core::spool_erase(peer_lane& lane, cluster::lane_seq first, cluster::lane_seq last) {
     if (last - first < erased_singly_max) {
         for (cluster::lane_seq each = first; each <= last; ++each) {
-            journal_.erase(table::spool,
-                           spool_key_of({.of = lane.place(), .sequence = each}).view());
+            journal_.erase(table::spool, key_of(lane, each).view());
         }
         return;
     }
-    journal_.erase_range(table::spool, spool_key_of({.of = lane.place(), .sequence = first}).view(),
-                         spool_key_of({.of = lane.place(), .sequence = last + 1}).view());
+    journal_.erase_range(table::spool, key_of(lane, first).view(), key_of(lane, last + 1).view());
 }
 
 void core::spool_read(peer_lane& lane) {
