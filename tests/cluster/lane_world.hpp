@@ -49,11 +49,13 @@ class lane_world {
         message_id id = 0;
         time_point put_at{};
         bool is_durable = false;
+        std::uint64_t life = 0; ///< of the receiver
     };
     /// What is known of a message that was published.
     struct fate {
         qos quality{};
         time_point expires = never;
+        std::uint64_t life = 0;   ///< of the receiver, when it was published
         bool is_promised = false; ///< its publisher has an acknowledgement
         bool is_lost = false;     ///< a crash took it, without a promise
         bool is_done = false;     ///< the sender was told that it is taken
