@@ -80,7 +80,7 @@ class Spool : public testing::Test {
                 decode_message(each->content, {.lane_origin = {}, .now = {}}, what, flags));
             all.push_back(std::string(what.payload) + (flags.for_subscribers ? "" : "!"));
             std::string taken;
-            encode_taken({{.first = seq++, .count = 1, .reason = 0}}, 100, taken);
+            cluster::encode_taken({{.first = seq++, .count = 1, .reason = 0}}, 100, taken);
             EXPECT_TRUE(core.on_reply(lane, {.taken = taken, .credit_bytes = 0}));
         }
     }
