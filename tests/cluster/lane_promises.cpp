@@ -48,7 +48,7 @@ void lane_world::effects::spool_put(lane_seq seq, std::string_view bytes, lane_w
     const message_id id = id_of(seen.payload);
     if (!world->spool_
              .try_emplace(seq, std::string(bytes), id, world->network_.now(), false,
-                          world->receiver_life_)
+                          world->known_life_)
              .second) {
         world->complain("row " + text(seq) + " was put twice");
     }
@@ -82,7 +82,7 @@ void lane_world::effects::spool_read(lane_seq from, std::size_t bytes_max) {
                      std::vector<lane_spool_row> seen;
                      for (const auto& [seq, each] : *rows) {
                          seen.push_back({seq, each.bytes, world->network_.now() - each.put_at,
-                                         each.life < world->receiver_life_});
+                                         each.life < world->known_life_});
                      }
                      world->drained += seen.size();
                      world->sender_->on_spool_rows(seen, world->network_.now(), world->out_);
