@@ -18,6 +18,7 @@ struct peer_view {
     peer_slot slot; ///< the same for every life of the node
     peer_identity who;
     peer_state state = peer_state::dead;
+    bool is_suspected = false;
     std::string name;
     std::string address; ///< host:port for other nodes
 };

@@ -14,6 +14,7 @@ cluster_node::cluster_node(const cluster_node_options& options, const own_identi
     retained_ = std::make_unique<retained_exchange>(
         retained_exchange::identity{.node = self.node, .boot = self.boot, .seed = self.chance},
         *retained.digest, retained.claim, options.retained, for_retained(at));
+    routes_->open_kept();
     membership_effects& mine = *this;
     membership_ =
         std::make_unique<membership>(options.membership, self, remembered, mine, metrics_, at);
@@ -35,6 +36,10 @@ void cluster_node::join(std::span<const std::string> seeds, moment at) {
     }
     if (!is_settled_) {
         untried_.insert(seeds.begin(), seeds.end());
+    }
+    {
+        const std::unique_lock changing(routes_lock_);
+        routes_->start_kept(*this);
     }
     membership_->join(seeds, at);
     look_if_settled();
@@ -168,10 +173,16 @@ result<void, forget_failure> cluster_node::forget(node_id node, moment at) {
 
 // --- this node's own subscribers
 
-result<void, route_fault> cluster_node::add_route(const route_subscription& what, wait_token who,
+route_destination cluster_node::own_stream(destination_kind kind) const noexcept {
+    return kind == destination_kind::kept ? route_destination::kept_of(self_)
+                                          : route_destination(self_);
+}
+
+result<void, route_fault> cluster_node::add_route(destination_kind kind,
+                                                  const route_subscription& what, wait_token who,
                                                   moment at) {
     const std::unique_lock changing(routes_lock_);
-    const route_destination here(self_);
+    const route_destination here = own_stream(kind);
     const auto change = routes_->subscribe(here, what, at.now, *this);
     if (!change) {
         return failure(change.error());
@@ -182,15 +193,15 @@ result<void, route_fault> cluster_node::add_route(const route_subscription& what
     return {};
 }
 
-void cluster_node::await_routes(wait_token who, moment at) {
+void cluster_node::await_routes(destination_kind kind, wait_token who, moment at) {
     const std::unique_lock changing(routes_lock_);
-    const route_destination here(self_);
+    const route_destination here = own_stream(kind);
     routes_->await_known(here, routes_->owner(here)->seq(), who, at.now, *this);
 }
 
-void cluster_node::remove_route(const route_subscription& what, moment at) {
+void cluster_node::remove_route(destination_kind kind, const route_subscription& what, moment at) {
     const std::unique_lock changing(routes_lock_);
-    routes_->unsubscribe(route_destination(self_), what, at.now, *this);
+    routes_->unsubscribe(own_stream(kind), what, at.now, *this);
 }
 
 // --- answers
@@ -200,13 +211,14 @@ time_point cluster_node::next_deadline() const noexcept {
                      retained_->next_deadline(), ready_until_});
 }
 
-void cluster_node::who_wants(std::string_view topic, std::vector<peer_slot>& into) const {
+void cluster_node::who_wants(std::string_view topic,
+                             const std::function<void(peer_slot, destination_kind)>& visit) const {
     route_matches found;
     const std::shared_lock reading(routes_lock_);
     routes_->match(topic, found);
     for (const route_target& each : found.targets) {
         if (const auto known = slots_.find(node_id{each.to.number}); known != slots_.end()) {
-            into.push_back(known->second);
+            visit(known->second, each.to.kind);
         }
     }
 }
@@ -243,6 +255,7 @@ void cluster_node::member_changed(const member& now, member_change change) {
     peer_view seen{.slot = {},
                    .who = who,
                    .state = state,
+                   .is_suspected = now.row.state == member_state::suspect,
                    .name = now.row.profile.name,
                    .address = now.row.profile.peer_address};
     untried_.erase(seen.address);

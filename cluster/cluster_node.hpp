@@ -13,6 +13,7 @@
 #include "cluster/retained_exchange.hpp"
 #include "cluster/route_exchange.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -77,18 +78,22 @@ class cluster_node final : private membership_effects,
 
     // This node's own subscribers.
 
-    /// Something of this node wants what the filter matches; counted. If `who` is not 0, known()
-    /// follows for it. Errors: the filter is over a limit of routes; nobody else will know of it.
-    result<void, route_fault> add_route(const route_subscription& what, wait_token who, moment at);
+    /// Something of this node wants what the filter matches; counted, volatile subscribers (`node`)
+    /// and kept sessions (`kept`) apart. If `who` is not 0, known() follows for it. Errors: the
+    /// filter is over a limit of routes; nobody else will know of it.
+    result<void, route_fault> add_route(destination_kind kind, const route_subscription& what,
+                                        wait_token who, moment at);
     /// known() follows when all have heard of whatever was added until now.
-    void await_routes(wait_token who, moment at);
-    void remove_route(const route_subscription& what, moment at);
+    void await_routes(destination_kind kind, wait_token who, moment at);
+    void remove_route(destination_kind kind, const route_subscription& what, moment at);
 
     // Answers.
 
     [[nodiscard]] time_point next_deadline() const noexcept;
-    /// Nodes, other than this one, that want messages of this topic. Thread-safe.
-    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const;
+    /// Calls `visit` for each node, other than this one, that wants messages of this topic: for
+    /// volatile subscribers (`node`) and for kept sessions (`kept`) apart. Thread-safe.
+    void who_wants(std::string_view topic,
+                   const std::function<void(peer_slot, destination_kind)>& visit) const;
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
@@ -136,6 +141,7 @@ class cluster_node final : private membership_effects,
     void take_control(peer_identity from, const route_message& message, moment at);
     void take_control(peer_identity from, retained_message&& message, moment at);
     void complain(node_id about, std::string_view fault);
+    [[nodiscard]] route_destination own_stream(destination_kind kind) const noexcept;
     [[nodiscard]] peer_slot slot_of(node_id node);
     [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
 

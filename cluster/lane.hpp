@@ -49,6 +49,8 @@ struct lane_identity {
 struct forward_flags {
     bool for_subscribers = false;
     bool for_retained = false; ///< store it, or delete what is stored
+    /// There are kept sessions among the subscribers; alone, it is for those only.
+    bool for_kept = false;
     friend constexpr bool operator==(forward_flags, forward_flags) = default;
 };
 

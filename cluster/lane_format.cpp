@@ -75,7 +75,8 @@ bool read_fields(read_cursor& bytes, std::uint8_t how, const message_reading& re
 /// Bits that no sender sets, or sets to nothing.
 bool bits_are_sound(std::uint8_t what, std::uint8_t how) noexcept {
     constexpr std::uint8_t purposes = lane_bits::for_subscribers | lane_bits::for_retained;
-    return (what & 0x80) == 0 && (what & lane_bits::quality) <= 2 && (what & purposes) != 0
+    const bool has_purpose = (what & purposes) != 0 || (how & lane_bits::for_kept) != 0;
+    return (what & 0x80) == 0 && (what & lane_bits::quality) <= 2 && has_purpose
            && (how & lane_bits::unknown) == 0 && (how & lane_bits::level) <= 2;
 }
 
@@ -103,6 +104,7 @@ std::optional<lane_fault> decode_message(std::string_view message, const message
     head.newest_only = (what & lane_bits::newest_only) != 0;
     flags.for_subscribers = (what & lane_bits::for_subscribers) != 0;
     flags.for_retained = (what & lane_bits::for_retained) != 0;
+    flags.for_kept = (how & lane_bits::for_kept) != 0;
     if (into.held) {
         into.held = {};
     }

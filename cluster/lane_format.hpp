@@ -14,7 +14,8 @@
 //     what     bits 0-1 QoS, 2 retain, 3 maybe_dup, 4 newest_only, 5 for_subscribers,
 //              6 for_retained, 7 zero
 //     how      bits 0-1 durability, 2 has origin (else: that of the lane), 3 has life_ms (else:
-//              never expires), 4 has mount point, 5 has properties, 6-7 zero
+//              never expires), 4 has mount point, 5 has properties, 6 zero,
+//              7 for_kept
 //
 //   taken    = [first:u64 1*(gap:variable count:variable reason:u8)]
 //              ; a run begins `gap` numbers after the end of the one before, the first `gap` after
@@ -81,7 +82,8 @@ namespace lane_bits {
 inline constexpr std::uint8_t quality = 0x03, retain = 0x04, maybe_dup = 0x08, newest_only = 0x10,
                               for_subscribers = 0x20, for_retained = 0x40;
 inline constexpr std::uint8_t level = 0x03, has_origin = 0x04, has_life = 0x08,
-                              has_mount_point = 0x10, has_properties = 0x20, unknown = 0xc0;
+                              has_mount_point = 0x10, has_properties = 0x20, unknown = 0x40,
+                              for_kept = 0x80;
 } // namespace lane_bits
 
 /// What of a message is not the same wherever it is sent.
@@ -144,7 +146,8 @@ inline char* message_shape::store(char* at, const publication& what,
                           | (flags.for_subscribers ? lane_bits::for_subscribers : 0u)
                           | (flags.for_retained ? lane_bits::for_retained : 0u);
     at = store_u8(at, static_cast<std::uint8_t>(bits));
-    at = store_u8(at, how_);
+    at =
+        store_u8(at, static_cast<std::uint8_t>(how_ | (flags.for_kept ? lane_bits::for_kept : 0u)));
     at = store_u64(at, head.publisher);
     at = store_u64(at, head.stamp.value);
     at = (how_ & lane_bits::has_origin) != 0 ? store_u64(at, head.origin.value) : at;
@@ -165,6 +168,29 @@ inline char* message_shape::store(char* at, const publication& what,
 }
 inline void mark_maybe_dup(char* message) noexcept {
     *message = static_cast<char>(static_cast<std::uint8_t>(*message) | lane_bits::maybe_dup);
+}
+/// How durable it must be where it is kept. Requires: a message that decode_message() accepts.
+[[nodiscard]] inline durability level_of(std::string_view message) noexcept {
+    return static_cast<durability>(static_cast<std::uint8_t>(message[1]) & lane_bits::level);
+}
+/// Whether kept sessions want it. Requires: as above.
+[[nodiscard]] inline bool is_for_kept(std::string_view message) noexcept {
+    return (static_cast<std::uint8_t>(message[1]) & lane_bits::for_kept) != 0;
+}
+/// Whether nobody but volatile subscribers wants it.
+[[nodiscard]] inline bool is_for_volatile_only(std::string_view message) noexcept {
+    constexpr unsigned purposes = lane_bits::for_subscribers | lane_bits::for_retained;
+    return (static_cast<std::uint8_t>(message[0]) & purposes) == lane_bits::for_subscribers
+           && !is_for_kept(message);
+}
+/// Those who were connected to the peer are not any more: it is for kept sessions alone from now
+/// on. One that was for nobody else is so, too: there must be a purpose.
+inline void mark_for_kept_only(char* message) noexcept {
+    if (is_for_volatile_only({message, message_fixed_bytes})) {
+        message[1] = static_cast<char>(static_cast<std::uint8_t>(message[1]) | lane_bits::for_kept);
+    }
+    message[0] =
+        static_cast<char>(static_cast<std::uint8_t>(message[0]) & ~lane_bits::for_subscribers);
 }
 /// Adds to what is left of the life of an encoded message, which may be less than is taken away.
 /// Does nothing if it never expires. Requires: a message that decode_message() accepts.

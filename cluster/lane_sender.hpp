@@ -46,6 +46,8 @@ struct lane_spool_row {
     lane_seq seq = 0;
     std::string_view bytes;
     duration age{}; ///< since it was put
+    bool is_of_former_life =
+        false; ///< the peer has begun a new life since: for kept sessions alone
 };
 
 class lane_sender {
@@ -96,6 +98,9 @@ class lane_sender {
     /// The answer to lane_effects::spool_read(); empty if there are none. A row that cannot be
     /// decoded is counted and erased.
     void on_spool_rows(std::span<const lane_spool_row> rows, time_point now, lane_effects& out);
+    /// The peer is held for dead: nobody waits any longer for what no kept session there wants, as
+    /// far as it is in memory.
+    void give_up_volatile(lane_effects& out);
     /// The peer is forgotten: everybody who waits gets `reason`, the spool is erased, messages in
     /// memory are dropped. The lane then is as new, but for its numbers.
     void abandon(lane_reason reason, lane_effects& out);
@@ -149,6 +154,7 @@ class lane_sender {
     void keep_again();
     void drop_link() noexcept;
     void drop_all_uncounted();
+    void keep_for_kept_only();
     [[nodiscard]] bool is_in_chunks() const noexcept { return chunk_at_ > 0; }
 
     // --- answers
@@ -172,6 +178,7 @@ class lane_sender {
     void settle(time_point now, lane_effects& out);
     void drain(time_point now, lane_effects& out);
     void load(const lane_spool_row& row, time_point now, lane_effects& out);
+    void drop_row(const lane_spool_row& row, lane_effects& out);
     [[nodiscard]] lane_block& block_for_row(const lane_spool_row& row, time_point now);
     [[nodiscard]] bool may_track(lane_seq seq) const noexcept {
         return tracked_.empty() || seq - oldest_ < lane_unanswered_max / 2;

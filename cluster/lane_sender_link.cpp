@@ -22,6 +22,9 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
     }
     if (welcome.boot != peer_boot_) {
         dup_below_ = std::max(dup_below_, sent_end_);
+        if (peer_boot_.value != 0) {
+            keep_for_kept_only();
+        }
         peer_boot_ = welcome.boot;
     }
     is_linked_ = true;
@@ -59,6 +62,38 @@ void lane_sender::drop_link() noexcept {
     probe_ = 0;
     last_delay_ = {};
     starved_since_ = never;
+}
+
+namespace {
+/// The bytes of a message of the block, to be changed.
+char* bytes_in(lane_block& block, std::string_view message) noexcept {
+    return block.bytes.data() + (message.data() - block.bytes.data());
+}
+} // namespace
+
+/// Whoever was connected there when these were sent is not any more.
+void lane_sender::keep_for_kept_only() {
+    for (lane_block& each : queue_) {
+        for_each_counted(each, [&](lane_seq, std::string_view message) {
+            mark_for_kept_only(bytes_in(each, message));
+        });
+    }
+}
+
+void lane_sender::give_up_volatile(lane_effects& out) {
+    const auto give_up = [&](lane_seq seq, std::string_view message) {
+        if (!is_for_kept(message) && !is_taken(seq) && at(seq).waiter != 0) {
+            out.taken(std::exchange(at(seq).waiter, 0), 0);
+        }
+    };
+    for (const lane_block& each : kept_) {
+        for_each_counted(each, give_up);
+    }
+    for (const lane_block& each : queue_) {
+        if (!each.is_spooled) {
+            for_each_counted(each, give_up);
+        }
+    }
 }
 
 void lane_sender::drop_all_uncounted() {

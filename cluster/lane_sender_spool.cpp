@@ -171,10 +171,11 @@ void lane_sender::load(const lane_spool_row& row, time_point now, lane_effects& 
     if (decode_message(row.bytes, {.lane_origin = self_.origin, .now = now}, seen, flags)
         || seen.header.quality == qos::at_most_once) {
         ++counts_.rows_unreadable;
-        --unanswered_;
-        --spool_rows_;
-        spool_bytes_ -= row.bytes.size();
-        out.spool_erase(row.seq, row.seq);
+        drop_row(row, out);
+        return;
+    }
+    if (row.is_of_former_life && is_for_volatile_only(row.bytes)) {
+        drop_row(row, out);
         return;
     }
     track_as_taken(row.seq);
@@ -198,10 +199,20 @@ void lane_sender::load(const lane_spool_row& row, time_point now, lane_effects& 
     if (row.seq < dup_below_) {
         mark_maybe_dup(message);
     }
+    if (row.is_of_former_life) {
+        mark_for_kept_only(message);
+    }
     counts_.resent += row.seq < sent_end_ ? 1 : 0;
     into.first = into.has_counted() ? into.first : row.seq;
     into.end = row.seq + 1;
     note_queued(into.bytes.size() - before);
+}
+
+void lane_sender::drop_row(const lane_spool_row& row, lane_effects& out) {
+    --unanswered_;
+    --spool_rows_;
+    spool_bytes_ -= row.bytes.size();
+    out.spool_erase(row.seq, row.seq);
 }
 
 lane_block& lane_sender::block_for_row(const lane_spool_row& row, time_point now) {

@@ -9,7 +9,7 @@ namespace gv::cluster {
 enum class peer_state : std::uint8_t {
     alive, ///< suspected ones too
     dead,  ///< its volatile routes are hidden, and nobody waits for it
-    gone   ///< forgotten: its volatile routes go, and it is no member any more
+    gone   ///< forgotten: its routes go, and it is no member any more
 };
 
 } // namespace gv::cluster

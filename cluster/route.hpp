@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words of routes between nodes. A *destination* takes messages: a node, for its volatile
-// subscribers, or a partition, for its persistent ones. For each destination one node, its *owner*,
-// tells all others what is wanted there: a *stream* of rows, numbered, that starts anew with each
-// *generation*.
+// subscribers or, apart from those, for its kept sessions, or a partition, for its persistent ones.
+// For each destination one node, its *owner*, tells all others what is wanted there: a *stream* of
+// rows, numbered, that starts anew with each *generation*.
 #pragma once
 
 #include "base/ids.hpp"
@@ -16,7 +16,7 @@
 
 namespace gv::cluster {
 
-enum class destination_kind : std::uint8_t { node, partition };
+enum class destination_kind : std::uint8_t { node, partition, kept };
 
 /// Names the stream of its routes, too.
 struct route_destination {
@@ -27,6 +27,12 @@ struct route_destination {
     constexpr explicit route_destination(node_id node) : number(node.value) {}
     constexpr explicit route_destination(partition_id partition)
         : kind(destination_kind::partition), number(partition.value) {}
+    /// The kept sessions of a node: wanted there also while it is away.
+    [[nodiscard]] static constexpr route_destination kept_of(node_id node) {
+        route_destination made(node);
+        made.kind = destination_kind::kept;
+        return made;
+    }
     friend constexpr auto operator<=>(const route_destination&, const route_destination&) = default;
 };
 

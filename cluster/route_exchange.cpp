@@ -156,6 +156,24 @@ void route_exchange::confirm_all(route_effects& out) {
     }
 }
 
+// --- kept sessions
+
+void route_exchange::open_kept() {
+    const auto stream = route_destination::kept_of(self_.node);
+    BROKER_ASSERT(own(stream) == nullptr, "the stream of kept sessions is opened twice");
+    const route_generation life{.author = self_.node, .boot = self_.boot};
+    own_[stream] = std::make_unique<own_stream>(stream, life, options_.owner);
+}
+
+void route_exchange::start_kept(route_effects& out) {
+    own_stream* opened = own(route_destination::kept_of(self_.node));
+    BROKER_ASSERT(opened != nullptr, "kept sessions are told of before their stream is open");
+    if (!opened->routes.is_serving()) {
+        opened->routes.start();
+        announce(*opened, out);
+    }
+}
+
 // --- partitions
 
 void route_exchange::open_partition(partition_id which, std::uint64_t epoch) {
@@ -177,8 +195,12 @@ void route_exchange::start_partition(partition_id which, time_point now, route_e
         copy->second->leave(out);
         wake_at(now);
     }
+    announce(*opened, out);
+}
+
+void route_exchange::announce(const own_stream& started, route_effects& out) {
     if (!alive_.empty()) {
-        route_digests news{.boot = self_.boot, .streams = {opened->routes.digest()}};
+        route_digests news{.boot = self_.boot, .streams = {started.routes.digest()}};
         news.streams.front().wants_position = true;
         counts_.bytes_sent += bytes_of(news);
         out.send(alive_, news);
@@ -258,9 +280,11 @@ void route_exchange::on_link(node_id to, route_effects& out) {
 void route_exchange::forget_peer(node_id node, time_point now, route_effects& out) {
     peers_.erase(node);
     std::erase(alive_, node);
-    if (const auto copy = replicas_.find(route_destination(node)); copy != replicas_.end()) {
-        copy->second->leave(out);
-        wake_at(now);
+    for (const auto& stream : {route_destination(node), route_destination::kept_of(node)}) {
+        if (const auto copy = replicas_.find(stream); copy != replicas_.end()) {
+            copy->second->leave(out);
+            wake_at(now);
+        }
     }
     confirm_all(out);
     look_if_ready(out);

@@ -75,6 +75,13 @@ class route_exchange {
     void await_known(route_destination to, route_seq change, wait_token who, time_point now,
                      route_effects& out);
 
+    // --- kept sessions of this node
+
+    /// From here on this node tells of them, in a stream that others go by also while it is away.
+    /// Nothing is told before start_kept(): first what was stored is to be loaded.
+    void open_kept();
+    void start_kept(route_effects& out);
+
     // --- partitions whose home this node is
 
     /// From here on this node is the author. Nothing is told before start_partition(): first its
@@ -135,6 +142,7 @@ class route_exchange {
     struct on_message_of;
 
     [[nodiscard]] own_stream* own(route_destination stream);
+    void announce(const own_stream& started, route_effects& out);
     [[nodiscard]] bool is_served_here(route_destination stream) const;
     [[nodiscard]] bool is_alive(node_id node) const;
     [[nodiscard]] route_replica& replica_of(route_destination stream);

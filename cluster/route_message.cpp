@@ -37,7 +37,8 @@ struct sizer {
 
 checked check_stream(const route_destination& stream) {
     const bool is_partition = stream.kind == destination_kind::partition;
-    if (!is_partition && stream.kind != destination_kind::node) {
+    if (!is_partition && stream.kind != destination_kind::node
+        && stream.kind != destination_kind::kept) {
         return failure(route_fault::unknown_stream);
     }
     if (is_partition && stream.number >= partition_count) {
@@ -50,7 +51,7 @@ checked check_author(const route_destination& stream, const route_generation& of
     if (checked known = check_stream(stream); !known) {
         return known;
     }
-    const bool is_node = stream.kind == destination_kind::node;
+    const bool is_node = stream.kind != destination_kind::partition;
     if (of.author != from || (is_node && stream.number != from.value)) {
         return failure(route_fault::not_its_own);
     }

@@ -18,6 +18,8 @@ using wire_rows = google::protobuf::RepeatedPtrField<wire::RouteRow>;
 void encode(const route_destination& stream, wire::RouteStream& out) {
     if (stream.kind == destination_kind::node) {
         out.set_node(stream.number);
+    } else if (stream.kind == destination_kind::kept) {
+        out.set_kept(stream.number);
     } else {
         out.set_partition(static_cast<std::uint32_t>(stream.number));
     }
@@ -233,6 +235,8 @@ class decoder {
             return route_destination(node_id{in.node()});
         case wire::RouteStream::kPartition:
             return route_destination(partition_id{reader_.fitting<std::uint16_t>(in.partition())});
+        case wire::RouteStream::kKept:
+            return route_destination::kept_of(node_id{in.kept()});
         case wire::RouteStream::DESTINATION_NOT_SET:
             break;
         }
@@ -260,7 +264,7 @@ class decoder {
         return out;
     }
 
-    static constexpr std::size_t streams_max = partition_count + 1;
+    static constexpr std::size_t streams_max = partition_count + 2;
     const route_limits& limits_;
     wire_reader reader_;
 };

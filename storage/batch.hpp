@@ -21,9 +21,10 @@ enum class table : std::uint8_t {
     queue,
     small, ///< releases, inbound identifiers and the like, told apart by the first byte of the key
     bodies,
-    retained
+    retained,
+    spool ///< messages for other nodes that are away
 };
-inline constexpr std::size_t table_count = 8;
+inline constexpr std::size_t table_count = 9;
 
 class batch {
   public:

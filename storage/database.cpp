@@ -26,8 +26,8 @@ table_options(table which, const rocksdb_options& wanted,
     blocks.cache_index_and_filter_blocks_with_high_priority = true;
     blocks.pin_l0_filter_and_index_blocks_in_cache = true;
     rocksdb::ColumnFamilyOptions made;
-    const bool is_bulk =
-        which == table::queue || which == table::bodies || which == table::retained;
+    const bool is_bulk = which == table::queue || which == table::bodies || which == table::retained
+                         || which == table::spool;
     made.write_buffer_size = wanted.write_buffer_bytes / (is_bulk ? 4 : 16);
     made.target_file_size_base = wanted.file_bytes;
     made.max_bytes_for_level_base = 4 * wanted.file_bytes;
@@ -38,7 +38,7 @@ table_options(table which, const rocksdb_options& wanted,
         made.memtable_insert_with_hint_prefix_extractor.reset(
             rocksdb::NewFixedPrefixTransform(sizeof(session_key)));
     }
-    if (which == table::queue || which == table::small) {
+    if (which == table::queue || which == table::small || which == table::spool) {
         // What is taken from the head of a queue leaves tombstones that the next read walks over.
         made.table_properties_collector_factories.push_back(
             rocksdb::NewCompactOnDeletionCollectorFactory(4096, 1024, 0.5));

@@ -131,6 +131,21 @@ claim_key claim_key_of(shard_id shard) noexcept {
     return made;
 }
 
+spool_key spool_key_of(const spool_place& where) noexcept {
+    spool_key made;
+    store_u64(store_u16(store_u64(made.bytes, where.of.peer.value), where.of.lane.value),
+              where.sequence);
+    return made;
+}
+
+bool decode(std::string_view key, spool_place& where) noexcept {
+    read_cursor in(key);
+    where.of.peer.value = in.u64();
+    where.of.lane.value = in.u16();
+    where.sequence = in.u64();
+    return ends_well(in) && where.sequence != 0;
+}
+
 bucket_key bucket_key_of(const bucket& which) noexcept {
     bucket_key made;
     store_u16(store_u32(store_u32(made.bytes, which.slot), which.boot.value), which.shard.value);
@@ -368,6 +383,21 @@ bool decode(std::string_view value, subscription_record& record) noexcept {
     record.retain_handling = static_cast<std::uint8_t>((flags >> handling_shift) & 0x03);
     record.subscription_id = in.u32();
     return ends_well(in) && (flags & quality_bits) != quality_bits && record.retain_handling < 3;
+}
+
+void encode(const spooled_row& row, std::string& out) {
+    byte_writer to(out);
+    to.u64(row.put_at);
+    to.u32(row.life.value);
+    to.bytes(row.message);
+}
+
+bool decode(std::string_view value, spooled_row& row) noexcept {
+    read_cursor in(value);
+    row.put_at = in.u64();
+    row.life.value = in.u32();
+    row.message = in.rest();
+    return !in.failed() && !row.message.empty();
 }
 
 void encode(packet_id id, std::string& out) { byte_writer(out).u16(id.value); }

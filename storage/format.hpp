@@ -54,6 +54,17 @@ struct moment {
     [[nodiscard]] time_point from_stored(std::uint64_t milliseconds) const noexcept;
 };
 
+/// A lane to another node, and a place in its spool.
+struct spool_lane {
+    node_id peer{};
+    shard_id lane{}; ///< its number
+    friend constexpr auto operator<=>(spool_lane, spool_lane) = default;
+};
+struct spool_place {
+    spool_lane of;
+    std::uint64_t sequence = 0;
+};
+
 // Keys. One of fixed size is an array on the stack.
 
 template <std::size_t Size>
@@ -74,6 +85,8 @@ using inbound_key = fixed_key<21>;
 using due_will_key = fixed_key<11>;
 /// 'C' shard(2): what the shard's retained messages are known to be complete for.
 using claim_key = fixed_key<3>;
+/// node(8) lane(2) sequence(8): a message for that node, in the lane of that number.
+using spool_key = fixed_key<18>;
 /// slot(4) boot(4) shard(2): what keys of its bodies begin with.
 using bucket_key = fixed_key<10>;
 /// bucket_key number(8).
@@ -86,6 +99,8 @@ using body_key = fixed_key<18>;
 [[nodiscard]] inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept;
 [[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
 [[nodiscard]] claim_key claim_key_of(shard_id shard) noexcept;
+[[nodiscard]] spool_key spool_key_of(const spool_place& where) noexcept;
+[[nodiscard]] bool decode(std::string_view key, spool_place& where) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
 /// Of a body's key or a bucket's. False if it is too short.
 [[nodiscard]] bool decode(std::string_view key, bucket& which) noexcept;
@@ -187,6 +202,15 @@ struct subscription_record {
 };
 void encode(const subscription_record& record, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, subscription_record& record) noexcept;
+
+/// A message that waits for another node: put at(8) life(4) message, as a lane carries it.
+struct spooled_row {
+    std::uint64_t put_at = 0;
+    boot_id life{}; ///< of the peer, for which it was meant; 0: not known
+    std::string_view message;
+};
+void encode(const spooled_row& row, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, spooled_row& row) noexcept;
 
 /// The identifier of a message whose PUBREL is awaited or to be sent.
 void encode(packet_id id, std::string& out);

@@ -39,6 +39,7 @@ class loader {
             to_.on_claim(shard, claim);
         }
         find_buckets();
+        find_spools();
         return report_;
     }
 
@@ -97,6 +98,31 @@ class loader {
             std::string behind(bucket_key_of(found).view());
             behind.append(9, '\xff'); // longer than what is left of a key
             is_there = from_.seek(table::bodies, behind, key);
+        }
+    }
+
+    void find_spools() {
+        std::optional<spool_left> open;
+        scan(table::spool, [&](std::string_view key, std::string_view value) {
+            spool_place place;
+            spooled_row row;
+            if (!decode(key, place)) {
+                ++report_.rows_broken;
+                return;
+            }
+            count_broken(decode(value, row)); // read again, it is told and erased
+            if (!open || open->of != place.of) {
+                if (open) {
+                    to_.on_spool(*open);
+                }
+                open = spool_left{.of = place.of, .first = place.sequence};
+            }
+            open->last = place.sequence;
+            ++open->rows;
+            open->bytes += row.message.size();
+        });
+        if (open) {
+            to_.on_spool(*open);
         }
     }
 
@@ -205,7 +231,38 @@ class loader {
 
 } // namespace
 
+namespace {
+
+read_answer read_spool(const table_source& from, const read_request& what) {
+    read_answer answer{.reader = what.reader,
+                       .session = {},
+                       .rows = {},
+                       .read_until = what.end,
+                       .spool = what.spool};
+    const spool_key begin = spool_key_of({.of = *what.spool, .sequence = what.first});
+    const spool_key end = spool_key_of({.of = *what.spool, .sequence = what.end});
+    std::size_t bytes = 0;
+    const auto add = [&](std::string_view key, std::string_view value) {
+        answer.rows.push_back({.sequence = load_u64(key.data() + key.size() - 8),
+                               .value = std::string(value),
+                               .body = {}});
+        bytes += value.size();
+        if (answer.rows.size() < what.rows_max && bytes < what.bytes_max) {
+            return true;
+        }
+        answer.read_until = answer.rows.back().sequence + 1;
+        return false;
+    };
+    answer.is_broken = !from.scan(table::spool, begin.view(), end.view(), add);
+    return answer;
+}
+
+} // namespace
+
 read_answer read_rows(const table_source& from, const read_request& what) {
+    if (what.spool) {
+        return read_spool(from, what);
+    }
     read_answer answer{
         .reader = what.reader, .session = what.session, .rows = {}, .read_until = what.end};
     const session_key session = key_of(what.partition, what.session);

@@ -7,6 +7,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 
 namespace gv::storage {
@@ -23,19 +25,36 @@ class read_only_store final : public offline_store {
         set_required_options(options);
         // All are opened at once and stay open, whatever a broker removes.
         options.max_open_files = -1;
+        // One that an older version wrote has fewer tables.
+        std::vector<std::string> names;
+        rocksdb::Status status =
+            rocksdb::DB::ListColumnFamilies(options, database_folder(folder), &names);
+        if (!status.ok()) {
+            return status;
+        }
         std::vector<rocksdb::ColumnFamilyDescriptor> tables;
-        for (const char* each : table_names) {
-            tables.emplace_back(each, rocksdb::ColumnFamilyOptions());
+        std::vector<std::size_t> places;
+        for (std::size_t which = 0; which < table_count; ++which) {
+            if (std::ranges::find(names, table_names[which]) != names.end()) {
+                tables.emplace_back(table_names[which], rocksdb::ColumnFamilyOptions());
+                places.push_back(which);
+            }
         }
         rocksdb::DB* opened = nullptr;
-        const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
-            options, database_folder(folder), tables, &handles_, &opened);
+        std::vector<rocksdb::ColumnFamilyHandle*> handles;
+        status = rocksdb::DB::OpenForReadOnly(options, database_folder(folder), tables, &handles,
+                                              &opened);
         db_.reset(opened);
+        for (std::size_t i = 0; i < handles.size(); ++i) {
+            handles_[places[i]] = handles[i];
+        }
         return status;
     }
     ~read_only_store() override {
         for (rocksdb::ColumnFamilyHandle* each : handles_) {
-            db_->DestroyColumnFamilyHandle(each);
+            if (each != nullptr) {
+                db_->DestroyColumnFamilyHandle(each);
+            }
         }
     }
 
@@ -45,8 +64,9 @@ class read_only_store final : public offline_store {
     }
     [[nodiscard]] std::uint64_t disk_bytes(table which) const override {
         std::uint64_t bytes = 0;
-        return db_->GetIntProperty(handle(which), rocksdb::DB::Properties::kTotalSstFilesSize,
-                                   &bytes)
+        return handle(which) != nullptr
+                       && db_->GetIntProperty(handle(which),
+                                              rocksdb::DB::Properties::kTotalSstFilesSize, &bytes)
                    ? bytes
                    : 0;
     }
@@ -72,7 +92,8 @@ class read_only_store final : public offline_store {
         return is_read && is_found;
     }
     [[nodiscard]] bool get(table which, std::string_view key, std::string& value) const override {
-        return db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value).ok();
+        return handle(which) != nullptr
+               && db_->Get(rocksdb::ReadOptions(), handle(which), slice(key), &value).ok();
     }
 
   private:
@@ -83,6 +104,9 @@ class read_only_store final : public offline_store {
     /// To the end if `end` is empty.
     [[nodiscard]] bool walk(table which, std::string_view begin, std::string_view end,
                             const judge& visit) const {
+        if (handle(which) == nullptr) {
+            return true;
+        }
         const rocksdb::Slice bound = slice(end);
         rocksdb::ReadOptions reading;
         reading.fill_cache = false;
@@ -96,7 +120,7 @@ class read_only_store final : public offline_store {
         return at->status().ok();
     }
 
-    std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+    std::array<rocksdb::ColumnFamilyHandle*, table_count> handles_{}; ///< null: not there
     std::unique_ptr<rocksdb::DB> db_;
 };
 

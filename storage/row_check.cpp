@@ -14,8 +14,9 @@ namespace gv::storage {
 namespace {
 
 constexpr moment clock{};
-constexpr std::array<std::string_view, table_count> names{
-    "meta", "sessions", "queue_meta", "subscriptions", "queue", "small", "bodies", "retained"};
+constexpr std::array<std::string_view, table_count> names{"meta",          "sessions", "queue_meta",
+                                                          "subscriptions", "queue",    "small",
+                                                          "bodies",        "retained", "spool"};
 
 [[nodiscard]] std::string hex(std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
@@ -43,6 +44,7 @@ class checker {
         scan(table::small, &checker::check_small);
         scan(table::bodies, &checker::check_body);
         scan(table::retained, &checker::check_retained);
+        scan(table::spool, &checker::check_spooled);
         return std::move(made_);
     }
 
@@ -193,6 +195,13 @@ class checker {
         return broken_unless(decode(value, clock, what) && what.topic == key);
     }
 
+    // What is in it besides is a lane's matter.
+    fault check_spooled(std::string_view key, std::string_view value) {
+        spool_place place;
+        spooled_row row;
+        return broken_unless(decode(key, place) && decode(value, row));
+    }
+
     const table_source& from_;
     row_check made_;
     boost::unordered_flat_map<std::string, std::string> clients_; ///< by session key
@@ -229,6 +238,10 @@ class counter final : public store_reader {
     void on_bucket(const bucket&) override { ++made.buckets; }
     void on_due_will(std::string_view, will_record) override {}
     void on_stray(table, std::string_view) override {}
+    void on_spool(const spool_left& found) override {
+        made.spooled += found.rows;
+        made.spooled_bytes += found.bytes;
+    }
 
     store_stats made;
 

@@ -58,6 +58,8 @@ struct store_stats {
     std::size_t retained = 0;
     std::uint64_t retained_bytes = 0; ///< of their rows
     std::size_t buckets = 0;
+    std::uint64_t spooled = 0;          ///< messages for other nodes
+    std::uint64_t spooled_bytes = 0;    ///< of these
     std::vector<session_stats> longest; ///< queues in bytes, the longest first
 };
 

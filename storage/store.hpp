@@ -92,6 +92,7 @@ struct read_request {
     std::uint64_t end = 0;
     std::uint32_t rows_max = 0;
     std::uint32_t bytes_max = 0;
+    std::optional<spool_lane> spool{}; ///< then of this spool, and not of a session's queue
 };
 struct read_answer {
     std::uint64_t reader = 0;
@@ -99,6 +100,7 @@ struct read_answer {
     std::vector<stored_row> rows; ///< in order
     std::uint64_t read_until = 0; ///< there are no others before
     bool is_broken = false;       ///< something could not be read; the rows are what could
+    std::optional<spool_lane> spool{};
 };
 
 /// One session as it was left.
@@ -112,6 +114,15 @@ struct stored_session {
     std::vector<stored_newest> newest;                                      ///< in order
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
+};
+
+/// What there is in the spool of one lane.
+struct spool_left {
+    spool_lane of;
+    std::uint64_t first = 0; ///< number of the first row
+    std::uint64_t last = 0;
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0; ///< of their messages
 };
 
 struct store_counts {
@@ -147,6 +158,8 @@ class store_reader {
     virtual void on_due_will(std::string_view key, will_record found) = 0;
     /// A row of no session: the session ended, and a crash left the row behind.
     virtual void on_stray(table where, std::string_view key) = 0;
+    /// Messages wait for another node. Once a lane.
+    virtual void on_spool(const spool_left& found) = 0;
 
   protected:
     ~store_reader() = default;

@@ -47,6 +47,7 @@ filter_row::change filter_row::put(subscriber& who, const subscription_options& 
         return change::replaced;
     }
     takers_.push_back({.who = &who, .options = options});
+    kept_ += who.is_kept() ? 1 : 0;
     if (is_indexed()) {
         wide_->places.emplace(&who, static_cast<std::uint32_t>(place));
     } else if (takers_.size() > searched_takers_max) {
@@ -60,6 +61,7 @@ bool filter_row::drop(subscriber& who) {
     if (place == takers_.size()) {
         return false;
     }
+    kept_ -= who.is_kept() ? 1 : 0;
     takers_[place] = takers_.back();
     takers_.pop_back();
     if (is_indexed()) {

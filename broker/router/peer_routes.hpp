@@ -17,6 +17,14 @@
 
 namespace gv::router {
 
+/// Another node that wants a topic.
+struct peer_want {
+    peer_slot slot;
+    bool for_volatile = false; ///< for subscribers that are connected there now
+    bool for_kept = false;     ///< for sessions that are kept there, also while it is away
+    friend bool operator==(const peer_want&, const peer_want&) = default;
+};
+
 class peer_routes {
   public:
     peer_routes() = default;
@@ -26,7 +34,7 @@ class peer_routes {
 
     /// Adds the nodes, other than this one, that want messages of this topic, each once.
     /// Thread-safe.
-    virtual void who_wants(std::string_view topic, std::vector<peer_slot>& into) const = 0;
+    virtual void who_wants(std::string_view topic, std::vector<peer_want>& into) const = 0;
 
     /// Grows with every change that may concern the topic. Thread-safe.
     [[nodiscard]] std::uint64_t changes(change_places topic, std::uint64_t hash) const noexcept {

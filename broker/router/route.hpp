@@ -2,6 +2,7 @@
 // Everybody who takes the messages of one topic, as the router answers it.
 #pragma once
 
+#include "broker/router/peer_routes.hpp"
 #include "broker/router/shared_groups.hpp"
 #include "broker/router/subscriber.hpp"
 
@@ -24,7 +25,7 @@ struct target {
 struct route {
     std::vector<target> targets;
     std::vector<group*> groups;
-    std::vector<peer_slot> peers; ///< other nodes that want it
+    std::vector<peer_want> peers; ///< other nodes that want it
     std::uint64_t remote = 0;     ///< bit n: shard n wants it
 
     [[nodiscard]] bool is_empty() const noexcept {

@@ -63,7 +63,9 @@ auto router::subscribe(subscriber& who, std::string_view filter,
         return {};
     }
     ++tables_->subscriptions;
-    return {.is_new = true, .first = tables_->is_first(had_local)};
+    return {.is_new = true,
+            .first = tables_->is_first(had_local),
+            .first_of_kind = (who.is_kept() ? row.kept() : row.not_kept()) == 1};
 }
 
 auto router::unsubscribe(subscriber& who, std::string_view filter) -> removed {
@@ -73,8 +75,9 @@ auto router::unsubscribe(subscriber& who, std::string_view filter) -> removed {
     }
     --tables_->subscriptions;
     const bool last = tables_->is_last(*row);
+    const bool last_of_kind = (who.is_kept() ? row->kept() : row->not_kept()) == 0;
     tables_->tidy(filter, *row);
-    return {.existed = true, .last = last};
+    return {.existed = true, .last = last, .last_of_kind = last_of_kind};
 }
 
 auto router::join(std::string_view name, std::string_view filter, member_id who,
@@ -88,7 +91,7 @@ auto router::join(std::string_view name, std::string_view filter, member_id who,
     const bool first = tables_->is_first(row.has_local());
     row.add_group(*joined.where);
     tables_->cache.filter_changed(filter);
-    return {.is_new = true, .first = first};
+    return {.is_new = true, .first = first, .first_of_kind = row.not_kept() == 1};
 }
 
 auto router::leave(std::string_view name, std::string_view filter, member_id who) -> removed {
@@ -100,8 +103,9 @@ auto router::leave(std::string_view name, std::string_view filter, member_id who
     row.drop_group(*left.ended);
     tables_->ended_groups.push_back(std::move(left.ended));
     const bool last = tables_->is_last(row);
+    const bool last_of_kind = row.not_kept() == 0;
     tables_->tidy(filter, row);
-    return {.existed = true, .last = last};
+    return {.existed = true, .last = last, .last_of_kind = last_of_kind};
 }
 
 void router::set_online(member_id who, bool is_online) {

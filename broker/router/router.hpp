@@ -46,10 +46,12 @@ class router {
     struct added {
         bool is_new = false; ///< not a replacement of options
         bool first = false;  ///< the filter had no taker on this shard: tell the other shards
+        bool first_of_kind = false; ///< none that is kept, or is not, as this one: tell other nodes
     };
     struct removed {
         bool existed = false;
         bool last = false; ///< the filter has no taker on this shard any more: tell the others
+        bool last_of_kind = false; ///< none any more that is kept, or is not, as this one was
     };
 
     /// Subscribes, or replaces the options of a subscription. Requires: a valid topic filter (a

@@ -47,6 +47,8 @@ class subscriber {
     virtual void deliver(const publication& what, const grant& how) = 0;
     /// Whether its access rules let it read this topic; asked once per topic, then cached.
     [[nodiscard]] virtual bool may_receive(std::string_view topic) const = 0;
+    /// Whether it is a session that is kept while its client is away. Always the same.
+    [[nodiscard]] virtual bool is_kept() const { return false; }
     /// hash64 of its client id, compared with the publisher's for No Local.
     [[nodiscard]] virtual std::uint64_t client_hash() const = 0;
 };

@@ -69,6 +69,15 @@ struct cluster_options {
          .min = byte_size{std::uint64_t{1} << 20},
          .applies = reload::restart,
          .pi = byte_size{std::uint64_t{2} << 20}}};
+    option<byte_size> spool_max{
+        {.name = "cluster.spool_max",
+         .doc = "Bytes that may wait in the store for one other node that is away or slow; beyond, "
+                "publishers of QoS 1 and 2 wait. Larger: a longer absence is bridged. Smaller: "
+                "less disk.",
+         .def = byte_size{std::uint64_t{1} << 30},
+         .min = byte_size{std::uint64_t{1} << 20},
+         .applies = reload::restart,
+         .pi = byte_size{std::uint64_t{64} << 20}}};
 };
 
 } // namespace gv::server

@@ -318,10 +318,12 @@ void cluster_service::join_found(std::vector<std::string> addresses) {
 
 // --- what shards say
 
-void cluster_service::tell(shard_id from, std::string_view filter, shard::route_news news,
-                           std::uint64_t operation) {
-    post([this, from, filter = std::string(filter), news, operation](cluster::cluster_node& node,
-                                                                     cluster::moment at) {
+void cluster_service::tell(shard_id from, std::string_view filter, shard::taker_kind kind,
+                           shard::route_news news, std::uint64_t operation) {
+    const auto stream = kind == shard::taker_kind::kept ? cluster::destination_kind::kept
+                                                        : cluster::destination_kind::node;
+    post([this, from, filter = std::string(filter), stream, news,
+          operation](cluster::cluster_node& node, cluster::moment at) {
         cluster::wait_token token;
         if (operation != 0) {
             token = cluster::wait_token{++next_waiter_};
@@ -332,19 +334,33 @@ void cluster_service::tell(shard_id from, std::string_view filter, shard::route_
         switch (news) {
         case shard::route_news::first:
             // What is over a limit works on this node, and is not heard of from others.
-            if (const auto added = node.add_route(what, token, at); !added) {
+            if (const auto added = node.add_route(stream, what, token, at); !added) {
                 log::warn("route_refused",
                           {{"filter", filter}, {"problem", cluster::text_of(added.error())}});
                 known(token, cluster::route_known::everywhere);
             }
             return;
         case shard::route_news::again:
-            node.await_routes(token, at);
+            node.await_routes(stream, token, at);
             return;
         case shard::route_news::last:
-            node.remove_route(what, at);
+            node.remove_route(stream, what, at);
             return;
         }
+    });
+}
+
+void cluster_service::who_wants(std::string_view topic,
+                                std::vector<router::peer_want>& into) const {
+    if (!node_) {
+        return;
+    }
+    node_->who_wants(topic, [&](peer_slot slot, cluster::destination_kind kind) {
+        auto found = std::ranges::find(into, slot, &router::peer_want::slot);
+        if (found == into.end()) {
+            found = into.insert(found, {.slot = slot});
+        }
+        (kind == cluster::destination_kind::kept ? found->for_kept : found->for_volatile) = true;
     });
 }
 
@@ -404,11 +420,13 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
     const shard::peer_place place{
         .slot = now.slot,
         .node = now.who.node,
+        .boot = now.who.boot,
         .address = now.address,
         .name = now.name,
         .presence = now.state == cluster::peer_state::alive  ? shard::peer_presence::live
                     : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
-                                                             : shard::peer_presence::gone};
+                                                             : shard::peer_presence::gone,
+        .is_suspected = now.is_suspected};
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }

@@ -63,15 +63,11 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     // shard::cluster_seat
-    void tell(shard_id from, std::string_view filter, shard::route_news news,
-              std::uint64_t operation) override;
+    void tell(shard_id from, std::string_view filter, shard::taker_kind kind,
+              shard::route_news news, std::uint64_t operation) override;
     [[nodiscard]] cluster::peer_transport& transport() override;
     // router::peer_routes
-    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const override {
-        if (node_) {
-            node_->who_wants(topic, into);
-        }
-    }
+    void who_wants(std::string_view topic, std::vector<router::peer_want>& into) const override;
 
   private:
     // peer_listener: posts

@@ -162,7 +162,7 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.pressure = pressure_of(all);
     logic.level = static_cast<durability>(*all.storage.durability);
     logic.lane_sender.queue_bytes_max = share_of((*all.cluster.queue_max).value, shards);
-    logic.lane_sender.spools = false;
+    logic.lane_sender.spool_bytes_max = share_of((*all.cluster.spool_max).value, shards);
     for (const topic_options& rule : all.topics.items) {
         logic.topics.push_back({.filter = *rule.filter,
                                 .level = level_of(*rule.level),

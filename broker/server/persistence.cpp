@@ -99,11 +99,17 @@ class distributor final : public storage::store_reader {
     void on_stray(storage::table where, std::string_view key) override {
         to_.front()->logic().remove_stray(where, key);
     }
+    void on_spool(const storage::spool_left& found) override {
+        spooled += found.rows;
+        core_of(shard_id{static_cast<std::uint16_t>(found.of.lane.value % to_.size())})
+            .restore_spool(found);
+    }
 
     std::size_t sessions = 0;
     std::size_t rows = 0;
     std::size_t retained = 0;
     retained_claim claim;
+    std::uint64_t spooled = 0;
 
   private:
     [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
@@ -251,6 +257,7 @@ result<void, problem> restore_all(storage::store& from,
     log::info("store_read", {{"sessions", spread.sessions},
                              {"queued", spread.rows},
                              {"retained", spread.retained},
+                             {"spooled", spread.spooled},
                              {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(
                                         std::chrono::steady_clock::now() - begun)
                                         .count()}});

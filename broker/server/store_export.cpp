@@ -2,6 +2,7 @@
 #include "broker/server/store_export.hpp"
 
 #include "base/bytes.hpp"
+#include "broker/auth/crypto.hpp"
 #include "broker/server/store_json.hpp"
 #include "broker/server/stored_dates.hpp"
 
@@ -54,6 +55,7 @@ class exporter {
             });
         report_.is_readable = is_read && report_.is_readable;
         scan(table::retained, "retained messages", &exporter::add_retained);
+        scan(table::spool, "messages for other nodes", &exporter::add_spooled);
         return std::move(report_);
     }
 
@@ -192,6 +194,24 @@ class exporter {
             || !put_will(will, line)) {
             return false;
         }
+        write(line);
+        return true;
+    }
+
+    // As a lane carries it, which is no matter of the store.
+    bool add_spooled(std::string_view key, std::string_view value) {
+        storage::spool_place place;
+        storage::spooled_row row;
+        if (!decode(key, place) || !decode(value, row)) {
+            return false;
+        }
+        json::object line{{"type", "spooled"},
+                          {"node", hex_json(place.of.peer.value)},
+                          {"lane", place.of.lane.value},
+                          {"sequence", place.sequence}};
+        put_date(line, "put_at", row.put_at);
+        put_number(line, "life", row.life.value);
+        line["payload"] = auth::base64_encode(row.message);
         write(line);
         return true;
     }

@@ -167,6 +167,12 @@ void store_import::add_due_will(const storage::will_record& due) {
         scratch_);
 }
 
+void store_import::add_spooled(const storage::spool_place& where, const storage::spooled_row& row) {
+    scratch_.clear();
+    encode(row, scratch_);
+    put(table::spool, spool_key_of(where).view(), scratch_);
+}
+
 void store_import::set_boot(boot_id boot) {
     if (boot > to_.node().boot) {
         storage::node_record node = to_.node();

@@ -59,6 +59,9 @@ class store_import {
     /// Is published at the next start.
     void add_due_will(const storage::will_record& due);
 
+    /// Waits for that node.
+    void add_spooled(const storage::spool_place& where, const storage::spooled_row& row);
+
     /// The node has had this many lives at least: bodies of them were added.
     void set_boot(boot_id boot);
 

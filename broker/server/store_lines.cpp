@@ -58,7 +58,7 @@ class line_importer::reader {
         std::string_view type;
         void (reader::*read)(json_fields& from);
     };
-    static const std::array<kind, 9> kinds;
+    static const std::array<kind, 10> kinds;
 
     /// Returns what is wrong.
     [[nodiscard]] std::string read_object(std::string_view line) {
@@ -272,6 +272,31 @@ class line_importer::reader {
         }
     }
 
+    void read_spooled(json_fields& from) {
+        const storage::spool_place place{.of = {.peer = node_id{from.hex("node")},
+                                                .lane = shard_id{static_cast<std::uint16_t>(
+                                                    from.number("lane", 65'535, need::required))}},
+                                         .sequence =
+                                             from.number("sequence", number_max, need::required)};
+        const auto put_at = from.date("put_at");
+        const auto life = from.number("life", u32_max);
+        const std::string message = from.payload();
+        if (place.of.peer.value == 0) {
+            from.fail("node", "is missing");
+        }
+        if (place.sequence == 0) {
+            from.fail("sequence", "is 0");
+        }
+        if (message.empty()) {
+            from.fail("payload", "is missing");
+        }
+        if (is_good(from)) {
+            to_->add_spooled(place, {.put_at = put_at,
+                                     .life = boot_id{static_cast<std::uint32_t>(life)},
+                                     .message = message});
+        }
+    }
+
     std::string name_;
     store_import* to_;
     std::uint32_t lives_before_;
@@ -282,7 +307,7 @@ class line_importer::reader {
     std::set<storage::bucket> bodies_;
 };
 
-const std::array<line_importer::reader::kind, 9> line_importer::reader::kinds{{
+const std::array<line_importer::reader::kind, 10> line_importer::reader::kinds{{
     {"node", &reader::read_node},
     {"body", &reader::read_body},
     {"session", &reader::read_session},
@@ -292,6 +317,7 @@ const std::array<line_importer::reader::kind, 9> line_importer::reader::kinds{{
     {"inbound", &reader::read_inbound},
     {"will", &reader::read_due_will},
     {"retained", &reader::read_retained},
+    {"spooled", &reader::read_spooled},
 }};
 
 line_importer::line_importer(std::string name, store_import* to, boot_id life)

@@ -14,7 +14,7 @@ namespace gv::shard {
 class cluster_seat {
   public:
     /// See core_driver::tell_cluster. The answer is event_loop::on_applied().
-    virtual void tell(shard_id from, std::string_view filter, route_news news,
+    virtual void tell(shard_id from, std::string_view filter, taker_kind kind, route_news news,
                       std::uint64_t operation) = 0;
     /// Where lanes are opened. Lifetime: until the shards have ended.
     [[nodiscard]] virtual cluster::peer_transport& transport() = 0;

@@ -66,10 +66,14 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     credit_waiters_.resize(options_.shards);
     if (options_.is_clustered) {
-        lanes_ = std::make_unique<peer_lanes>(peer_lanes_options{
-            .self = {.origin = options_.node, .boot = options_.boot, .shard = options_.me},
-            .sender = options_.lane_sender,
-            .receiver = options_.lane_receiver});
+        options_.lane_sender.spools = journal_.is_on();
+        lane_spool& mine = *this;
+        lanes_ = std::make_unique<peer_lanes>(
+            peer_lanes_options{
+                .self = {.origin = options_.node, .boot = options_.boot, .shard = options_.me},
+                .sender = options_.lane_sender,
+                .receiver = options_.lane_receiver},
+            mine);
     }
     wheel_.schedule(housekeeping_, now + 1s);
 }

@@ -76,7 +76,10 @@ struct core_options {
     cluster::lane_receiver_options lane_receiver;
 };
 
-/// What other nodes must know of the filters of a shard.
+/// Other nodes tell kept sessions, for which messages wait while this node is away, from others.
+enum class taker_kind : std::uint8_t { not_kept, kept };
+
+/// What other nodes must know of the filters of a shard, each kind of takers apart.
 enum class route_news : std::uint8_t {
     first, ///< the filter got its first taker on this shard
     again, ///< it got another one, and the first may not be known everywhere yet
@@ -97,8 +100,10 @@ class core_driver {
     [[nodiscard]] virtual auth::completion verdict_for(std::uint64_t connection) = 0;
     /// Tells the cluster. If `operation` is not 0, core::on_applied() follows. Only if the options
     /// say that there is one.
-    virtual void tell_cluster(std::string_view filter, route_news news, std::uint64_t operation) {
+    virtual void tell_cluster(std::string_view filter, taker_kind kind, route_news news,
+                              std::uint64_t operation) {
         static_cast<void>(filter);
+        static_cast<void>(kind);
         static_cast<void>(news);
         static_cast<void>(operation);
     }
@@ -164,7 +169,9 @@ struct core_debts {
 /// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
 inline constexpr unsigned shard_bits = 48;
 
-class core final : private session::front_effects, private session::home_effects {
+class core final : private session::front_effects,
+                   private session::home_effects,
+                   private lane_spool {
   public:
     core(core_options options, core_driver& driver, time_point now, wall_time wall);
     core(const core&) = delete;
@@ -201,6 +208,9 @@ class core final : private session::front_effects, private session::home_effects
     /// After all sessions: no row refers to it.
     void remove_bucket(const storage::bucket& unused) { erase_bucket(unused); }
     void remove_stray(storage::table where, std::string_view key) { journal_.erase(where, key); }
+    /// Messages for another node wait there. This shard carries them, whatever the number of the
+    /// lane.
+    void restore_spool(const storage::spool_left& left);
     /// A will that another process was publishing when it ended: is published once all is back.
     void restore_will(std::string_view key, const storage::will_record& found);
     /// Which shard keeps the retained message of a topic.
@@ -262,17 +272,19 @@ class core final : private session::front_effects, private session::home_effects
 
     // Other nodes; forward.cpp. Only if the options say that there may be some.
 
-    void on_peer(peer_slot slot, peer_presence presence);
-    /// For a new link to that node, which carries lane frames there.
-    [[nodiscard]] cluster::lane_hello hello_to(peer_slot slot);
+    void on_peer(const peer_standing& now);
+    /// Those to that node, each of which has a link of its own.
+    [[nodiscard]] std::vector<lane_key> lanes_to(peer_slot slot) const;
+    /// For a new link, which carries frames of that lane.
+    [[nodiscard]] cluster::lane_hello hello_of(lane_key lane);
     /// False here and below: the link is to be closed.
-    [[nodiscard]] bool on_welcome(peer_slot slot, const cluster::lane_welcome& welcome);
-    [[nodiscard]] bool on_reply(peer_slot slot, const cluster::lane_reply& reply);
-    void on_link_lost(peer_slot slot);
+    [[nodiscard]] bool on_welcome(lane_key lane, const cluster::lane_welcome& welcome);
+    [[nodiscard]] bool on_reply(lane_key lane, const cluster::lane_reply& reply);
+    void on_link_lost(lane_key lane);
     /// To be called when the link has written the one before.
-    [[nodiscard]] std::optional<cluster::lane_frame> take_frame(peer_slot slot);
+    [[nodiscard]] std::optional<cluster::lane_frame> take_frame(lane_key lane);
     /// Lanes that may have a frame since this was called last.
-    [[nodiscard]] std::vector<peer_slot> take_dirty_lanes();
+    [[nodiscard]] std::vector<lane_key> take_dirty_lanes();
 
     struct arrival {
         incoming_lane_id lane;
@@ -352,8 +364,9 @@ class core final : private session::front_effects, private session::home_effects
         session::front* front = nullptr; ///< who.connection's
         take_token take{};               ///< once there is something to wait for
         durability level = durability::fsync;
-        bool is_part = false;    ///< of a transaction, which ends with it
-        bool is_refused = false; ///< by somebody who cannot keep it
+        bool is_part = false;          ///< of a transaction, which ends with it
+        bool is_refused = false;       ///< by somebody who cannot keep it
+        bool is_for_kept_only = false; ///< it is old: those who came since do not take it
     };
     /// Something that other shards must apply before it is answered.
     struct operation {
@@ -433,8 +446,8 @@ class core final : private session::front_effects, private session::home_effects
         std::uint64_t shards = 0; ///< who else must take it
         bool is_matched = false;
         bool is_over_limit = false;
-        const std::vector<peer_slot>* peers = nullptr; ///< other nodes that want it
-        peer_lane* full_lane = nullptr;                ///< to one of them
+        const std::vector<router::peer_want>* peers = nullptr; ///< other nodes that want it
+        peer_lane* full_lane = nullptr;                        ///< to one of them
     };
     [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
     /// Returns false where a limit of the table is reached.
@@ -456,12 +469,20 @@ class core final : private session::front_effects, private session::home_effects
     void distribute_there(const publication& what, const reach& where);
     // forward.cpp
     void distribute_to_peers(const publication& what, reach& where);
-    void forward(peer_slot to, const publication& what, cluster::forward_flags flags, reach& where);
+    void forward(const router::peer_want& to, const publication& what, cluster::forward_flags flags,
+                 reach& where);
     void on_forwarded(incoming_lane_id from, const publication& what, cluster::forward_flags flags,
                       cluster::lane_seq seq);
     void touch(peer_lane& changed);
     void touch(incoming_lane_id changed);
     void settle_lane(peer_lane& lane);
+    void give_answers(peer_lane& lane);
+    // spool.cpp: lane_spool
+    void spool_put(peer_lane& lane, cluster::lane_seq seq, std::string_view bytes,
+                   cluster::lane_waiter waiter) override;
+    void spool_read(peer_lane& lane) override;
+    void spool_erase(peer_lane& lane, cluster::lane_seq first, cluster::lane_seq last) override;
+    void on_spool_rows(const storage::read_answer& answer);
     [[nodiscard]] static bool note_fault(const result<void, cluster::lane_fault>& done,
                                          std::string_view where);
     void deliver_to_group(router::group& group, const publication& what);
@@ -629,8 +650,15 @@ class core final : private session::front_effects, private session::home_effects
     /// Whether some filter's first subscription is not in force everywhere yet: then another one of
     /// that filter must wait as well, so all are told again.
     [[nodiscard]] bool may_be_unapplied() const noexcept { return subscribing_ > 0; }
-    /// Returns how many shards were told.
-    std::size_t tell_all(std::string_view filter, route_news news, std::uint64_t operation_number);
+    /// Each returns how many answers to wait for. A filter may have got a taker.
+    std::size_t tell_added(std::string_view filter, taker_kind kind,
+                           const router::router::added& how, std::uint64_t operation_number);
+    void tell_removed(std::string_view filter, taker_kind kind, const router::router::removed& how);
+    std::size_t tell_shards(std::string_view filter, bool is_wanted,
+                            std::uint64_t operation_number);
+    [[nodiscard]] static taker_kind kind_of(const router::subscriber& who) {
+        return who.is_kept() ? taker_kind::kept : taker_kind::not_kept;
+    }
     [[nodiscard]] shard_id group_owner(std::string_view group,
                                        std::string_view filter) const noexcept;
 
@@ -705,7 +733,7 @@ class core final : private session::front_effects, private session::home_effects
     std::size_t subscribing_ = 0; ///< of these, subscriptions
     std::vector<std::vector<shard_message>> outboxes_;
     std::unique_ptr<peer_lanes> lanes_; ///< null: there are no other nodes
-    std::vector<peer_slot> dirty_lanes_;
+    std::vector<lane_key> dirty_lanes_;
     std::vector<incoming_lane_id> dirty_replies_;
     std::vector<std::size_t> credit_used_;
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard

@@ -25,29 +25,47 @@ void core::distribute_to_peers(const publication& what, reach& where) {
     if (!lanes_ || what.topic.starts_with("$SYS/")) {
         return;
     }
-    const std::span<const peer_slot> wanting = where.peers != nullptr
-                                                   ? std::span<const peer_slot>(*where.peers)
-                                                   : std::span<const peer_slot>{};
-    if (!what.header.retain || !is_small_enough_to_retain(what)) {
-        for (const peer_slot each : wanting) {
-            forward(each, what, {.for_subscribers = true}, where);
-        }
+    const std::span<const router::peer_want> wanting =
+        where.peers != nullptr ? std::span<const router::peer_want>(*where.peers)
+                               : std::span<const router::peer_want>{};
+    const bool is_for_retained = what.header.retain && is_small_enough_to_retain(what);
+    for (const router::peer_want& each : wanting) {
+        forward(
+            each, what,
+            {.for_subscribers = true, .for_retained = is_for_retained, .for_kept = each.for_kept},
+            where);
+    }
+    if (!is_for_retained) {
         return;
     }
     for (const peer_slot each : lanes_->live()) {
-        const bool is_wanted = std::ranges::find(wanting, each) != wanting.end();
-        forward(each, what, {.for_subscribers = is_wanted, .for_retained = true}, where);
+        if (std::ranges::find(wanting, each, &router::peer_want::slot) == wanting.end()) {
+            forward({.slot = each}, what, {.for_retained = true}, where);
+        }
     }
 }
 
-void core::forward(peer_slot to, const publication& what, cluster::forward_flags flags,
-                   reach& where) {
-    peer_lane* lane = lanes_->find(to);
-    if (lane == nullptr || !lane->is_live) {
+// What would go to the spool of a node that is away, or slow, needs room on the disk as any message
+// that is kept.
+void core::forward(const router::peer_want& to, const publication& what,
+                   cluster::forward_flags flags, reach& where) {
+    peer_lane* lane = lanes_->find(to.slot);
+    if (lane == nullptr || lane->presence == peer_presence::gone) {
         return;
     }
     const bool is_counted = what.header.quality != qos::at_most_once;
+    if (lane->presence == peer_presence::absent) {
+        if (!is_counted || !to.for_kept) {
+            return;
+        }
+        flags = {.for_kept = true};
+    }
+    if (is_counted && lane->is_spooling() && refuses_to_keep()) {
+        given_out_->is_refused = true;
+        return;
+    }
     lane->append(what, flags, is_counted ? await_one().value : 0, turn_.now);
+    give_answers(*lane); // of this message, if it is in the spool and need not be on disk
     if (lane->sender.is_full()) {
         where.full_lane = lane;
     }
@@ -57,7 +75,7 @@ void core::forward(peer_slot to, const publication& what, cluster::forward_flags
 void core::touch(peer_lane& changed) {
     if (!changed.is_dirty) {
         changed.is_dirty = true;
-        dirty_lanes_.push_back(changed.slot());
+        dirty_lanes_.push_back(changed.key());
     }
 }
 
@@ -71,6 +89,11 @@ void core::touch(incoming_lane_id changed) {
 
 // What a lane asked for while it was called.
 void core::settle_lane(peer_lane& lane) {
+    give_answers(lane);
+    touch(lane);
+}
+
+void core::give_answers(peer_lane& lane) {
     for (const peer_lane::answer& each : std::exchange(lane.answers, {})) {
         on_taken(
             {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
@@ -78,53 +101,48 @@ void core::settle_lane(peer_lane& lane) {
     if (std::exchange(lane.has_room_again, false)) {
         set_free(lane.waiters);
     }
-    touch(lane);
 }
 
 // --- peers
 
-// Who was connected to a node that died has no session any more, so nothing is owed there.
-void core::on_peer(peer_slot slot, peer_presence presence) {
-    peer_lane& lane = lanes_->to(slot);
-    lanes_->set_live(lane, presence == peer_presence::live);
-    if (presence != peer_presence::live) {
-        lane.abandon();
+void core::on_peer(const peer_standing& now) {
+    lanes_->meet(now);
+    lanes_->set_live(now.slot, now.presence == peer_presence::live);
+    for (const lane_key each : lanes_->lanes_to(now.slot)) {
+        peer_lane& lane = lanes_->at(each);
+        lane.on_standing(now, turn_.now);
+        settle_lane(lane);
     }
-    settle_lane(lane);
 }
 
-cluster::lane_hello core::hello_to(peer_slot slot) { return lanes_->to(slot).sender.hello(); }
+std::vector<lane_key> core::lanes_to(peer_slot slot) const { return lanes_->lanes_to(slot); }
 
-bool core::on_welcome(peer_slot slot, const cluster::lane_welcome& welcome) {
-    peer_lane& lane = lanes_->to(slot);
+cluster::lane_hello core::hello_of(lane_key lane) { return lanes_->at(lane).sender.hello(); }
+
+bool core::on_welcome(lane_key which, const cluster::lane_welcome& welcome) {
+    peer_lane& lane = lanes_->at(which);
     const auto done = lane.on_welcome(welcome, turn_.now);
     settle_lane(lane);
     return note_fault(done, "welcome");
 }
 
-bool core::on_reply(peer_slot slot, const cluster::lane_reply& reply) {
-    peer_lane& lane = lanes_->to(slot);
+bool core::on_reply(lane_key which, const cluster::lane_reply& reply) {
+    peer_lane& lane = lanes_->at(which);
     const auto done = lane.on_reply(reply, turn_.now);
     settle_lane(lane);
     return note_fault(done, "reply");
 }
 
-void core::on_link_lost(peer_slot slot) {
-    peer_lane& lane = lanes_->to(slot);
+void core::on_link_lost(lane_key which) {
+    peer_lane& lane = lanes_->at(which);
     lane.on_lost(turn_.now);
     settle_lane(lane);
 }
 
-std::optional<cluster::lane_frame> core::take_frame(peer_slot slot) {
-    peer_lane& lane = lanes_->to(slot);
+std::optional<cluster::lane_frame> core::take_frame(lane_key which) {
+    peer_lane& lane = lanes_->at(which);
     auto frame = lane.take_frame(turn_.now);
-    for (const peer_lane::answer& each : std::exchange(lane.answers, {})) {
-        on_taken(
-            {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
-    }
-    if (std::exchange(lane.has_room_again, false)) {
-        set_free(lane.waiters);
-    }
+    give_answers(lane);
     return frame;
 }
 
@@ -138,9 +156,9 @@ bool core::note_fault(const result<void, cluster::lane_fault>& done, std::string
     return done.has_value();
 }
 
-std::vector<peer_slot> core::take_dirty_lanes() {
-    for (const peer_slot each : dirty_lanes_) {
-        lanes_->to(each).is_dirty = false;
+std::vector<lane_key> core::take_dirty_lanes() {
+    for (const lane_key each : dirty_lanes_) {
+        lanes_->at(each).is_dirty = false;
     }
     return std::exchange(dirty_lanes_, {});
 }
@@ -208,10 +226,11 @@ void core::on_forwarded(incoming_lane_id from, const publication& what,
     onward_ = 0;
     publisher_ = 0;
     giving_out given{.who = {.lane = from, .lane_seq = seq, .wants_answer = seq != 0},
-                     .level = what.header.level};
+                     .level = what.header.level,
+                     .is_for_kept_only = !flags.for_subscribers};
     begin_giving_out(given, {});
     reach where;
-    if (flags.for_subscribers) {
+    if (flags.for_subscribers || flags.for_kept) {
         where = distribute_here(what, flags.for_retained);
     } else if (flags.for_retained) {
         where = retain_at_owner(what);

@@ -28,6 +28,7 @@ class home_entry final : public router::subscriber,
     // router::subscriber
     void deliver(const publication& what, const router::grant& how) override;
     [[nodiscard]] bool may_receive(std::string_view topic) const override;
+    [[nodiscard]] bool is_kept() const override { return true; }
     [[nodiscard]] std::uint64_t client_hash() const override { return home_.client_hash(); }
 
     // replay_holder

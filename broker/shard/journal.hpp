@@ -21,7 +21,7 @@ namespace gv::shard {
 
 /// Somebody who goes on when something is durable.
 struct waiter {
-    enum class kind : std::uint8_t { take, operation, home };
+    enum class kind : std::uint8_t { take, operation, home, spool };
     kind what = kind::take;
     std::uint64_t number = 0;
 };
@@ -87,6 +87,10 @@ class journal {
     /// Mark of all that is gathered now, parts aside.
     [[nodiscard]] session::commit_mark open_mark() const noexcept {
         return session::commit_mark{open_.ticket};
+    }
+    /// Mark of all that was put or erased until now, parts aside.
+    [[nodiscard]] session::commit_mark newest_mark() const noexcept {
+        return session::commit_mark{open_.operations.empty() ? handed_over_ : open_.ticket};
     }
     /// Mark of the last put, unless set_mark() was called since.
     [[nodiscard]] session::commit_mark last_mark() const noexcept { return last_mark_; }

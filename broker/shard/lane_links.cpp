@@ -17,9 +17,10 @@ constexpr duration longest_pause = 1s;
 
 /// What there is to a peer: a link, or the pause before the next.
 struct lane_links::outgoing {
-    outgoing(boost::asio::io_context& context, peer_place where)
-        : place(std::move(where)), pause(context) {}
+    outgoing(boost::asio::io_context& context, lane_key which, peer_place where)
+        : lane(which), place(std::move(where)), pause(context) {}
 
+    lane_key lane;
     peer_place place;
     std::unique_ptr<cluster::lane_link_listener> listener; ///< outlives the link
     std::unique_ptr<cluster::lane_link> link;
@@ -33,14 +34,14 @@ struct lane_links::outgoing {
 /// comes late of one that is gone meets nothing.
 class lane_links::hearing final : public cluster::lane_link_listener {
   public:
-    hearing(lane_links& owner, peer_slot slot, std::uint64_t number)
-        : owner_(owner), slot_(slot), number_(number) {}
+    hearing(lane_links& owner, lane_key lane, std::uint64_t number)
+        : owner_(owner), lane_(lane), number_(number) {}
 
     void on_welcome(cluster::lane_welcome welcome) override {
         post([welcome](lane_links& links, outgoing& self) {
             self.failures = 0;
             self.is_writable = true;
-            if (!links.core_.on_welcome(self.place.slot, welcome)) {
+            if (!links.core_.on_welcome(self.lane, welcome)) {
                 links.lose(self, "its answer is at fault");
             }
         });
@@ -53,7 +54,7 @@ class lane_links::hearing final : public cluster::lane_link_listener {
     }
     void on_reply(cluster::lane_reply reply) override {
         post([reply = std::move(reply)](lane_links& links, outgoing& self) {
-            if (!links.core_.on_reply(self.place.slot, reply)) {
+            if (!links.core_.on_reply(self.lane, reply)) {
                 links.lose(self, "its reply is at fault");
             }
         });
@@ -65,14 +66,14 @@ class lane_links::hearing final : public cluster::lane_link_listener {
   private:
     template <typename Task>
     void post(Task task) {
-        owner_.run_([&links = owner_, slot = slot_, number = number_, task = std::move(task)] {
-            if (outgoing* self = links.find(slot, number)) {
+        owner_.run_([&links = owner_, lane = lane_, number = number_, task = std::move(task)] {
+            if (outgoing* self = links.find(lane, number)) {
                 task(links, *self);
             }
         });
     }
     lane_links& owner_;
-    const peer_slot slot_;
+    const lane_key lane_;
     const std::uint64_t number_;
 };
 
@@ -120,8 +121,8 @@ void lane_links::close() {
     by_lane_.clear();
 }
 
-lane_links::outgoing* lane_links::find(peer_slot slot, std::uint64_t number) {
-    const auto found = outgoing_.find(slot);
+lane_links::outgoing* lane_links::find(lane_key lane, std::uint64_t number) {
+    const auto found = outgoing_.find(lane);
     return found == outgoing_.end() || found->second->number != number ? nullptr
                                                                        : found->second.get();
 }
@@ -134,31 +135,38 @@ lane_links::arriving* lane_links::find(std::uint64_t number) {
 // --- to others
 
 void lane_links::on_peer(const peer_place& now) {
-    core_.on_peer(now.slot, now.presence);
-    const auto known = outgoing_.find(now.slot);
-    if (now.presence != peer_presence::live) {
-        if (known != outgoing_.end()) {
-            outgoing_.erase(known);
-            core_.on_link_lost(now.slot);
-        }
-        return;
+    core_.on_peer({.slot = now.slot,
+                   .node = now.node,
+                   .boot = now.boot,
+                   .presence = now.presence,
+                   .is_suspected = now.is_suspected});
+    for (const lane_key each : core_.lanes_to(now.slot)) {
+        on_peer(each, now);
     }
-    if (known != outgoing_.end() && known->second->place.address == now.address) {
+}
+
+void lane_links::on_peer(lane_key lane, const peer_place& now) {
+    const auto known = outgoing_.find(lane);
+    const bool is_live = now.presence == peer_presence::live;
+    if (known != outgoing_.end() && is_live && known->second->place.address == now.address) {
         known->second->place = now;
         return;
     }
     if (known != outgoing_.end()) {
         outgoing_.erase(known);
-        core_.on_link_lost(now.slot);
+        core_.on_link_lost(lane);
     }
-    open(*outgoing_.emplace(now.slot, std::make_unique<outgoing>(context_, now)).first->second);
+    if (is_live) {
+        open(*outgoing_.emplace(lane, std::make_unique<outgoing>(context_, lane, now))
+                  .first->second);
+    }
 }
 
 void lane_links::open(outgoing& to) {
     to.number = ++next_number_;
     to.is_writable = false;
-    to.listener = std::make_unique<hearing>(*this, to.place.slot, to.number);
-    to.link = transport_.open_lane(to.place.node, to.place.address, core_.hello_to(to.place.slot),
+    to.listener = std::make_unique<hearing>(*this, to.lane, to.number);
+    to.link = transport_.open_lane(to.place.node, to.place.address, core_.hello_of(to.lane),
                                    *to.listener);
 }
 
@@ -166,7 +174,7 @@ void lane_links::write(outgoing& to) {
     if (!to.is_writable) {
         return;
     }
-    if (auto frame = core_.take_frame(to.place.slot)) {
+    if (auto frame = core_.take_frame(to.lane)) {
         to.is_writable = false;
         to.link->write(std::move(*frame));
     }
@@ -179,19 +187,19 @@ void lane_links::lose(outgoing& from, const std::string& why) {
     ++from.failures;
     from.number = ++next_number_; // what the old one still says meets nothing
     from.link.reset();
-    core_.on_link_lost(from.place.slot);
+    core_.on_link_lost(from.lane);
     from.pause.expires_after(pause_after(from.failures));
-    from.pause.async_wait([this, slot = from.place.slot,
-                           number = from.number](const boost::system::error_code& error) {
-        if (error) {
-            return;
-        }
-        run_([this, slot, number] {
-            if (outgoing* again = find(slot, number)) {
-                open(*again);
+    from.pause.async_wait(
+        [this, lane = from.lane, number = from.number](const boost::system::error_code& error) {
+            if (error) {
+                return;
             }
+            run_([this, lane, number] {
+                if (outgoing* again = find(lane, number)) {
+                    open(*again);
+                }
+            });
         });
-    });
 }
 
 duration lane_links::pause_after(int failures) {
@@ -242,7 +250,7 @@ void lane_links::reply(arriving& to) {
 }
 
 void lane_links::flush() {
-    for (const peer_slot each : core_.take_dirty_lanes()) {
+    for (const lane_key each : core_.take_dirty_lanes()) {
         if (const auto known = outgoing_.find(each); known != outgoing_.end()) {
             write(*known->second);
         }

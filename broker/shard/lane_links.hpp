@@ -23,9 +23,11 @@ namespace gv::shard {
 struct peer_place {
     peer_slot slot;
     node_id node;
+    boot_id boot;
     std::string address; ///< host:port for other nodes
     std::string name;    ///< for the log
     peer_presence presence = peer_presence::live;
+    bool is_suspected = false;
 };
 
 class lane_links {
@@ -55,12 +57,13 @@ class lane_links {
     struct outgoing;
     class arriving;
 
+    void on_peer(lane_key lane, const peer_place& now);
     void open(outgoing& to);
     void write(outgoing& to);
     void lose(outgoing& from, const std::string& why);
     void reply(arriving& to);
     void drop(std::uint64_t number);
-    [[nodiscard]] outgoing* find(peer_slot slot, std::uint64_t number);
+    [[nodiscard]] outgoing* find(lane_key lane, std::uint64_t number);
     [[nodiscard]] arriving* find(std::uint64_t number);
     [[nodiscard]] duration pause_after(int failures);
 
@@ -69,7 +72,7 @@ class lane_links {
     cluster::peer_transport& transport_;
     runner run_;
     std::mt19937_64 random_;
-    std::map<peer_slot, std::unique_ptr<outgoing>> outgoing_;
+    std::map<lane_key, std::unique_ptr<outgoing>> outgoing_;
     std::map<std::uint64_t, std::unique_ptr<arriving>> arriving_; ///< by number of the link
     std::map<incoming_lane_id, std::uint64_t> by_lane_;           ///< the newest link of each
     std::uint64_t next_number_ = 0;

@@ -30,6 +30,7 @@ struct routed {
     storage::branch branch{}; ///< of the transaction that what is written down for it is a part of
     bool is_for_subscribers = false;
     bool is_for_retained = false;
+    bool is_for_kept_only = false; ///< of the subscribers
 };
 
 /// A message for one member of a shared group.

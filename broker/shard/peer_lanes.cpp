@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/shard/peer_lanes.hpp"
 
-#include "base/assert.hpp"
-
 #include <algorithm>
 
 namespace gv::shard {
@@ -20,36 +18,71 @@ void add_totals(cluster::lane_receiver_counts& to, const cluster::lane_receiver_
 
 } // namespace
 
-void peer_lane::spool_put(cluster::lane_seq, std::string_view, cluster::lane_waiter) {
-    BROKER_ASSERT(false, "a lane without a spool");
-}
-void peer_lane::spool_read(cluster::lane_seq, std::size_t) {
-    BROKER_ASSERT(false, "a lane without a spool");
-}
-void peer_lane::spool_erase(cluster::lane_seq, cluster::lane_seq) {
-    BROKER_ASSERT(false, "a lane without a spool");
+// Who was connected to a node that died has no session any more, so nothing is owed there but to
+// kept sessions: for those messages wait. A node that is forgotten has none.
+void peer_lane::on_standing(const peer_standing& standing, time_point now) {
+    presence = standing.presence;
+    life = std::max(life, standing.boot);
+    sender.set_suspected(presence == peer_presence::absent || standing.is_suspected, now, *this);
+    if (presence == peer_presence::absent) {
+        sender.give_up_volatile(*this);
+    } else if (presence == peer_presence::gone) {
+        sender.abandon(0, *this);
+    }
 }
 
-peer_lane& peer_lanes::to(peer_slot slot) {
-    if (slot.value >= outgoing_.size()) {
-        outgoing_.resize(slot.value + std::size_t{1});
+std::unique_ptr<peer_lane> peer_lanes::make(lane_key key, node_id node) const {
+    const auto left =
+        std::ranges::find(left_, storage::spool_lane{node, key.number}, &storage::spool_left::of);
+    if (left == left_.end() || !options_.sender.spools) {
+        return std::make_unique<peer_lane>(key, node, options_, spool_);
     }
-    auto& found = outgoing_[slot.value];
-    if (!found) {
-        found = std::make_unique<peer_lane>(slot, options_);
-    }
-    return *found;
+    return std::make_unique<peer_lane>(
+        key, node, options_, spool_,
+        cluster::lane_spool_left{
+            .first = left->first, .last = left->last, .rows = left->rows, .bytes = left->bytes});
 }
 
-void peer_lanes::set_live(peer_lane& lane, bool is_live) {
-    if (lane.is_live == is_live) {
+void peer_lanes::meet(const peer_standing& who) {
+    if (who.slot.value >= outgoing_.size()) {
+        outgoing_.resize(who.slot.value + std::size_t{1});
+    }
+    auto& own = outgoing_[who.slot.value];
+    if (own) {
         return;
     }
-    lane.is_live = is_live;
+    own = make({.slot = who.slot, .number = options_.self.shard}, who.node);
+    for (const storage::spool_left& each : left_) {
+        if (each.of.peer == who.node && each.of.lane != options_.self.shard) {
+            further_.push_back(make({.slot = who.slot, .number = each.of.lane}, who.node));
+        }
+    }
+    std::erase_if(left_, [&](const auto& each) { return each.of.peer == who.node; });
+}
+
+peer_lane* peer_lanes::find(lane_key key) noexcept {
+    if (key.number == options_.self.shard) {
+        return find(key.slot);
+    }
+    const auto found =
+        std::ranges::find(further_, key, [](const auto& each) { return each->key(); });
+    return found == further_.end() ? nullptr : found->get();
+}
+
+std::vector<lane_key> peer_lanes::lanes_to(peer_slot slot) const {
+    std::vector<lane_key> all;
+    for_each_outgoing([&](const peer_lane& each) {
+        if (each.key().slot == slot) {
+            all.push_back(each.key());
+        }
+    });
+    return all;
+}
+
+void peer_lanes::set_live(peer_slot slot, bool is_live) {
+    std::erase(live_, slot);
     if (is_live) {
-        live_.push_back(lane.slot());
-    } else {
-        std::erase(live_, lane.slot());
+        live_.push_back(slot);
     }
 }
 
@@ -85,9 +118,8 @@ cluster::lane_receiver_counts peer_lanes::received() const noexcept {
 
 time_point peer_lanes::next_deadline() const noexcept {
     time_point first = never;
-    for (const auto& each : outgoing_) {
-        first = each ? std::min(first, each->sender.next_deadline()) : first;
-    }
+    for_each_outgoing(
+        [&](const peer_lane& each) { first = std::min(first, each.sender.next_deadline()); });
     return first;
 }
 

@@ -6,6 +6,7 @@
 #include "broker/shard/client.hpp"
 #include "cluster/lane_receiver.hpp"
 #include "cluster/lane_sender.hpp"
+#include "storage/store.hpp"
 
 #include <memory>
 #include <optional>
@@ -22,8 +23,47 @@ struct peer_lanes_options {
 /// Whether a peer takes messages.
 enum class peer_presence : std::uint8_t {
     live,   ///< suspected ones too
-    absent, ///< declared dead: whoever was connected there is not any more
+    absent, ///< declared dead: whoever was connected there is not any more, kept sessions are
     gone    ///< forgotten
+};
+
+/// What is known of another node.
+struct peer_standing {
+    peer_slot slot;
+    node_id node;
+    boot_id boot;
+    peer_presence presence = peer_presence::live;
+    bool is_suspected = false;
+};
+
+/// Names an outgoing lane on this shard. Beside the one of its own number it carries those of
+/// shards that are not there any more, as long as something is in their spools.
+struct lane_key {
+    peer_slot slot;
+    shard_id number;
+
+    [[nodiscard]] constexpr std::uint64_t packed() const noexcept {
+        return (std::uint64_t{slot.value} << 16) | number.value;
+    }
+    [[nodiscard]] static constexpr lane_key of(std::uint64_t packed) noexcept {
+        return {peer_slot{static_cast<std::uint16_t>(packed >> 16)},
+                shard_id{static_cast<std::uint16_t>(packed)}};
+    }
+    friend constexpr auto operator<=>(const lane_key&, const lane_key&) = default;
+};
+
+/// Where the messages of lanes are kept. Called in the middle of an input of the lane.
+class lane_spool {
+  public:
+    /// Answers `waiter` when the row is as durable as the message wants.
+    virtual void spool_put(class peer_lane& lane, cluster::lane_seq seq, std::string_view bytes,
+                           cluster::lane_waiter waiter) = 0;
+    /// What lane.wanted says; answered with peer_lane::on_rows().
+    virtual void spool_read(peer_lane& lane) = 0;
+    virtual void spool_erase(peer_lane& lane, cluster::lane_seq first, cluster::lane_seq last) = 0;
+
+  protected:
+    ~lane_spool() = default;
 };
 
 /// An outgoing lane.
@@ -34,8 +74,14 @@ class peer_lane final : private cluster::lane_effects {
         cluster::lane_reason reason;
     };
 
-    peer_lane(peer_slot slot, const peer_lanes_options& options)
-        : sender(options.self, options.sender), slot_(slot) {}
+    peer_lane(lane_key key, node_id node, const peer_lanes_options& options, lane_spool& spool)
+        : peer_lane(key, node, spool,
+                    cluster::lane_sender(identity_of(key, options), options.sender)) {}
+    /// Requires: the options have a spool.
+    peer_lane(lane_key key, node_id node, const peer_lanes_options& options, lane_spool& spool,
+              const cluster::lane_spool_left& left)
+        : peer_lane(key, node, spool,
+                    cluster::lane_sender(identity_of(key, options), options.sender, left)) {}
 
     void append(const publication& what, cluster::forward_flags flags, cluster::lane_waiter waiter,
                 time_point now) {
@@ -43,6 +89,7 @@ class peer_lane final : private cluster::lane_effects {
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_welcome(const cluster::lane_welcome& welcome,
                                                                time_point now) {
+        life = std::max(life, welcome.boot);
         return sender.on_connected(welcome, now, *this);
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_reply(const cluster::lane_reply& reply,
@@ -54,16 +101,28 @@ class peer_lane final : private cluster::lane_effects {
         return sender.take_frame(now, *this);
     }
     void on_deadline(time_point now) { sender.on_deadline(now, *this); }
-    /// Nobody is there any more to take anything.
-    void abandon() { sender.abandon(0, *this); }
+    void on_rows(std::span<const cluster::lane_spool_row> rows, time_point now) {
+        sender.on_spool_rows(rows, now, *this);
+    }
+    void on_standing(const peer_standing& standing, time_point now);
 
-    [[nodiscard]] peer_slot slot() const noexcept { return slot_; }
+    [[nodiscard]] lane_key key() const noexcept { return key_; }
+    [[nodiscard]] storage::spool_lane place() const noexcept { return {node_, key_.number}; }
+    /// Whether a message of QoS 1 or 2 would go to the spool now.
+    [[nodiscard]] bool is_spooling() const noexcept {
+        return sender.state() != cluster::lane_state::live;
+    }
 
     cluster::lane_sender sender;
     waiting_publishers waiters;  ///< held because the lane is full
     std::vector<answer> answers; ///< to be given out after the call that brought them
     bool has_room_again = false; ///< the same for those who wait
-    bool is_live = false;
+    peer_presence presence = peer_presence::absent;
+    boot_id life{}; ///< the newest of the peer that is known
+    struct {
+        cluster::lane_seq from = 0;
+        std::size_t bytes_max = 0;
+    } wanted;              ///< of the spool
     bool is_dirty = false; ///< may have a frame
 
   private:
@@ -71,12 +130,28 @@ class peer_lane final : private cluster::lane_effects {
         answers.push_back({waiter, reason});
     }
     void has_room() override { has_room_again = true; }
-    // There is no spool: the options say so.
-    void spool_put(cluster::lane_seq, std::string_view, cluster::lane_waiter) override;
-    void spool_read(cluster::lane_seq, std::size_t) override;
-    void spool_erase(cluster::lane_seq, cluster::lane_seq) override;
+    void spool_put(cluster::lane_seq seq, std::string_view bytes,
+                   cluster::lane_waiter waiter) override {
+        spool_.spool_put(*this, seq, bytes, waiter);
+    }
+    void spool_read(cluster::lane_seq from, std::size_t bytes_max) override {
+        wanted = {.from = from, .bytes_max = bytes_max};
+        spool_.spool_read(*this);
+    }
+    void spool_erase(cluster::lane_seq first, cluster::lane_seq last) override {
+        spool_.spool_erase(*this, first, last);
+    }
 
-    peer_slot slot_;
+    peer_lane(lane_key key, node_id node, lane_spool& spool, cluster::lane_sender made)
+        : sender(std::move(made)), key_(key), node_(node), spool_(spool) {}
+    [[nodiscard]] static cluster::lane_identity identity_of(lane_key key,
+                                                            const peer_lanes_options& options) {
+        return {.origin = options.self.origin, .boot = options.self.boot, .shard = key.number};
+    }
+
+    lane_key key_;
+    node_id node_;
+    lane_spool& spool_;
 };
 
 /// Names an incoming lane on this shard, for as long as the process lives; 0: none.
@@ -92,16 +167,26 @@ struct arriving_lane {
 
 class peer_lanes {
   public:
-    explicit peer_lanes(const peer_lanes_options& options) : options_(options) {}
+    /// Lifetime: `spool` outlives this.
+    peer_lanes(const peer_lanes_options& options, lane_spool& spool)
+        : options_(options), spool_(spool) {}
 
-    /// Makes the lane where there is none. Lifetime: as this.
-    [[nodiscard]] peer_lane& to(peer_slot slot);
+    /// An earlier life left messages there, for a node that will be met.
+    void restore(const storage::spool_left& left) { left_.push_back(left); }
+    /// Makes the lanes to that node that are not there yet.
+    void meet(const peer_standing& who);
+    /// Requires: it was made. Lifetime: as this.
+    [[nodiscard]] peer_lane& at(lane_key key) noexcept { return *find(key); }
+    [[nodiscard]] peer_lane* find(lane_key key) noexcept;
+    /// That of the shard's own number.
     [[nodiscard]] peer_lane* find(peer_slot slot) noexcept {
         return slot.value < outgoing_.size() ? outgoing_[slot.value].get() : nullptr;
     }
+    /// All to that node.
+    [[nodiscard]] std::vector<lane_key> lanes_to(peer_slot slot) const;
     /// Nodes that take messages now.
     [[nodiscard]] const std::vector<peer_slot>& live() const noexcept { return live_; }
-    void set_live(peer_lane& lane, bool is_live);
+    void set_live(peer_slot slot, bool is_live);
 
     /// The lane of that name, made where it is new; those of earlier lives of its node go. Nothing
     /// if the hello is of an earlier life itself.
@@ -119,6 +204,9 @@ class peer_lanes {
                 visit(*each);
             }
         }
+        for (const auto& each : further_) {
+            visit(*each);
+        }
     }
     template <typename Visit>
     void for_each_outgoing(Visit&& visit) const {
@@ -127,13 +215,21 @@ class peer_lanes {
                 visit(std::as_const(*each));
             }
         }
+        for (const auto& each : further_) {
+            visit(std::as_const(*each));
+        }
     }
     /// What all incoming lanes have counted, those included that are no more.
     [[nodiscard]] cluster::lane_receiver_counts received() const noexcept;
 
   private:
+    [[nodiscard]] std::unique_ptr<peer_lane> make(lane_key key, node_id node) const;
+
     peer_lanes_options options_;
-    std::vector<std::unique_ptr<peer_lane>> outgoing_; ///< by slot
+    lane_spool& spool_;
+    std::vector<std::unique_ptr<peer_lane>> outgoing_; ///< of the own number, by slot
+    std::vector<std::unique_ptr<peer_lane>> further_;  ///< of numbers of shards that are gone
+    std::vector<storage::spool_left> left_;            ///< of nodes that were not met yet
     std::vector<peer_slot> live_;
     std::vector<std::unique_ptr<arriving_lane>> arriving_;
     cluster::lane_receiver_counts past_; ///< totals of those that are no more

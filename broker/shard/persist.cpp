@@ -456,6 +456,10 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
 }
 
 void core::on_rows(const storage::read_answer& answer) {
+    if (answer.spool) {
+        on_spool_rows(answer);
+        return;
+    }
     home_entry* home = find_home(answer.reader);
     if (home == nullptr || home->session_id_ != answer.session) {
         return; // the session has ended meanwhile
@@ -511,8 +515,9 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
                    options_.me);
         ++state.shared_subscriptions;
         ++shared_subscriptions_;
-    } else if (router_.subscribe(home, filter, router_options_of(wanted)).first) {
-        tell_all(filter, route_news::first, 0);
+    } else {
+        tell_added(filter, taker_kind::kept,
+                   router_.subscribe(home, filter, router_options_of(wanted)), 0);
     }
     state.subscriptions.insert_or_assign(std::string(filter), std::move(wanted));
 }
@@ -548,6 +553,11 @@ void core::on_progress(const storage::progress& word) {
             break;
         case waiter::kind::operation:
             word.is_lost ? refuse_operation(each.number) : on_applied(each.number);
+            break;
+        case waiter::kind::spool:
+            if (peer_lane* lane = lanes_->find(lane_key::of(each.number))) {
+                spool_read(*lane);
+            }
             break;
         case waiter::kind::home:
             if (home_entry* home = find_home(each.number)) {

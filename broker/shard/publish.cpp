@@ -159,13 +159,19 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
     takers_.all += found.targets.size();
     shares_body_ = journal_.is_on() && found.targets.size() + found.groups.size() > 1;
     body_.reset();
+    const bool is_for_kept_only = given_out_->is_for_kept_only;
     for (const router::target& each : found.targets) {
+        if (is_for_kept_only && !each.who->is_kept()) {
+            continue;
+        }
         if (const router::grant* how = found.grant_for(each, what.header.publisher)) {
             each.who->deliver(what, *how);
         }
     }
     for (router::group* each : found.groups) {
-        deliver_to_group(*each, what);
+        if (!is_for_kept_only) {
+            deliver_to_group(*each, what);
+        }
     }
     shares_body_ = false;
     if (is_for_retained && is_small_enough_to_retain(what)) {
@@ -217,7 +223,8 @@ void core::distribute_there(const publication& what, const reach& where) {
                                      .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
                                      .is_for_retained = what.header.retain && owner.value == shard
-                                                        && is_small_enough_to_retain(what)});
+                                                        && is_small_enough_to_retain(what),
+                                     .is_for_kept_only = given_out_->is_for_kept_only});
     }
 }
 
@@ -229,7 +236,8 @@ void core::on_routed(shard_id from, const routed& message) {
     publisher_ = message.publisher;
     giving_out given{
         .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
-        .level = what.header.level};
+        .level = what.header.level,
+        .is_for_kept_only = message.is_for_kept_only};
     begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {

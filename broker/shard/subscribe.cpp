@@ -92,12 +92,9 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        const bool is_first =
-            router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
-        if (is_first || may_be_unapplied()) {
-            begun.remaining += tell_all(
-                wanted.filter, is_first ? route_news::first : route_news::again, operation_number);
-        }
+        begun.remaining += tell_added(
+            wanted.filter, kind_of(who),
+            router_.subscribe(who, wanted.filter, router_options_of(wanted)), operation_number);
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
         session::replay rows{.filter = wanted.filter,
@@ -134,20 +131,41 @@ void core::await_journal(operation& begun, std::uint64_t operation_number) {
     }
 }
 
-std::size_t core::tell_all(std::string_view filter, route_news news,
-                           std::uint64_t operation_number) {
+std::size_t core::tell_added(std::string_view filter, taker_kind kind,
+                             const router::router::added& how, std::uint64_t operation_number) {
+    std::size_t told = 0;
+    if (how.first || may_be_unapplied()) {
+        told += tell_shards(filter, true, operation_number);
+    }
+    if (options_.is_clustered && (how.first_of_kind || may_be_unapplied())) {
+        driver_->tell_cluster(filter, kind,
+                              how.first_of_kind ? route_news::first : route_news::again,
+                              operation_number);
+        ++told;
+    }
+    return told;
+}
+
+void core::tell_removed(std::string_view filter, taker_kind kind,
+                        const router::router::removed& how) {
+    if (how.last) {
+        tell_shards(filter, false, 0);
+    }
+    if (options_.is_clustered && how.last_of_kind) {
+        driver_->tell_cluster(filter, kind, route_news::last, 0);
+    }
+}
+
+std::size_t core::tell_shards(std::string_view filter, bool is_wanted,
+                              std::uint64_t operation_number) {
     std::size_t told = 0;
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         if (shard != options_.me.value) {
             post_rare(shard_id{shard}, route_change{.filter = std::string(filter),
                                                     .operation = operation_number,
-                                                    .is_wanted = news != route_news::last});
+                                                    .is_wanted = is_wanted});
             ++told;
         }
-    }
-    if (options_.is_clustered) {
-        driver_->tell_cluster(filter, news, operation_number);
-        ++told;
     }
     return told;
 }
@@ -159,15 +177,11 @@ std::size_t core::join_group(group_change join, shard_id from) {
         post_rare(owner, std::move(join));
         return 1;
     }
-    const bool is_first =
-        router_
-            .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
-                  join.options, join.is_online)
-            .first;
-    return is_first || may_be_unapplied()
-               ? tell_all(join.filter, is_first ? route_news::first : route_news::again,
-                          join.operation)
-               : 0;
+    return tell_added(join.filter, taker_kind::not_kept,
+                      router_.join(join.group, join.filter,
+                                   {.shard = from, .subscriber = join.subscriber}, join.options,
+                                   join.is_online),
+                      join.operation);
 }
 
 void core::on_group_change(shard_id from, group_change change) {
@@ -184,9 +198,8 @@ void core::on_group_change(shard_id from, group_change change) {
         return;
     }
     case group_change::kind::leave:
-        if (router_.leave(change.group, change.filter, member).last) {
-            tell_all(change.filter, route_news::last, 0);
-        }
+        tell_removed(change.filter, taker_kind::not_kept,
+                     router_.leave(change.group, change.filter, member));
         return;
     case group_change::kind::online:
         router_.set_online(member, true);
@@ -382,9 +395,7 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
 
 void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter) {
     if (!is_shared_filter(filter)) {
-        if (router_.unsubscribe(who, filter).last) {
-            tell_all(filter, route_news::last, 0);
-        }
+        tell_removed(filter, kind_of(who), router_.unsubscribe(who, filter));
         return;
     }
     const shared_filter parts = *split_shared_filter(filter);

@@ -85,6 +85,33 @@ TEST(LaneMessage, BytesOfOneWithAllFields) {
               bytes_of(expected));
 }
 
+TEST(LaneMessage, TellsOfKeptSessions) {
+    const std::string bytes = encode(small(), {.for_kept = true});
+    EXPECT_EQ(bytes.substr(0, 2), std::string("\x00\x80", 2));
+    publication seen;
+    forward_flags flags;
+    ASSERT_FALSE(decode_message(bytes, {.lane_origin = origin, .now = now}, seen, flags));
+    EXPECT_EQ(flags, forward_flags{.for_kept = true});
+    EXPECT_TRUE(is_for_kept(bytes));
+    EXPECT_FALSE(is_for_volatile_only(bytes));
+}
+
+TEST(LaneMessage, OfAnEarlierLifeIsForKeptSessionsAlone) {
+    const auto after = [](forward_flags before) {
+        std::string bytes = encode(small(), before);
+        mark_for_kept_only(bytes.data());
+        publication seen;
+        forward_flags flags;
+        EXPECT_FALSE(decode_message(bytes, {.lane_origin = origin, .now = now}, seen, flags));
+        return flags;
+    };
+    EXPECT_TRUE(is_for_volatile_only(encode(small(), {.for_subscribers = true})));
+    EXPECT_EQ(after({.for_subscribers = true, .for_kept = true}), forward_flags{.for_kept = true});
+    EXPECT_EQ(after({.for_subscribers = true, .for_retained = true}),
+              forward_flags{.for_retained = true});
+    EXPECT_EQ(after({.for_subscribers = true}), forward_flags{.for_kept = true});
+}
+
 TEST(LaneMessage, IsTheSameWhenDecoded) {
     const publication sent = large_header();
     const std::string bytes = encode(sent, {.for_retained = true});

@@ -46,7 +46,9 @@ void lane_world::effects::spool_put(lane_seq seq, std::string_view bytes, lane_w
         return world->complain("a row for the spool cannot be decoded");
     }
     const message_id id = id_of(seen.payload);
-    if (!world->spool_.try_emplace(seq, std::string(bytes), id, world->network_.now(), false)
+    if (!world->spool_
+             .try_emplace(seq, std::string(bytes), id, world->network_.now(), false,
+                          world->known_life_)
              .second) {
         world->complain("row " + text(seq) + " was put twice");
     }
@@ -79,7 +81,8 @@ void lane_world::effects::spool_read(lane_seq from, std::size_t bytes_max) {
                  [world = world, rows] {
                      std::vector<lane_spool_row> seen;
                      for (const auto& [seq, each] : *rows) {
-                         seen.push_back({seq, each.bytes, world->network_.now() - each.put_at});
+                         seen.push_back({seq, each.bytes, world->network_.now() - each.put_at,
+                                         each.life < world->known_life_});
                      }
                      world->drained += seen.size();
                      world->sender_->on_spool_rows(seen, world->network_.now(), world->out_);
@@ -117,8 +120,9 @@ void lane_world::deliver(const publication& what, forward_flags flags, lane_seq 
     if (of.deliveries++ > 0 && !what.header.maybe_dup) {
         complain("message " + text(id) + " came again without a flag");
     }
-    if (what.header.quality != of.quality || what.topic != topic || !flags.for_subscribers
-        || (seq != 0) != is_counted) {
+    const bool may_be_old = is_counted && of.life < receiver_life_;
+    if (what.header.quality != of.quality || what.topic != topic || !flags.for_kept
+        || (!flags.for_subscribers && !may_be_old) || (seq != 0) != is_counted) {
         complain("message " + text(id) + " has changed");
     }
     const bool is_endless = of.expires == never;

@@ -57,6 +57,7 @@ struct given {
     std::string payload;
     lane_seq seq = 0;
     bool maybe_dup = false;
+    forward_flags flags{};
 };
 
 class lane_pair {
@@ -75,13 +76,14 @@ class lane_pair {
         sender.on_disconnected(now, out);
         receiver.on_disconnected();
     }
-    void append(qos quality, std::string_view payload, lane_waiter waiter = 0) {
-        sender.append(make_message(quality, payload), to_subscribers, waiter, now, out);
+    void append(qos quality, std::string_view payload, lane_waiter waiter = 0,
+                forward_flags flags = to_subscribers) {
+        sender.append(make_message(quality, payload), flags, waiter, now, out);
     }
     void arrive(const lane_frame& frame) {
         const auto held = receiver.on_frame(
-            frame, now, [this](const publication& seen, forward_flags, lane_seq seq) {
-                all.push_back({std::string(seen.payload), seq, seen.header.maybe_dup});
+            frame, now, [this](const publication& seen, forward_flags flags, lane_seq seq) {
+                all.push_back({std::string(seen.payload), seq, seen.header.maybe_dup, flags});
                 last_expires = seen.header.expires;
             });
         ASSERT_TRUE(held.has_value()) << text_of(held.error());
@@ -108,13 +110,16 @@ class lane_pair {
             pass_reply();
         }
     }
-    void answer_read() {
+    void answer_read(bool is_of_former_life = false) {
         ASSERT_FALSE(out.reads.empty());
         const lane_seq from = out.reads.front();
         out.reads.erase(out.reads.begin());
         std::vector<lane_spool_row> found;
         for (auto at = out.rows.lower_bound(from); at != out.rows.end(); ++at) {
-            found.push_back({.seq = at->first, .bytes = at->second});
+            found.push_back({.seq = at->first,
+                             .bytes = at->second,
+                             .age = {},
+                             .is_of_former_life = is_of_former_life});
         }
         sender.on_spool_rows(found, now, out);
     }

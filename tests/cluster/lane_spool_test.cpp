@@ -107,6 +107,49 @@ TEST(LaneSpool, AnotherLifeOfThePeerGetsAllThatIsNotTaken) {
     EXPECT_EQ(lane.text(), "1! 3! 4");
 }
 
+TEST(LaneSpool, OfWhatWasMeantForAnEarlierLifeOnlyKeptSessionsGetIt) {
+    lane_pair lane(with_spool);
+    lane.append(one, "volatile", 1);
+    lane.append(one, "both", 2, {.for_subscribers = true, .for_kept = true});
+    lane.append(one, "retained", 3, {.for_subscribers = true, .for_retained = true});
+    lane.connect();
+    lane.answer_read(true);
+    lane.pass_frames();
+    EXPECT_EQ(lane.text(), "both retained");
+    EXPECT_EQ(lane.all[0].flags, forward_flags{.for_kept = true});
+    EXPECT_EQ(lane.all[1].flags, forward_flags{.for_retained = true});
+    EXPECT_FALSE(lane.out.rows.contains(1)) << "nobody is left who wants it";
+    lane.receiver.answer(2, 0);
+    lane.receiver.answer(3, 0);
+    lane.pass_reply();
+    EXPECT_TRUE(lane.out.rows.empty());
+    EXPECT_EQ(lane.sender.counted().spool_bytes, 0u);
+    EXPECT_TRUE(lane.sender.is_idle());
+}
+
+TEST(LaneSpool, InMemoryADeadPeerOwesNothingToVolatileSubscribers) {
+    lane_pair lane;
+    lane.connect();
+    lane.append(one, "volatile", 1);
+    lane.pass_frames();
+    lane.append(one, "both", 2, {.for_subscribers = true, .for_kept = true});
+    lane.sender.give_up_volatile(lane.out);
+    EXPECT_EQ(lane.out.answers, (answers{{1, 0}}));
+    lane.disconnect();
+    lane.append(one, "kept", 3, {.for_kept = true});
+    lane.receiver = lane_receiver(lane_of_seven, boot_id{2}, {});
+    lane.all.clear();
+    lane.connect();
+    lane.pass_frames();
+    EXPECT_EQ(lane.text(), "volatile! both kept");
+    for (const given& each : lane.all) {
+        EXPECT_EQ(each.flags, forward_flags{.for_kept = true}) << each.payload;
+        lane.receiver.answer(each.seq, 0);
+    }
+    lane.pass_reply();
+    EXPECT_EQ(lane.out.answers, (answers{{1, 0}, {2, 0}, {3, 0}}));
+}
+
 TEST(LaneSpool, IsEnteredWhenAMessageIsNotTakenInTime) {
     lane_pair lane(with_spool);
     lane.connect();

@@ -101,6 +101,7 @@ void lane_world::publish() {
     const message_id id = fates_.size();
     fate& made = fates_.emplace_back();
     made.quality = quality;
+    made.life = known_life_;
     made.expires = chance(0.3) ? network_.now() + between(1s, 100s) : never;
     std::string payload(8 + some_size(), 'p');
     store_u64(payload.data(), id);
@@ -116,7 +117,8 @@ void lane_world::publish() {
         waiting_[waiter] = id;
     }
     say("publish " + text(id) + " QoS " + text(static_cast<unsigned>(quality)));
-    sender_->append(what, {.for_subscribers = true}, waiter, network_.now(), out_);
+    sender_->append(what, {.for_subscribers = true, .for_kept = true}, waiter, network_.now(),
+                    out_);
 }
 
 void lane_world::pump_sender() {
@@ -182,6 +184,7 @@ void lane_world::welcome(const lane_hello& hello) {
         return complain("hello: " + std::string(text_of(answer.error())));
     }
     pass_on(back_, [this, answer] {
+        known_life_ = answer->boot.value;
         say("welcome, expected " + text(answer->expected));
         if (const auto fine = sender_->on_connected(*answer, network_.now(), out_); !fine) {
             complain("welcome: " + std::string(text_of(fine.error())));

@@ -49,11 +49,13 @@ class lane_world {
         message_id id = 0;
         time_point put_at{};
         bool is_durable = false;
+        std::uint64_t life = 0; ///< of the receiver, as it was known
     };
     /// What is known of a message that was published.
     struct fate {
         qos quality{};
         time_point expires = never;
+        std::uint64_t life = 0;   ///< of the receiver, as it was known when this was published
         bool is_promised = false; ///< its publisher has an acknowledgement
         bool is_lost = false;     ///< a crash took it, without a promise
         bool is_done = false;     ///< the sender was told that it is taken
@@ -121,6 +123,7 @@ class lane_world {
 
     std::unique_ptr<lane_receiver> receiver_;
     std::uint64_t receiver_life_ = 0;
+    std::uint64_t known_life_ = 0;           ///< of the receiver, at the sender
     std::uint64_t receiver_sender_life_ = 0; ///< whose lane it is
     std::uint64_t receiver_link_ = 0;        ///< as far as the receiver knows
     bool is_replying_ = false;

@@ -90,11 +90,13 @@ class random_messages {
     }
 
     [[nodiscard]] route_destination stream(bool is_node) {
-        return is_node ? route_destination(sender)
-                       : route_destination(partition_id{static_cast<std::uint16_t>(below(256))});
+        if (is_node) {
+            return coin() ? route_destination(sender) : route_destination::kept_of(sender);
+        }
+        return route_destination(partition_id{static_cast<std::uint16_t>(below(256))});
     }
     [[nodiscard]] route_generation generation(const route_destination& stream) {
-        return {.epoch = stream.kind == destination_kind::node ? 0 : number(),
+        return {.epoch = stream.kind == destination_kind::partition ? number() : 0,
                 .author = sender,
                 .boot = boot_id{number32()}};
     }

@@ -208,6 +208,26 @@ TEST(RouteExchange, RoutesOfTheDeadAreHiddenAndOfTheGoneGone) {
     EXPECT_TRUE(nodes.sends(1, "a", kept)) << "nothing is deleted that may have a queue";
 }
 
+TEST(RouteExchange, WhatKeptSessionsWantIsKnownWhileTheirNodeIsDead) {
+    cluster_of_some nodes(2);
+    nodes.meet();
+    auto& first = nodes[0];
+    auto& second = nodes[1];
+    const auto kept = route_destination::kept_of(first.id.node);
+    first.routes.open_kept();
+    static_cast<void>(first.routes.subscribe(kept, to("a"), nodes.now, first));
+    nodes.pass(3s);
+    EXPECT_FALSE(nodes.sends(1, "a", kept)) << "it may not be all yet";
+    first.routes.start_kept(first);
+    nodes.pass(10ms);
+    EXPECT_TRUE(nodes.sends(1, "a", kept));
+    second.routes.on_peer(first.id, peer_state::dead, nodes.now, second);
+    EXPECT_TRUE(nodes.sends(1, "a", kept));
+    second.routes.on_peer(first.id, peer_state::gone, nodes.now, second);
+    second.routes.on_deadline(nodes.now, second);
+    EXPECT_FALSE(nodes.sends(1, "a", kept));
+}
+
 TEST(RouteExchange, AJoiningNodeIsReadyWhenItHasAllStreams) {
     cluster_of_some nodes(3);
     auto& first = nodes[0];

@@ -83,7 +83,7 @@ class anything {
     route_destination stream() {
         static constexpr std::array<std::uint64_t, 6> some = {1, 2, 0, 255, 256, ~0ull};
         route_destination made;
-        made.kind = static_cast<destination_kind>(below(10) == 0 ? 2 : below(2));
+        made.kind = static_cast<destination_kind>(below(10) == 0 ? 3 : below(3));
         made.number = some[below(some.size())];
         return made;
     }

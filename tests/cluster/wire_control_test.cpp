@@ -107,13 +107,13 @@ TEST(WireRouteFaults, AreToldApart) {
         {route_fault::numbers_invalid, [](auto& m) { m.mutable_route_deltas()->clear_changes(); }},
         {wire_fault::too_many,
          [](auto& m) {
-             for (int i = 0; i < 258; ++i) {
+             for (int i = 0; i < 259; ++i) {
                  m.mutable_route_digests()->add_streams();
              }
          }},
         {wire_fault::too_many,
          [](auto& m) {
-             for (int i = 0; i < 258; ++i) {
+             for (int i = 0; i < 259; ++i) {
                  m.mutable_route_applied()->add_positions();
              }
          }},

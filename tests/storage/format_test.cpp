@@ -76,12 +76,12 @@ constexpr std::string_view a_message_hex = "8182838485868788"
 TEST(StorageFormat, SchemaIsOne) { EXPECT_EQ(schema, 1U); }
 
 TEST(StorageFormat, TablesKeepTheirNumbers) {
-    EXPECT_EQ(table_count, 8U);
-    EXPECT_THAT(
-        (std::vector<table>{table::meta, table::sessions, table::queue_meta, table::subscriptions,
-                            table::queue, table::small, table::bodies, table::retained}),
-        ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
-                    table{7}));
+    EXPECT_EQ(table_count, 9U);
+    EXPECT_THAT((std::vector<table>{table::meta, table::sessions, table::queue_meta,
+                                    table::subscriptions, table::queue, table::small, table::bodies,
+                                    table::retained, table::spool}),
+                ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
+                            table{7}, table{8}));
 }
 
 // Keys.
@@ -99,6 +99,30 @@ TEST(StorageFormat, KeysArePinned) {
     EXPECT_EQ(hex(body_key_of(a_body).view()), "212223243132333441425152535455565758");
     EXPECT_EQ(hex(client_key_of(a_partition, "dev")), "00fe646576");
     EXPECT_EQ(hex(subscription_key_of(session, "a/#")), of_session + "612f23");
+}
+
+TEST(StorageFormat, ARowOfASpoolIsPinned) {
+    const spool_place where{.of = {.peer = node_id{0x0102030405060708}, .lane = shard_id{9}},
+                            .sequence = 0x0a0b};
+    const spool_key key = spool_key_of(where);
+    EXPECT_EQ(hex(key.view()), "010203040506070800090000000000000a0b");
+    spool_place read;
+    ASSERT_TRUE(decode(key.view(), read));
+    EXPECT_EQ(read.of, where.of);
+    EXPECT_EQ(read.sequence, where.sequence);
+    EXPECT_FALSE(decode(key.view().substr(1), read));
+    EXPECT_FALSE(decode(std::string(key.view()) + "x", read));
+    EXPECT_FALSE(decode(spool_key_of({.of = where.of}).view(), read)) << "no message has number 0";
+
+    std::string value;
+    encode({.put_at = 0x1112, .life = boot_id{3}, .message = "m"}, value);
+    EXPECT_EQ(hex(value), "0000000000001112000000036d");
+    spooled_row row;
+    ASSERT_TRUE(decode(value, row));
+    EXPECT_EQ(row.put_at, 0x1112U);
+    EXPECT_EQ(row.life, boot_id{3});
+    EXPECT_EQ(row.message, "m");
+    EXPECT_FALSE(decode(std::string_view(value).substr(0, 12), row));
 }
 
 TEST(StorageFormat, BucketIsReadFromItsKeyAndFromThatOfABody) {

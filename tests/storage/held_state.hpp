@@ -32,6 +32,7 @@ class held_state final : public store_reader {
         wills.push_back(std::move(found));
     }
     void on_stray(table where, std::string_view key) override { strays.emplace_back(where, key); }
+    void on_spool(const spool_left& found) override { spools.push_back(found); }
 
     int calls = 0;
     std::map<std::string, stored_session> sessions; ///< by client id
@@ -40,6 +41,7 @@ class held_state final : public store_reader {
     std::vector<bucket> buckets;
     std::vector<will_record> wills;
     std::vector<std::pair<table, std::string>> strays;
+    std::vector<spool_left> spools;
 };
 
 inline constexpr moment some_moment{.now = time_point(1'000s), .wall = wall_time(1'700'000'000s)};

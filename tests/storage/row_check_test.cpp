@@ -39,6 +39,9 @@ class RowCheck : public testing::Test {
             encoded(packet_id{4});
         of(table::small)[std::string(inbound_key_of(key("a", 1), packet_id{5}).view())] = "";
         of(table::retained)["t"] = encoded(message(), clock_now);
+        of(table::spool)[std::string(
+            spool_key_of({.of = {.peer = node_id{8}}, .sequence = 3}).view())] =
+            encoded(spooled_row{.put_at = 1, .life = boot_id{2}, .message = "m"});
     }
 
     static publication message() {
@@ -123,11 +126,13 @@ TEST_F(RowCheck, FindsWhatIsNotWhereItBelongs) {
     of(table::retained)["other"] = of(table::retained)["t"];
     of(table::small)["X" + row_key(1)] = "";
     of(table::meta)["?"] = "";
+    of(table::spool)["?"] = std::string(20, 'x');
     const row_check found = look();
     EXPECT_EQ(found.of(table::sessions).broken, 1U);
     EXPECT_EQ(found.of(table::retained).broken, 1U);
     EXPECT_EQ(found.of(table::small).broken, 1U);
     EXPECT_EQ(found.of(table::meta).broken, 1U);
+    EXPECT_EQ(found.of(table::spool).broken, 1U);
 }
 
 TEST_F(RowCheck, MissesTheNodesRecord) {

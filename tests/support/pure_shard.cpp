@@ -163,6 +163,9 @@ class spreading_reader final : public storage::store_reader {
     void on_stray(storage::table where, std::string_view key) override {
         to_.core(0).remove_stray(where, key);
     }
+    void on_spool(const storage::spool_left& found) override {
+        to_.core(found.of.lane.value % to_.shards()).restore_spool(found);
+    }
 
   private:
     [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {

@@ -12,7 +12,8 @@ namespace gv::router {
 
 class fake_subscriber : public subscriber {
   public:
-    explicit fake_subscriber(std::uint64_t hash = 0) : hash_(hash) {}
+    explicit fake_subscriber(std::uint64_t hash = 0, bool is_kept = false)
+        : hash_(hash), is_kept_(is_kept) {}
 
     void deliver(const publication& what, const grant&) override {
         delivered.emplace_back(what.topic);
@@ -22,6 +23,7 @@ class fake_subscriber : public subscriber {
         return topic != forbidden;
     }
     [[nodiscard]] std::uint64_t client_hash() const override { return hash_; }
+    [[nodiscard]] bool is_kept() const override { return is_kept_; }
 
     std::vector<std::string> delivered;
     std::string forbidden;
@@ -29,6 +31,7 @@ class fake_subscriber : public subscriber {
 
   private:
     std::uint64_t hash_;
+    bool is_kept_;
 };
 
 } // namespace gv::router

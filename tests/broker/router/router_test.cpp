@@ -51,6 +51,24 @@ TEST(Router, TellsFirstAndLastTakerOfAFilter) {
     EXPECT_EQ(routes.subscriptions() + routes.filters() + routes.groups(), 0u);
 }
 
+TEST(Router, TellsFirstAndLastOfKeptTakersAndOfOthersApart) {
+    router routes;
+    fake_subscriber passing(1);
+    fake_subscriber kept(2, true);
+    fake_subscriber other(3, true);
+    EXPECT_TRUE(routes.subscribe(passing, "a", {}).first_of_kind);
+    const auto first = routes.subscribe(kept, "a", {});
+    EXPECT_TRUE(!first.first && first.first_of_kind);
+    EXPECT_FALSE(routes.subscribe(kept, "a", {.quality = qos::exactly_once}).first_of_kind);
+    EXPECT_FALSE(routes.subscribe(other, "a", {}).first_of_kind);
+    EXPECT_FALSE(routes.join("g", "a", member_one, {}, true).first_of_kind);
+    EXPECT_FALSE(routes.unsubscribe(passing, "a").last_of_kind) << "there is a group";
+    EXPECT_TRUE(routes.leave("g", "a", member_one).last_of_kind);
+    EXPECT_FALSE(routes.unsubscribe(kept, "a").last_of_kind);
+    const auto last = routes.unsubscribe(other, "a");
+    EXPECT_TRUE(last.last && last.last_of_kind);
+}
+
 TEST(Router, AGroupIsATakerAsASubscriberIs) {
     router routes;
     fake_subscriber one;

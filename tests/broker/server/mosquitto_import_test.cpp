@@ -40,6 +40,7 @@ class loaded final : public storage::store_reader {
     void on_bucket(const storage::bucket& found) override { buckets.push_back(found); }
     void on_due_will(std::string_view, storage::will_record) override {}
     void on_stray(table, std::string_view) override { ++strays; }
+    void on_spool(const storage::spool_left&) override {}
 
     std::map<std::string, stored_session> sessions;
     std::map<std::string, std::string> retained;

@@ -107,6 +107,10 @@ rows example() {
        table::small)[std::string(storage::due_will_key_of(what.header.stamp, shard_id{0}).view())] =
         encoded(*record.will);
     of(all, table::retained)["a/ü"] = encoded(what, clock_now);
+    const storage::spool_place place{.of = {.peer = node_id{79}, .lane = shard_id{2}},
+                                     .sequence = 5};
+    of(all, table::spool)[std::string(spool_key_of(place).view())] = encoded(storage::spooled_row{
+        .put_at = 1, .life = boot_id{4}, .message = std::string_view("m\0", 2)});
 
     const storage::session_id plain{.created = {1 << 16}, .node = node_id{78}};
     const partition_id plain_partition = partition_of("plain");
@@ -152,7 +156,7 @@ TEST(StoreLines, AnExampleIsSoundSoThatWhatFollowsMeansSomething) {
 TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
     const rows before = example();
     const auto lines = exported(before);
-    ASSERT_EQ(lines.size(), 12U);
+    ASSERT_EQ(lines.size(), 13U);
     storage::prompt_store store;
     const import_summary added = import(lines, store);
     EXPECT_EQ(added.sessions, 2U);
@@ -171,13 +175,14 @@ TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
 TEST(StoreLines, CanBeReadByAPerson) {
     const auto lines = exported(example());
     EXPECT_THAT(lines, Contains(AllOf(HasSubstr(R"("type":"subscription")"), HasSubstr("a/#"))));
-    EXPECT_THAT(lines.back(),
-                AllOf(HasSubstr(R"("type":"retained")"),
-                      HasSubstr(R"("stamp":"2025-06-15T15:06:40.123Z","stamp_count":7)"),
-                      HasSubstr(R"(["content_type","x"])"),
-                      HasSubstr(R"(["user_property","k","v"])"),
-                      HasSubstr(R"(["correlation_data","AP8="])")));
-    EXPECT_THAT(lines.back(), testing::Not(HasSubstr("\"text\"")));
+    EXPECT_THAT(lines.back(), AllOf(HasSubstr(R"("type":"spooled")"), HasSubstr(R"("bQA=")")));
+    const std::string& retained = lines[lines.size() - 2];
+    EXPECT_THAT(retained, AllOf(HasSubstr(R"("type":"retained")"),
+                                HasSubstr(R"("stamp":"2025-06-15T15:06:40.123Z","stamp_count":7)"),
+                                HasSubstr(R"(["content_type","x"])"),
+                                HasSubstr(R"(["user_property","k","v"])"),
+                                HasSubstr(R"(["correlation_data","AP8="])")));
+    EXPECT_THAT(retained, testing::Not(HasSubstr("\"text\"")));
 }
 
 TEST(StoreLines, BodiesOfAnotherStoreDoNotMeetThoseOfThisOne) {
@@ -270,6 +275,8 @@ TEST(StoreLines, AreRefusedWithWhatIsWrongInThem) {
         {R"({"type":"retained","message":{"topic":"t","properties":[["content_type"]]}})",
          "message.properties are not properties that travel with a message"},
         {R"({"type":"body","message":{"topic":"t"}})", "id is missing"},
+        {R"({"type":"spooled","lane":0,"sequence":1,"payload":"bQ=="})", "node is missing"},
+        {R"({"type":"spooled","node":"1","lane":0,"sequence":1})", "payload is missing"},
     };
     storage::prompt_store store;
     const rows nothing;
@@ -296,7 +303,7 @@ TEST(StoreExport, SaysWhatItLeavesOut) {
     std::size_t lines = 0;
     const export_report made =
         export_lines(storage::row_source(all), [&lines](std::string_view) { ++lines; });
-    EXPECT_EQ(lines, 10U);
+    EXPECT_EQ(lines, 11U);
     EXPECT_THAT(made.left_out, ElementsAre(Pair("queued messages that are broken", 1),
                                            Pair("retained messages that are broken", 1)));
 }

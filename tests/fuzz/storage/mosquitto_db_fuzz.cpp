@@ -22,6 +22,7 @@ class nobody final : public storage::store_reader {
     void on_bucket(const storage::bucket&) override {}
     void on_due_will(std::string_view, storage::will_record) override {}
     void on_stray(storage::table, std::string_view) override {}
+    void on_spool(const storage::spool_left&) override {}
 };
 
 } // namespace
