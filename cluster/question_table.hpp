@@ -69,7 +69,6 @@ class question_table {
         open_.pop_front();
         return gone;
     }
-    [[nodiscard]] std::size_t size() const noexcept { return open_.size(); }
 
   private:
     static constexpr std::size_t questions_max = 1'024;

@@ -289,9 +289,7 @@ void cluster_service::on_resolved(std::size_t seed,
     if (found.empty()) {
         log::debug({}, "seed_not_found", {{"seed", (*options_.cluster.seeds)[seed]}});
     }
-    if (!addresses.empty() && has_joined_) {
-        join_found(addresses);
-    } else if (!addresses.empty()) {
+    if (!addresses.empty()) {
         node_->join(addresses, now());
         arm();
     }

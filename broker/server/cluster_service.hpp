@@ -60,7 +60,6 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] const exchange_metrics& exchange() const noexcept { return exchange_; }
     /// host:port that the port for other nodes got.
     [[nodiscard]] std::string local() const;
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     // shard::cluster_seat
     void tell(shard_id from, std::string_view filter, shard::taker_kind kind,

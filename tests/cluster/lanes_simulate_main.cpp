@@ -2,10 +2,10 @@
 // lanes_simulate --seed N [--count M]: runs the seeds N to N + M - 1. The first that fails is shown
 // step by step. Exit status: 0, or 1 if a promise was broken.
 #include "tests/cluster/lane_world.hpp"
+#include "tests/support/seed_range.hpp"
 
-#include <cstdlib>
 #include <iostream>
-#include <string_view>
+#include <string>
 
 namespace {
 
@@ -55,22 +55,12 @@ int run(std::uint64_t seed, std::uint64_t count) {
     return broken == 0 ? 0 : 1;
 }
 
-int usage() {
-    std::cerr << "usage: lanes_simulate --seed N [--count M]\n";
-    return 2;
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seed = 0;
-    std::uint64_t count = 1;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string_view name(argv[i]);
-        if (i + 1 == argc || (name != "--seed" && name != "--count")) {
-            return usage();
-        }
-        (name == "--seed" ? seed : count) = std::strtoull(argv[i + 1], nullptr, 10);
+    const auto seeds = gv::support::read_seeds(argc, argv, "lanes_simulate");
+    if (!seeds) {
+        return 2;
     }
-    return run(seed, count);
+    return run(seeds->first, seeds->count);
 }

@@ -2,10 +2,10 @@
 // retained_simulate --seed N [--count M]: runs the seeds N to N + M - 1. One seed alone, or the
 // first that fails, is shown step by step. Exit status: 0, or 1 if a promise was broken.
 #include "tests/cluster/retained_world.hpp"
+#include "tests/support/seed_range.hpp"
 
-#include <cstdlib>
 #include <iostream>
-#include <string_view>
+#include <string>
 
 namespace {
 
@@ -55,18 +55,12 @@ int run(std::uint64_t seed, std::uint64_t count) {
 } // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seed = 0;
-    std::uint64_t count = 1;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string_view name(argv[i]);
-        if (i + 1 == argc || (name != "--seed" && name != "--count")) {
-            std::cerr << "usage: retained_simulate --seed N [--count M]\n";
-            return 2;
-        }
-        (name == "--seed" ? seed : count) = std::strtoull(argv[i + 1], nullptr, 10);
+    const auto seeds = gv::support::read_seeds(argc, argv, "retained_simulate");
+    if (!seeds) {
+        return 2;
     }
-    if (count == 1) {
-        show(seed);
+    if (seeds->count == 1) {
+        show(seeds->first);
     }
-    return run(seed, count);
+    return run(seeds->first, seeds->count);
 }

@@ -3,10 +3,10 @@
 // fails, is shown step by step. Exit status: 0, or 1 if a promise was broken.
 #include "base/log.hpp"
 #include "tests/simulation/simulation.hpp"
+#include "tests/support/seed_range.hpp"
 
-#include <cstdlib>
 #include <iostream>
-#include <string_view>
+#include <string>
 
 namespace {
 
@@ -28,23 +28,14 @@ void show(std::uint64_t seed) {
     }
 }
 
-int usage() {
-    std::cerr << "usage: simulate --seed N [--count M]\n";
-    return 2;
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t seed = 0;
-    std::uint64_t count = 1;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string_view name(argv[i]);
-        if (i + 1 == argc || (name != "--seed" && name != "--count")) {
-            return usage();
-        }
-        (name == "--seed" ? seed : count) = std::strtoull(argv[i + 1], nullptr, 10);
+    const auto seeds = gv::support::read_seeds(argc, argv, "simulate");
+    if (!seeds) {
+        return 2;
     }
+    const auto [seed, count] = *seeds;
     gv::log::detail::threshold = gv::log::level::error;
     std::uint64_t broken = 0;
     std::size_t messages = 0;
