@@ -31,6 +31,19 @@ struct cluster_node_options {
     duration question_patience = 2s;
 };
 
+/// A shared group of a topic with members on other nodes.
+struct remote_group {
+    struct place {
+        peer_slot at;
+        node_id node;
+        std::uint32_t online = 0; ///< members
+        std::uint32_t total = 0;
+    };
+    std::string name;
+    std::string filter;
+    std::vector<place> places;
+};
+
 class cluster_node final : private membership_effects, private route_effects {
   public:
     /// `remembered` is what keep_members() was last given. See membership for what is required.
@@ -64,12 +77,16 @@ class cluster_node final : private membership_effects, private route_effects {
     /// known() follows when all have heard of whatever was added until now.
     void await_routes(wait_token who, moment at);
     void remove_route(const route_subscription& what, moment at);
+    /// A member of a group that was added goes online or offline.
+    void set_route_online(const route_key& group, bool is_online, moment at);
 
     // Answers.
 
     [[nodiscard]] time_point next_deadline() const noexcept;
-    /// Nodes, other than this one, that want messages of this topic. Thread-safe.
-    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const;
+    /// Nodes, other than this one, that want messages of this topic, and groups with members there.
+    /// Thread-safe.
+    void who_wants(std::string_view topic, std::vector<peer_slot>& into,
+                   std::vector<remote_group>& groups) const;
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
@@ -95,6 +112,7 @@ class cluster_node final : private membership_effects, private route_effects {
     void look_if_settled();
     void set_ready(bool is_complete);
     [[nodiscard]] peer_slot slot_of(node_id node);
+    [[nodiscard]] std::optional<peer_slot> find_slot(const route_destination& to) const;
     [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
 
     cluster_node_options options_;

@@ -62,8 +62,8 @@ class lane_sender {
     /// Takes a message, whatever its size; is_full() then tells whether its publisher is to be
     /// held. `waiter`: see lane_effects::taken; 0: nobody. QoS 0 has no waiter, and is dropped
     /// without a link, or when the queue is over its limit and it is the oldest.
-    void append(const publication& what, forward_flags flags, lane_waiter waiter, time_point now,
-                lane_effects& out);
+    void append(const publication& what, const forward_flags& flags, lane_waiter waiter,
+                time_point now, lane_effects& out);
     /// From over the limit of memory or spool until both are at half: has_room() then comes.
     [[nodiscard]] bool is_full() const noexcept { return is_full_; }
 
@@ -108,6 +108,8 @@ class lane_sender {
     [[nodiscard]] lane_state state() const noexcept { return state_; }
     [[nodiscard]] const lane_identity& identity() const noexcept { return self_; }
     [[nodiscard]] lane_sender_counts counted() const noexcept;
+    /// Whether there is a link: without one, QoS 0 is dropped.
+    [[nodiscard]] bool is_linked() const noexcept { return is_linked_; }
     /// Whether every counted message was taken.
     [[nodiscard]] bool is_idle() const noexcept { return unanswered_ == 0 && queue_.empty(); }
 
@@ -122,9 +124,9 @@ class lane_sender {
     static constexpr std::size_t spares_max = 4;
 
     // --- appending
-    void append_to_queue(const publication& what, forward_flags flags, lane_waiter waiter,
+    void append_to_queue(const publication& what, const forward_flags& flags, lane_waiter waiter,
                          time_point now);
-    void append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
+    void append_to_spool(const publication& what, const forward_flags& flags, lane_waiter waiter,
                          time_point now, lane_effects& out);
     /// The last in the queue, if it may still grow.
     [[nodiscard]] lane_block* open_block(bool is_spooled) noexcept;

@@ -17,9 +17,9 @@ std::chrono::milliseconds in_milliseconds(duration span) noexcept {
 
 // --- in
 
-void lane_sender::append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
-                                  time_point now, lane_effects& out) {
-    const message_shape shape(what, {.lane_origin = self_.origin, .counted_from = now});
+void lane_sender::append_to_spool(const publication& what, const forward_flags& flags,
+                                  lane_waiter waiter, time_point now, lane_effects& out) {
+    const message_shape shape(what, {.lane_origin = self_.origin, .counted_from = now}, flags);
     scratch_.resize_and_overwrite(shape.size(), [&](char* at, std::size_t) {
         shape.store(at, what, flags);
         return shape.size();

@@ -54,15 +54,11 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     // shard::cluster_seat
-    void tell(shard_id from, std::string_view filter, shard::route_news news,
-              std::uint64_t operation) override;
+    void tell(shard_id from, const shard::route_word& what, std::uint64_t operation) override;
     [[nodiscard]] cluster::peer_transport& transport() override;
     // router::peer_routes
-    void who_wants(std::string_view topic, std::vector<peer_slot>& into) const override {
-        if (node_) {
-            node_->who_wants(topic, into);
-        }
-    }
+    void who_wants(std::string_view topic, std::vector<peer_slot>& into,
+                   std::vector<router::spread_group>& groups) const override;
 
   private:
     // peer_listener: posts
@@ -89,6 +85,11 @@ class cluster_service final : public shard::cluster_seat,
     /// Calls `input(node, moment)` on the thread of the cluster.
     template <typename Input>
     void post(Input input);
+    struct told;
+    void on_told(cluster::cluster_node& node, const told& word, cluster::moment at);
+    void add_route(cluster::cluster_node& node, const told& word,
+                   const cluster::route_subscription& what, cluster::moment at);
+    [[nodiscard]] cluster::wait_token wait_for(const told& word);
     void arm();
     void resolve_seeds();
     void on_resolved(std::size_t seed, const boost::asio::ip::tcp::resolver::results_type& found);

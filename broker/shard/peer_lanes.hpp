@@ -32,13 +32,14 @@ class peer_lane final : private cluster::lane_effects {
     struct answer {
         cluster::lane_waiter waiter;
         cluster::lane_reason reason;
+        bool is_lost; ///< not an answer: the peer is gone
     };
 
     peer_lane(peer_slot slot, const peer_lanes_options& options)
         : sender(options.self, options.sender), slot_(slot) {}
 
-    void append(const publication& what, cluster::forward_flags flags, cluster::lane_waiter waiter,
-                time_point now) {
+    void append(const publication& what, const cluster::forward_flags& flags,
+                cluster::lane_waiter waiter, time_point now) {
         sender.append(what, flags, waiter, now, *this);
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_welcome(const cluster::lane_welcome& welcome,
@@ -55,7 +56,11 @@ class peer_lane final : private cluster::lane_effects {
     }
     void on_deadline(time_point now) { sender.on_deadline(now, *this); }
     /// Nobody is there any more to take anything.
-    void abandon() { sender.abandon(0, *this); }
+    void abandon() {
+        is_abandoning_ = true;
+        sender.abandon(0, *this);
+        is_abandoning_ = false;
+    }
 
     [[nodiscard]] peer_slot slot() const noexcept { return slot_; }
 
@@ -68,7 +73,7 @@ class peer_lane final : private cluster::lane_effects {
 
   private:
     void taken(cluster::lane_waiter waiter, cluster::lane_reason reason) override {
-        answers.push_back({waiter, reason});
+        answers.push_back({waiter, reason, is_abandoning_});
     }
     void has_room() override { has_room_again = true; }
     // There is no spool: the options say so.
@@ -77,6 +82,7 @@ class peer_lane final : private cluster::lane_effects {
     void spool_erase(cluster::lane_seq, cluster::lane_seq) override;
 
     peer_slot slot_;
+    bool is_abandoning_ = false;
 };
 
 /// Names an incoming lane on this shard, for as long as the process lives; 0: none.

@@ -476,8 +476,15 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
                    options_.me);
         ++state.shared_subscriptions;
         ++shared_subscriptions_;
-    } else if (router_.subscribe(home, filter, router_options_of(wanted)).first) {
-        tell_all(filter, route_news::first, 0);
+    } else {
+        const router::router::added added =
+            router_.subscribe(home, filter, router_options_of(wanted));
+        if (added.first) {
+            tell_shards(filter, true, 0);
+        }
+        if (added.first_subscriber) {
+            tell_nodes({.filter = filter, .news = route_news::first}, 0);
+        }
     }
     state.subscriptions.insert_or_assign(std::string(filter), std::move(wanted));
 }

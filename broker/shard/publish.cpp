@@ -45,9 +45,9 @@ void core::route(session::front& who, const publication& what, session::route_to
     if (is_held) {
         change_inbound(from, inbound, true);
     }
-    reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, audience::everybody, what.header.retain);
     if (where.shards != 0) {
-        distribute_there(what, where);
+        distribute_there(what, audience::everybody, where);
     }
     if (lanes_) {
         distribute_to_peers(what, where);
@@ -144,6 +144,8 @@ void core::answer(const asker& who, reason_code reason) {
             lane->receiver.answer(who.lane_seq, static_cast<cluster::lane_reason>(reason));
             touch(who.lane);
         }
+    } else if (who.connection == 0 && is_mine(who.shard)) {
+        on_taken({.take = who.take, .reason = reason});
     } else if (who.connection == 0) {
         post(who.shard, taken{.take = who.take, .reason = reason});
     } else if (client* publisher = find_client(who.connection)) {
@@ -152,19 +154,28 @@ void core::answer(const asker& who, reason_code reason) {
     }
 }
 
-core::reach core::distribute_here(const publication& what, bool is_for_retained) {
+core::reach core::distribute_here(const publication& what, audience whom, bool is_for_retained) {
     const router::route& found = router_.lookup(what.topic);
-    reach where{.shards = found.remote, .is_matched = !found.is_empty(), .peers = &found.peers};
+    const bool takes_groups = whom == audience::everybody && found.has_groups();
+    reach where{.shards = found.remote | (takes_groups ? found.spread_shards : 0),
+                .is_matched = found.has_outsiders() || takes_groups,
+                .peers = &found.peers};
     takers_.all += found.targets.size();
-    shares_body_ = journal_.is_on() && found.targets.size() + found.groups.size() > 1;
+    shares_body_ =
+        journal_.is_on() && found.targets.size() + found.groups.size() + found.spread.size() > 1;
     body_.reset();
     for (const router::target& each : found.targets) {
         if (const router::grant* how = found.grant_for(each, what.header.publisher)) {
             each.who->deliver(what, *how);
         }
     }
-    for (router::group* each : found.groups) {
-        deliver_to_group(*each, what);
+    if (takes_groups) {
+        for (router::group* each : found.groups) {
+            deliver_to_group(*each, what);
+        }
+        for (const router::spread_group& each : found.spread) {
+            deliver_to_spread(each, what, where);
+        }
     }
     shares_body_ = false;
     if (is_for_retained && is_small_enough_to_retain(what)) {
@@ -200,8 +211,10 @@ bool core::is_small_enough_to_retain(const publication& what) const noexcept {
     return limit == 0 || what.payload.size() <= limit;
 }
 
-void core::distribute_there(const publication& what, const reach& where) {
-    const std::uint64_t subscribers = router_.lookup(what.topic).remote;
+void core::distribute_there(const publication& what, audience whom, const reach& where) {
+    const router::route& found = router_.lookup(what.topic);
+    const bool takes_groups = whom == audience::everybody;
+    const std::uint64_t subscribers = found.remote | (takes_groups ? found.spread_shards : 0);
     const message_ref shared = what.held && what.held->is_shared()
                                    ? what.held
                                    : message::copy_of(what, message::reach::shared);
@@ -215,6 +228,7 @@ void core::distribute_there(const publication& what, const reach& where) {
                                      .take = await_one(),
                                      .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
+                                     .is_for_groups = takes_groups,
                                      .is_for_retained = what.header.retain && owner.value == shard
                                                         && is_small_enough_to_retain(what)});
     }
@@ -232,12 +246,14 @@ void core::on_routed(shard_id from, const routed& message) {
     begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {
-        where = distribute_here(what, message.is_for_retained);
+        where =
+            distribute_here(what, message.is_for_groups ? audience::everybody : audience::outsiders,
+                            message.is_for_retained);
     } else if (message.is_for_retained) {
         where.is_over_limit = !retain(what);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(message.publisher, onward_);
+    hold_if_takers_are_full(message.publisher, onward_, where.full_lane);
 }
 
 void core::deliver_to_group(router::group& group, const publication& what) {
@@ -358,9 +374,9 @@ void core::publish(publication what, std::string_view due_will) {
     if (given.is_part) {
         journal_.erase_in_part(storage::table::small, due_will);
     }
-    reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, audience::everybody, what.header.retain);
     if (where.shards != 0) {
-        distribute_there(what, where);
+        distribute_there(what, audience::everybody, where);
     }
     if (lanes_) {
         distribute_to_peers(what, where);

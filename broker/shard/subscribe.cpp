@@ -20,11 +20,6 @@ router::subscription_options core::router_options_of(const session::subscription
             .subscription_id = wanted.subscription_id};
 }
 
-shard_id core::group_owner(std::string_view group, std::string_view filter) const noexcept {
-    return shard_id{
-        static_cast<std::uint16_t>((table_hash(group) ^ table_hash(filter) * 3) % options_.shards)};
-}
-
 void core::subscribe(session::front& who, packet_id id,
                      std::vector<session::subscription> filters) {
     client& from = owner_of(who);
@@ -92,11 +87,16 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else {
-        const bool is_first =
-            router_.subscribe(who, wanted.filter, router_options_of(wanted)).first;
-        if (is_first || may_be_unapplied()) {
-            begun.remaining += tell_all(
-                wanted.filter, is_first ? route_news::first : route_news::again, operation_number);
+        const router::router::added added =
+            router_.subscribe(who, wanted.filter, router_options_of(wanted));
+        if (added.first || may_be_unapplied()) {
+            begun.remaining += tell_shards(wanted.filter, true, operation_number);
+        }
+        if (added.first_subscriber || may_be_unapplied()) {
+            begun.remaining +=
+                tell_nodes({.filter = wanted.filter,
+                            .news = added.first_subscriber ? route_news::first : route_news::again},
+                           operation_number);
         }
         const bool wants_retained = wanted.handling == mqtt::retain_handling::always
                                     || (wanted.handling == mqtt::retain_handling::if_new && is_new);
@@ -134,22 +134,26 @@ void core::await_journal(operation& begun, std::uint64_t operation_number) {
     }
 }
 
-std::size_t core::tell_all(std::string_view filter, route_news news,
-                           std::uint64_t operation_number) {
+std::size_t core::tell_shards(std::string_view filter, bool is_wanted,
+                              std::uint64_t operation_number) {
     std::size_t told = 0;
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         if (shard != options_.me.value) {
             post_rare(shard_id{shard}, route_change{.filter = std::string(filter),
                                                     .operation = operation_number,
-                                                    .is_wanted = news != route_news::last});
+                                                    .is_wanted = is_wanted});
             ++told;
         }
     }
-    if (options_.is_clustered) {
-        driver_->tell_cluster(filter, news, operation_number);
-        ++told;
-    }
     return told;
+}
+
+std::size_t core::tell_nodes(const route_word& what, std::uint64_t operation_number) {
+    if (!options_.is_clustered) {
+        return 0;
+    }
+    driver_->tell_cluster(what, operation_number);
+    return 1;
 }
 
 // Joins a group that lives here, or asks its owner. Returns how many answers to wait for.
@@ -159,15 +163,21 @@ std::size_t core::join_group(group_change join, shard_id from) {
         post_rare(owner, std::move(join));
         return 1;
     }
-    const bool is_first =
-        router_
-            .join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
-                  join.options, join.is_online)
-            .first;
-    return is_first || may_be_unapplied()
-               ? tell_all(join.filter, is_first ? route_news::first : route_news::again,
-                          join.operation)
-               : 0;
+    const router::router::added added =
+        router_.join(join.group, join.filter, {.shard = from, .subscriber = join.subscriber},
+                     join.options, join.is_online);
+    std::size_t told = 0;
+    if (added.first || may_be_unapplied()) {
+        told += tell_shards(join.filter, true, join.operation);
+    }
+    if (added.is_new || may_be_unapplied()) {
+        told += tell_nodes({.filter = join.filter,
+                            .news = added.is_new ? route_news::joined : route_news::again,
+                            .group = join.group,
+                            .is_online = added.is_online},
+                           join.operation);
+    }
+    return told;
 }
 
 void core::on_group_change(shard_id from, group_change change) {
@@ -184,16 +194,37 @@ void core::on_group_change(shard_id from, group_change change) {
         return;
     }
     case group_change::kind::leave:
-        if (router_.leave(change.group, change.filter, member).last) {
-            tell_all(change.filter, route_news::last, 0);
-        }
+        leave_group(change, member);
         return;
     case group_change::kind::online:
-        router_.set_online(member, true);
+        set_online_in_groups(member, true);
         return;
     case group_change::kind::offline:
-        router_.set_online(member, false);
+        set_online_in_groups(member, false);
         return;
+    }
+}
+
+void core::leave_group(const group_change& leave, router::member_id member) {
+    const router::router::removed removed = router_.leave(leave.group, leave.filter, member);
+    if (removed.existed) {
+        tell_nodes({.filter = leave.filter,
+                    .news = route_news::left,
+                    .group = leave.group,
+                    .is_online = removed.was_online},
+                   0);
+    }
+    if (removed.last) {
+        tell_shards(leave.filter, false, 0);
+    }
+}
+
+void core::set_online_in_groups(router::member_id member, bool is_online) {
+    for (const router::group* each : router_.set_online(member, is_online)) {
+        tell_nodes({.filter = each->filter(),
+                    .news = is_online ? route_news::went_online : route_news::went_offline,
+                    .group = each->name()},
+                   0);
     }
 }
 
@@ -382,8 +413,12 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
 
 void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter) {
     if (!is_shared_filter(filter)) {
-        if (router_.unsubscribe(who, filter).last) {
-            tell_all(filter, route_news::last, 0);
+        const router::router::removed removed = router_.unsubscribe(who, filter);
+        if (removed.last) {
+            tell_shards(filter, false, 0);
+        }
+        if (removed.last_subscriber) {
+            tell_nodes({.filter = filter, .news = route_news::last}, 0);
         }
         return;
     }

@@ -36,9 +36,9 @@ struct owner final : lane_effects {
 };
 
 /// A message that was accepted says the same when it is sent on.
-void check_again(const publication& seen, forward_flags flags) {
+void check_again(const publication& seen, const forward_flags& flags) {
     const message_framing framing{.lane_origin = self.origin, .counted_from = {}};
-    const message_shape shape(seen, framing);
+    const message_shape shape(seen, framing, flags);
     std::string bytes(shape.size(), '\0');
     const char* end = shape.store(bytes.data(), seen, flags);
     BROKER_ASSERT(end == bytes.data() + bytes.size(), "a message is as long as it was said to be");
