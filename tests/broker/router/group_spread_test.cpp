@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/router/group_spread.hpp"
-
 #include "broker/router/router.hpp"
 #include "tests/broker/router/fake_subscriber.hpp"
 
@@ -20,8 +19,8 @@ std::vector<std::size_t> shares_of(const candidates& among, group_strategy strat
     std::vector<std::size_t> shares(among.size());
     std::uint64_t turn = 0;
     for (std::size_t each = 0; each < count; ++each) {
-        const spread_key key = spread_key_of(strategy, some_group, each * 77,
-                                             "a/" + std::to_string(each), turn);
+        const spread_key key =
+            spread_key_of(strategy, some_group, each * 77, "a/" + std::to_string(each), turn);
         ++shares[choose_node(among, key).value()];
     }
     return shares;
