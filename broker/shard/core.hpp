@@ -487,11 +487,7 @@ class core final : private session::front_effects, private session::home_effects
     void settle_lane(peer_lane& lane);
     [[nodiscard]] static bool note_fault(const result<void, cluster::lane_fault>& done,
                                          std::string_view where);
-    void deliver_to_group(router::group& group, const publication& what);
-    void deliver_to_member(std::uint64_t subscriber, const publication& what,
-                           const router::grant& how);
     void on_routed(shard_id from, const routed& message);
-    void on_group_delivery(shard_id from, const group_delivery& message);
     void on_taken(const taken& answer);
     /// One more to wait for before the message now given out counts as taken.
     [[nodiscard]] take_token await_one();
@@ -626,19 +622,6 @@ class core final : private session::front_effects, private session::home_effects
                                                         std::span<const std::string> filters);
     void withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter);
     void withdraw_all(router::subscriber& who, std::uint64_t number, session::session_state& state);
-    std::size_t join_group(group_change join, shard_id from);
-    void on_group_change(shard_id from, group_change change);
-    void leave_group(const group_change& leave, router::member_id member);
-    void set_online_in_groups(router::member_id member, bool is_online);
-    void set_member_online(std::uint64_t number, const session::session_state& state,
-                           bool is_online);
-    void group_settled(session::front& who, session::group_origin group) override {
-        settle_in_group(owner_of(who).number_, group);
-    }
-    void group_settled(session::home& from, session::group_origin group) override {
-        settle_in_group(entry_of(from).number(), group);
-    }
-    void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     /// Answers it when there is nothing more to wait for.
@@ -658,6 +641,25 @@ class core final : private session::front_effects, private session::home_effects
                                        std::string_view filter) const noexcept {
         return router::group_owner(group, filter, options_.shards);
     }
+
+    // groups.cpp
+    std::size_t join_group(group_change join, shard_id from);
+    void on_group_change(shard_id from, group_change change);
+    void leave_group(const group_change& leave, router::member_id member);
+    void set_online_in_groups(router::member_id member, bool is_online);
+    void set_member_online(std::uint64_t number, const session::session_state& state,
+                           bool is_online);
+    void group_settled(session::front& who, session::group_origin group) override {
+        settle_in_group(owner_of(who).number_, group);
+    }
+    void group_settled(session::home& from, session::group_origin group) override {
+        settle_in_group(entry_of(from).number(), group);
+    }
+    void settle_in_group(std::uint64_t member, session::group_origin group);
+    void deliver_to_group(router::group& group, const publication& what);
+    void deliver_to_member(std::uint64_t subscriber, const publication& what,
+                           const router::grant& how);
+    void on_group_delivery(shard_id from, const group_delivery& message);
 
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);

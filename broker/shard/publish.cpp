@@ -10,16 +10,6 @@ namespace gv::shard {
 
 using mqtt::reason_code;
 
-namespace {
-
-/// For least_in_flight; what wants no acknowledgement is not counted.
-[[nodiscard]] std::uint8_t origin_of(shard_id group, qos quality) {
-    return quality == qos::at_most_once ? std::uint8_t{0}
-                                        : static_cast<std::uint8_t>(group.value + 1);
-}
-
-} // namespace
-
 // The hot path: one lookup, then each taker's output. Nothing here allocates unless the message
 // must wait or leave the shard.
 void core::route(session::front& who, const publication& what, session::route_token token,
@@ -254,76 +244,6 @@ void core::on_routed(shard_id from, const routed& message) {
     }
     end_giving_out(where);
     hold_if_takers_are_full(message.publisher, onward_, where.full_lane);
-}
-
-void core::deliver_to_group(router::group& group, const publication& what) {
-    const router::group_member* member = group.pick(what.header.publisher, what.topic);
-    if (member == nullptr) {
-        return;
-    }
-    const qos quality = lower(what.header.quality, member->options.quality);
-    if (quality != qos::at_most_once) {
-        router_.taken(member->id);
-    }
-    if (!is_mine(member->id.shard)) {
-        const message_ref shared = what.held && what.held->is_shared()
-                                       ? what.held
-                                       : message::copy_of(what, message::reach::shared);
-        credit_used_[member->id.shard.value] += shared->weight();
-        onward_ |= std::uint64_t{1} << member->id.shard.value;
-        post(member->id.shard, group_delivery{.what = shared,
-                                              .publisher = publisher_,
-                                              .open_takers = open_takers(),
-                                              .take = await_one(),
-                                              .branch = journal_.fork(),
-                                              .subscriber = member->id.subscriber,
-                                              .subscription_id = member->options.subscription_id,
-                                              .quality = member->options.quality,
-                                              .retain = member->options.retain_as_published});
-        return;
-    }
-    const std::uint32_t id = member->options.subscription_id;
-    deliver_to_member(member->id.subscriber, what,
-                      {.quality = member->options.quality,
-                       .retain_as_published = member->options.retain_as_published,
-                       .subscription_ids = {&id, id == 0 ? 0U : 1U},
-                       .group = origin_of(options_.me, quality)});
-}
-
-void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
-                             const router::grant& how) {
-    ++takers_.all;
-    client* volatile_member = find_client(subscriber);
-    home_entry* home = volatile_member == nullptr ? find_home(subscriber) : nullptr;
-    router::subscriber* member = volatile_member;
-    if (home != nullptr) {
-        member = home;
-    }
-    if (member != nullptr && member->may_receive(what.topic)) {
-        member->deliver(what, how);
-    } else {
-        settle_in_group(subscriber, session::group_origin{how.group});
-    }
-}
-
-void core::on_group_delivery(shard_id from, const group_delivery& message) {
-    credit_owed_[from.value] += message.what->weight();
-    const publication what = message::view_of(message.what);
-    takers_ = {.all = message.open_takers};
-    onward_ = 0;
-    publisher_ = message.publisher;
-    giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
-        .level = what.header.level};
-    begin_giving_out(given, message.branch);
-    deliver_to_member(
-        message.subscriber, what,
-        {.quality = message.quality,
-         .retain_as_published = message.retain,
-         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U},
-         .group = origin_of(from, lower(what.header.quality, message.quality))});
-    end_giving_out({.is_matched = true});
-    hold_if_takers_are_full(message.publisher, onward_);
 }
 
 void core::on_taken(const taken& answer) {

@@ -22,7 +22,8 @@ void core::deliver_to_spread(const router::spread_group& group, const publicatio
                              reach& where) {
     const auto chosen = choose_node(group, what, {});
     if (!chosen) {
-        ++counts_.group_drops;
+        // What the broker says of itself has nobody to go to where all members are elsewhere.
+        counts_.group_drops += what.topic.starts_with("$SYS/") ? 0U : 1U;
         return;
     }
     if (*chosen == 0) {
