@@ -147,8 +147,9 @@ void core::answer(const asker& who, reason_code reason) {
 core::reach core::distribute_here(const publication& what, audience whom, bool is_for_retained) {
     const router::route& found = router_.lookup(what.topic);
     const bool takes_groups = whom == audience::everybody && found.has_groups();
+    // Whether a group with members elsewhere takes it, the answers tell.
     reach where{.shards = found.remote | (takes_groups ? found.spread_shards : 0),
-                .is_matched = found.has_outsiders() || takes_groups,
+                .is_matched = found.has_outsiders() || (takes_groups && !found.groups.empty()),
                 .peers = &found.peers};
     takers_.all += found.targets.size();
     shares_body_ =

@@ -27,6 +27,7 @@ void core::deliver_to_spread(const router::spread_group& group, const publicatio
         return;
     }
     if (*chosen == 0) {
+        where.is_matched = true;
         deliver_to_group(*group.here, what);
         return;
     }
@@ -101,7 +102,9 @@ void core::on_group_answer(const peer_lane::answer& answer) {
     }
     counts_.group_drops += is_taken ? 0U : 1U;
     if (wait.take.value != 0) {
-        on_taken({.take = wait.take, .reason = static_cast<reason_code>(answer.reason)});
+        on_taken({.take = wait.take,
+                  .reason = is_taken ? static_cast<reason_code>(answer.reason)
+                                     : reason_code::no_matching_subscribers});
     }
 }
 

@@ -267,6 +267,19 @@ void publish_many(cluster_stage& all, player& from, int count, qos quality, int 
     }
 }
 
+/// Of the PUBACK.
+mqtt::reason_code reason_for(cluster_stage& all, player& publisher) {
+    publisher.wire.is_automatic = false;
+    publisher.publish({.topic = "t/1", .payload = "x", .quality = qos::at_least_once});
+    all.listen();
+    for (const support::received& each : publisher.wire.inbox) {
+        if (const auto* ack = each.as<mqtt::ack_view>()) {
+            return ack->reason;
+        }
+    }
+    return mqtt::reason_code::unspecified_error;
+}
+
 /// How often each payload came, to all of these.
 std::map<std::string, int> counts_of(const std::vector<player*>& members) {
     std::map<std::string, int> counts;
@@ -386,6 +399,24 @@ TEST(SpreadGroup, WithoutAnyMemberLeftItIsDroppedAndCounted) {
     all.expect_no_debts();
 }
 
+TEST(SpreadGroup, TheReasonTellsWhetherAnybodyTookIt) {
+    for (std::size_t shard = 0; shard < shards; ++shard) {
+        cluster_stage all(2);
+        player& gone = all.member(1, 0);
+        EXPECT_EQ(reason_for(all, all.enter(0, shard)), mqtt::reason_code::success);
+        EXPECT_EQ(gone.got.size(), 1u);
+        all.freeze(true);
+        gone.unsubscribe("$share/g/t/#");
+        all.listen();
+        EXPECT_EQ(reason_for(all, all.enter(0, shard)), mqtt::reason_code::no_matching_subscribers);
+        all.freeze(false);
+        EXPECT_EQ(reason_for(all, all.enter(0, shard)), mqtt::reason_code::no_matching_subscribers);
+        all.member(0, shard);
+        EXPECT_EQ(reason_for(all, all.enter(0, shard)), mqtt::reason_code::success);
+        all.expect_no_debts();
+    }
+}
+
 TEST(SpreadGroup, WhatADeadNodeHadNotTakenGoesToAnother) {
     cluster_stage all(3);
     player& dies = all.member(1, 0);
@@ -427,7 +458,7 @@ TEST(SpreadGroup, WhoIsOfflineIsPassedOverUnlessAllAre) {
     all.expect_no_debts();
 }
 
-TEST(SpreadGroup, AHashGivesAPublisherOrATopicToOneMember) {
+TEST(SpreadGroup, AHashGivesATopicToOneMember) {
     cluster_stage all(3, router::group_strategy::hash_topic);
     std::vector<player*> members;
     for (std::size_t node = 0; node < 3; ++node) {
