@@ -39,11 +39,17 @@ class Member:
                 topic_bytes = 2 + int.from_bytes(body[:2], "big")
                 if first & 6:
                     self.got.append(body[topic_bytes + 2:])
-                    self.wire.send(packet(0x40, body[topic_bytes:topic_bytes + 2]))
+                    self.acknowledge(body[topic_bytes:topic_bytes + 2])
                 else:
                     self.got.append(body[topic_bytes:])
         except OSError:
             return
+
+    def acknowledge(self, packet_id):
+        try:
+            self.wire.send(packet(0x40, packet_id))
+        except OSError:
+            pass  # the node is dead; what it has sent is still to be read
 
     def close(self):
         try:
