@@ -20,7 +20,8 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
         ++counts_.faults;
         return failure(numbers_fit ? lane_fault::credit_invalid : lane_fault::numbers_invalid);
     }
-    if (welcome.boot != peer_boot_) {
+    const bool is_other_life = welcome.boot != peer_boot_;
+    if (is_other_life) {
         dup_below_ = std::max(dup_below_, sent_end_);
         if (peer_boot_.value != 0) {
             keep_for_kept_only();
@@ -31,10 +32,14 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
     credit_ = welcome.credit_bytes;
     send_next_ = welcome.expected;
     if (options_.spools) {
+        give_back_from(is_other_life ? oldest_ : send_next_,
+                       is_other_life ? lane_return::unanswered : lane_return::unsent, out);
         forget_from(send_next_);
         drain_next_ = send_next_;
         drain_at_ = now;
         settle(now, out);
+    } else {
+        leave_out_given_back();
     }
     return {};
 }
@@ -50,7 +55,7 @@ void lane_sender::on_disconnected(time_point now, lane_effects& out) {
     } else if (state_ == lane_state::live) {
         enter_spool(now, out);
     } else {
-        stop_draining();
+        stop_draining(out);
     }
     look_if_room(out);
 }
@@ -80,7 +85,34 @@ void lane_sender::keep_for_kept_only() {
     }
 }
 
+/// Without a spool: what the peer has not got, others were given.
+void lane_sender::leave_out_given_back() {
+    bool is_any = false;
+    for (lane_seq seq = std::max(send_next_, oldest_); seq < tracked_end(); ++seq) {
+        tracked& each = at(seq);
+        if (each.is_for_group && !each.is_taken && each.waiter == 0) {
+            each.is_taken = 1;
+            --unanswered_;
+            is_any = true;
+        }
+    }
+    if (is_any) {
+        keep_again();
+        forget_taken();
+    }
+}
+
+void lane_sender::give_back_from(lane_seq first, lane_return why, lane_effects& out) {
+    for (lane_seq seq = std::max(first, oldest_); seq < tracked_end(); ++seq) {
+        tracked& each = at(seq);
+        if (each.is_for_group && !each.is_taken && each.waiter != 0) {
+            out.given_back(std::exchange(each.waiter, 0), why);
+        }
+    }
+}
+
 void lane_sender::give_up_volatile(lane_effects& out) {
+    give_back_from(oldest_, lane_return::unanswered, out);
     const auto give_up = [&](lane_seq seq, std::string_view message) {
         if (!is_for_kept(message) && !is_taken(seq) && at(seq).waiter != 0) {
             out.taken(std::exchange(at(seq).waiter, 0), 0);
@@ -374,6 +406,8 @@ void lane_sender::track_as_taken(lane_seq end) {
 
 void lane_sender::forget_from(lane_seq end) {
     while (!tracked_.empty() && tracked_end() > end) {
+        const tracked& last = tracked_.back();
+        unanswered_ -= last.is_for_group && !last.is_taken ? 1 : 0;
         tracked_.pop_back();
     }
 }

@@ -39,6 +39,7 @@ class lane_world {
     struct effects final : lane_effects {
         lane_world* world = nullptr;
         void taken(lane_waiter waiter, lane_reason reason) override;
+        void given_back(lane_waiter, lane_return) override { ADD_FAILURE() << "there is no group"; }
         void has_room() override;
         void spool_put(lane_seq seq, std::string_view bytes, lane_waiter waiter) override;
         void spool_read(lane_seq from, std::size_t bytes_max) override;

@@ -24,7 +24,8 @@ constexpr boot_id life{3};
 /// One other node, which wants everything.
 class wanting_peer final : public router::peer_routes {
   public:
-    void who_wants(std::string_view, std::vector<router::peer_want>& into) const override {
+    void who_wants(std::string_view, std::vector<router::peer_want>& into,
+                   std::vector<router::spread_group>&) const override {
         into.push_back({.slot = away, .for_volatile = for_volatile, .for_kept = for_kept});
     }
     bool for_volatile = true;
