@@ -112,6 +112,14 @@ TEST(LaneMessage, OfAnEarlierLifeIsForKeptSessionsAlone) {
     EXPECT_EQ(after({.for_subscribers = true}), forward_flags{.for_kept = true});
 }
 
+TEST(LaneMessage, OfAnEarlierLifeIsForTheSameGroup) {
+    const forward_flags to_group{.group = "g", .filter = "+"};
+    std::string bytes = encode(small(), to_group);
+    EXPECT_FALSE(is_for_volatile_only(bytes));
+    mark_for_kept_only(bytes.data());
+    EXPECT_EQ(bytes, encode(small(), to_group));
+}
+
 TEST(LaneMessage, BytesOfOneForAGroup) {
     constexpr std::array<unsigned char, 29> expected{
         0x80,                                           // QoS 0, for a member of a group
@@ -220,6 +228,7 @@ TEST(LaneMessage, NothingMalformedIsBelieved) {
         {"a byte short of the fixed fields", raw(0x20, 0, "\0"s), bad},
         {"for a group, too", raw(0xa0, 0, "\0\1g\0\1t\0\1t"s), bad},
         {"for a group and the retained", raw(0xc0, 0, "\0\1g\0\1t\0\1t"s), bad},
+        {"for a group and kept sessions", raw(0x80, 0x80, "\0\1g\0\1t\0\1t"s), bad},
         {"group without filter and topic", raw(0x80, 0, "\0\1g"s), bad},
         {"group without topic", raw(0x80, 0, "\0\1g\0\1t"s), bad},
         {"group cut short", raw(0x80, 0, "\0\11g\0\1t\0\1t"s), bad},
