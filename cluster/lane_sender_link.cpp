@@ -32,8 +32,8 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
     credit_ = welcome.credit_bytes;
     send_next_ = welcome.expected;
     if (options_.spools) {
-        give_back_from(is_other_life ? oldest_ : send_next_,
-                       is_other_life ? lane_return::unanswered : lane_return::unsent, out);
+        give_back_from(send_next_, is_other_life ? lane_return::unanswered : lane_return::unsent,
+                       out);
         forget_from(send_next_);
         drain_next_ = send_next_;
         drain_at_ = now;
