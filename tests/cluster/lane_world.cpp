@@ -310,8 +310,11 @@ void lane_world::act() {
         chance(0.5) ? break_link() : void();
         break;
     case 3:
-        has_groups_&& chance(0.3) ? declare_dead()
-                                  : sender_->set_suspected(chance(0.5), network_.now(), out_);
+        if (has_groups_ && chance(0.3)) {
+            declare_dead();
+        } else {
+            sender_->set_suspected(chance(0.5), network_.now(), out_);
+        }
         break;
     case 4:
     case 5:

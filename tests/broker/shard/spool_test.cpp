@@ -33,7 +33,7 @@ class wanting_peer final : public router::peer_routes {
             router::spread_group& made = groups.emplace_back();
             made.name = "g";
             made.filter = "#";
-            made.elsewhere = {{.at = away, .node = away_node, .online = 1, .total = 1}};
+            made.elsewhere.push_back({.at = away, .node = away_node, .online = 1, .total = 1});
         }
     }
     bool for_volatile = true;
@@ -278,9 +278,9 @@ TEST_F(Spool, WhatDidNotGetToANodeGoesToAMemberHere) {
     stored_script s(options(1));
     become(s, peer_presence::live);
     EXPECT_TRUE(drain(s).empty());
-    s.client("member").behave();
     s.client("member").connect();
     s.client("member").subscribe("$share/g/#", qos_1);
+    s.client("member").behave();
     s.client("pub").connect();
     std::vector<packet_id> ids;
     for (int each = 0; each < 10; ++each) {
