@@ -517,7 +517,6 @@ class core final : private session::front_effects,
     [[nodiscard]] bool deliver_to_own_group(const publication& what, std::string_view name,
                                             std::string_view filter);
     // forward.cpp
-    void give_answers(peer_lane& lane);
     void distribute_to_peers(const publication& what, reach& where);
     void forward(const router::peer_want& to, const publication& what, cluster::forward_flags flags,
                  reach& where);
