@@ -22,6 +22,7 @@ constexpr lane_identity self{node_id{1}, boot_id{1}, shard_id{0}};
 
 struct nothing final : lane_effects {
     void taken(lane_waiter waiter, lane_reason) override { answered += waiter; }
+    void given_back(lane_waiter, lane_return) override {}
     void has_room() override {}
     void spool_put(lane_seq, std::string_view, lane_waiter) override {}
     void spool_read(lane_seq, std::size_t) override {}

@@ -201,7 +201,18 @@ void cluster_node::await_routes(destination_kind kind, wait_token who, moment at
 
 void cluster_node::remove_route(destination_kind kind, const route_subscription& what, moment at) {
     const std::unique_lock changing(routes_lock_);
-    routes_->unsubscribe(own_stream(kind), what, at.now, *this);
+    const route_destination here = own_stream(kind);
+    if (routes_->owner(here)->has(what.key)) { // else it was refused
+        routes_->unsubscribe(here, what, at.now, *this);
+    }
+}
+
+void cluster_node::set_route_online(const route_key& group, bool is_online, moment at) {
+    const std::unique_lock changing(routes_lock_);
+    const route_destination here(self_);
+    if (routes_->owner(here)->has(group)) {
+        routes_->set_online(here, group, is_online, at.now, *this);
+    }
 }
 
 // --- answers
@@ -212,15 +223,42 @@ time_point cluster_node::next_deadline() const noexcept {
 }
 
 void cluster_node::who_wants(std::string_view topic,
-                             const std::function<void(peer_slot, destination_kind)>& visit) const {
+                             const std::function<void(peer_slot, destination_kind)>& visit,
+                             std::vector<remote_group>& groups) const {
     route_matches found;
     const std::shared_lock reading(routes_lock_);
     routes_->match(topic, found);
     for (const route_target& each : found.targets) {
-        if (const auto known = slots_.find(node_id{each.to.number}); known != slots_.end()) {
-            visit(known->second, each.to.kind);
+        if (const auto slot = find_slot(each.to)) {
+            visit(*slot, each.to.kind);
         }
     }
+    for (matched_group& each : found.groups) {
+        remote_group made{
+            .name = std::move(each.name), .filter = std::move(each.filter), .places = {}};
+        for (const matched_group::place& place : each.places) {
+            // Members are told of in the stream of the node, kept sessions among them too.
+            if (place.at.kind != destination_kind::node) {
+                continue;
+            }
+            if (const auto slot = find_slot(place.at)) {
+                made.places.push_back({.at = *slot,
+                                       .node = node_id{place.at.number},
+                                       .online = place.value.online,
+                                       .total = place.value.total});
+            }
+        }
+        if (!made.places.empty()) {
+            groups.push_back(std::move(made));
+        }
+    }
+}
+
+std::optional<peer_slot> cluster_node::find_slot(const route_destination& to) const {
+    const auto known = slots_.find(node_id{to.number});
+    return to.kind == destination_kind::partition || known == slots_.end()
+               ? std::nullopt
+               : std::optional(known->second);
 }
 
 // --- what membership asks for

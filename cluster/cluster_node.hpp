@@ -42,6 +42,19 @@ struct retained_start {
     retained_claim claim;
 };
 
+/// A shared group of a topic with members on other nodes.
+struct remote_group {
+    struct place {
+        peer_slot at;
+        node_id node;
+        std::uint32_t online = 0; ///< members
+        std::uint32_t total = 0;
+    };
+    std::string name;
+    std::string filter;
+    std::vector<place> places;
+};
+
 class cluster_node final : private membership_effects,
                            private route_effects,
                            private retained_effects {
@@ -86,14 +99,19 @@ class cluster_node final : private membership_effects,
     /// known() follows when all have heard of whatever was added until now.
     void await_routes(destination_kind kind, wait_token who, moment at);
     void remove_route(destination_kind kind, const route_subscription& what, moment at);
+    /// A member of a group that was added goes online or offline. Groups are told of in the stream
+    /// `node`.
+    void set_route_online(const route_key& group, bool is_online, moment at);
 
     // Answers.
 
     [[nodiscard]] time_point next_deadline() const noexcept;
     /// Calls `visit` for each node, other than this one, that wants messages of this topic: for
-    /// volatile subscribers (`node`) and for kept sessions (`kept`) apart. Thread-safe.
+    /// volatile subscribers (`node`) and for kept sessions (`kept`) apart. Adds the groups of it
+    /// with members there. Thread-safe.
     void who_wants(std::string_view topic,
-                   const std::function<void(peer_slot, destination_kind)>& visit) const;
+                   const std::function<void(peer_slot, destination_kind)>& visit,
+                   std::vector<remote_group>& groups) const;
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
@@ -143,6 +161,7 @@ class cluster_node final : private membership_effects,
     void complain(node_id about, std::string_view fault);
     [[nodiscard]] route_destination own_stream(destination_kind kind) const noexcept;
     [[nodiscard]] peer_slot slot_of(node_id node);
+    [[nodiscard]] std::optional<peer_slot> find_slot(const route_destination& to) const;
     [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
 
     cluster_node_options options_;

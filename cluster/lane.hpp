@@ -45,14 +45,22 @@ struct lane_identity {
     friend constexpr auto operator<=>(const lane_identity&, const lane_identity&) = default;
 };
 
-/// What the receiving node is to do with a message. At least one is set.
+/// What the receiving node is to do with a message: some of the first three, or give it to one
+/// member of a shared group, and to nobody else. Lifetime of the texts: that of the message.
 struct forward_flags {
-    bool for_subscribers = false;
-    bool for_retained = false; ///< store it, or delete what is stored
+    bool for_subscribers = false; ///< those of no group
+    bool for_retained = false;    ///< store it, or delete what is stored
     /// There are kept sessions among the subscribers; alone, it is for those only.
     bool for_kept = false;
-    friend constexpr bool operator==(forward_flags, forward_flags) = default;
+    std::string_view group = {};  ///< name; empty: none
+    std::string_view filter = {}; ///< of the group; matches the topic
+    [[nodiscard]] constexpr bool is_for_group() const noexcept { return !group.empty(); }
+    friend constexpr bool operator==(const forward_flags&, const forward_flags&) = default;
 };
+
+/// What a node answers if the group has no member there any more: another is to be chosen. That of
+/// MQTT for a message that matches no subscriber.
+inline constexpr lane_reason lane_no_member = 0x10;
 
 /// First word of the sender on a link.
 struct lane_hello {

@@ -9,6 +9,12 @@
 
 namespace gv::cluster {
 
+/// Why nobody waits any longer for a message for a group.
+enum class lane_return : std::uint8_t {
+    unsent,    ///< the peer has not got it, and will not
+    unanswered ///< the peer may have taken it, and will not say
+};
+
 class lane_effects {
   public:
     virtual ~lane_effects() = default;
@@ -16,6 +22,8 @@ class lane_effects {
     /// The peer has taken the message; `waiter` is not 0. Exactly once for each, unless
     /// spool_put() was called for it.
     virtual void taken(lane_waiter waiter, lane_reason reason) = 0;
+    /// Instead of that, for a message for a group: another node is to be chosen.
+    virtual void given_back(lane_waiter waiter, lane_return why) = 0;
     /// After is_full() was true: publishers need not be held any longer.
     virtual void has_room() = 0;
 

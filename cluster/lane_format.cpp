@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/lane_format.hpp"
 
+#include "base/topic.hpp"
+
 #include <array>
 #include <bit>
 
@@ -52,15 +54,18 @@ time_point end_of_life(std::uint64_t life_ms, const message_reading& reading) no
     return reading.now + std::chrono::milliseconds(left);
 }
 
-/// What follows the first two bytes. True if nothing is wrong but, perhaps, the topic.
+/// What follows the first two bytes. True if nothing is wrong but, perhaps, the topic and the
+/// group.
 bool read_fields(read_cursor& bytes, std::uint8_t how, const message_reading& reading,
-                 publication& into) noexcept {
+                 publication& into, forward_flags& flags, bool is_for_group) noexcept {
     envelope& head = into.header;
     head.publisher = bytes.u64();
     head.stamp.value = bytes.u64();
     head.origin = (how & lane_bits::has_origin) != 0 ? node_id{bytes.u64()} : reading.lane_origin;
     const std::uint64_t life = (how & lane_bits::has_life) != 0 ? bytes.u64() : 0;
     head.mount_point = (how & lane_bits::has_mount_point) != 0 ? bytes.u16() : std::uint16_t{0};
+    flags.group = is_for_group ? bytes.prefixed() : std::string_view();
+    flags.filter = is_for_group ? bytes.prefixed() : std::string_view();
     into.topic = bytes.prefixed();
     into.properties =
         (how & lane_bits::has_properties) != 0 ? bytes.bytes(bytes.variable()) : std::string_view();
@@ -75,9 +80,16 @@ bool read_fields(read_cursor& bytes, std::uint8_t how, const message_reading& re
 /// Bits that no sender sets, or sets to nothing.
 bool bits_are_sound(std::uint8_t what, std::uint8_t how) noexcept {
     constexpr std::uint8_t purposes = lane_bits::for_subscribers | lane_bits::for_retained;
-    const bool has_purpose = (what & purposes) != 0 || (how & lane_bits::for_kept) != 0;
-    return (what & 0x80) == 0 && (what & lane_bits::quality) <= 2 && has_purpose
+    const bool is_for_group = (what & lane_bits::for_group) != 0;
+    const bool is_for_others = (what & purposes) != 0 || (how & lane_bits::for_kept) != 0;
+    return is_for_group != is_for_others && (what & lane_bits::quality) <= 2
            && (how & lane_bits::unknown) == 0 && (how & lane_bits::level) <= 2;
+}
+
+bool group_is_sound(const forward_flags& flags, std::string_view topic) noexcept {
+    constexpr std::string_view forbidden("/+#\0", 4);
+    return flags.is_for_group() && flags.group.find_first_of(forbidden) == std::string_view::npos
+           && is_valid_topic_filter(flags.filter) && topic_matches(flags.filter, topic);
 }
 
 } // namespace
@@ -90,11 +102,16 @@ std::optional<lane_fault> decode_message(std::string_view message, const message
     const auto what = static_cast<std::uint8_t>(message[0]);
     const auto how = static_cast<std::uint8_t>(message[1]);
     read_cursor bytes(message.substr(2));
-    if (!bits_are_sound(what, how) || !read_fields(bytes, how, reading, into)) {
+    const bool is_for_group = (what & lane_bits::for_group) != 0;
+    if (!bits_are_sound(what, how)
+        || !read_fields(bytes, how, reading, into, flags, is_for_group)) {
         return lane_fault::message_malformed;
     }
     if (!is_plain_topic(into.topic, reading.levels_max)) {
         return lane_fault::topic_invalid;
+    }
+    if (is_for_group && !group_is_sound(flags, into.topic)) {
+        return lane_fault::message_malformed;
     }
     envelope& head = into.header;
     head.quality = static_cast<qos>(what & lane_bits::quality);

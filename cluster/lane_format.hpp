@@ -10,9 +10,10 @@
 //     skip   (3)  no content                        ; `length` numbers, at least 1, were taken
 //   message  = what:u8 how:u8 publisher:u64 stamp:u64
 //              [origin:u64] [life_ms:u64] [mount_point:u16]
+//              [group_length:u16 group filter_length:u16 filter]
 //              topic_length:u16 topic [properties_length:variable properties] payload
 //     what     bits 0-1 QoS, 2 retain, 3 maybe_dup, 4 newest_only, 5 for_subscribers,
-//              6 for_retained, 7 zero
+//              6 for_retained, 7 for one member of a group: then none of 5, 6 and for_kept
 //     how      bits 0-1 durability, 2 has origin (else: that of the lane), 3 has life_ms (else:
 //              never expires), 4 has mount point, 5 has properties, 6 zero,
 //              7 for_kept
@@ -80,7 +81,7 @@ class piece_reader {
 
 namespace lane_bits {
 inline constexpr std::uint8_t quality = 0x03, retain = 0x04, maybe_dup = 0x08, newest_only = 0x10,
-                              for_subscribers = 0x20, for_retained = 0x40;
+                              for_subscribers = 0x20, for_retained = 0x40, for_group = 0x80;
 inline constexpr std::uint8_t level = 0x03, has_origin = 0x04, has_life = 0x08,
                               has_mount_point = 0x10, has_properties = 0x20, unknown = 0x40,
                               for_kept = 0x80;
@@ -97,7 +98,8 @@ inline constexpr std::size_t message_fixed_bytes = 20; ///< what, how, publisher
 /// How a message is encoded, found out once.
 class message_shape {
   public:
-    message_shape(const publication& what, const message_framing& framing) noexcept
+    message_shape(const publication& what, const message_framing& framing,
+                  const forward_flags& flags) noexcept
         : life_ms_(life_of(what.header.expires, framing.counted_from)) {
         const gv::envelope& head = what.header;
         how_ = static_cast<std::uint8_t>(head.level);
@@ -105,14 +107,17 @@ class message_shape {
         add(lane_bits::has_origin, head.origin != framing.lane_origin, 8);
         add(lane_bits::has_life, life_ms_ != no_life, 8);
         add(lane_bits::has_mount_point, head.mount_point != 0, 2);
+        if (flags.is_for_group()) {
+            size_ += 4 + flags.group.size() + flags.filter.size();
+        }
         if (!what.properties.empty()) {
             const auto length = static_cast<std::uint32_t>(what.properties.size());
             add(lane_bits::has_properties, true, variable_size(length) + length);
         }
     }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    /// Writes size() bytes. Returns where they end.
-    char* store(char* at, const publication& what, forward_flags flags) const noexcept;
+    /// Writes size() bytes. Returns where they end. Requires: the flags it was made with.
+    char* store(char* at, const publication& what, const forward_flags& flags) const noexcept;
 
   private:
     static constexpr std::uint64_t no_life = ~std::uint64_t{0};
@@ -137,14 +142,15 @@ class message_shape {
 };
 
 inline char* message_shape::store(char* at, const publication& what,
-                                  forward_flags flags) const noexcept {
+                                  const forward_flags& flags) const noexcept {
     const gv::envelope& head = what.header;
     const unsigned bits = static_cast<unsigned>(head.quality)
                           | (head.retain ? lane_bits::retain : 0u)
                           | (head.maybe_dup ? lane_bits::maybe_dup : 0u)
                           | (head.newest_only ? lane_bits::newest_only : 0u)
                           | (flags.for_subscribers ? lane_bits::for_subscribers : 0u)
-                          | (flags.for_retained ? lane_bits::for_retained : 0u);
+                          | (flags.for_retained ? lane_bits::for_retained : 0u)
+                          | (flags.is_for_group() ? lane_bits::for_group : 0u);
     at = store_u8(at, static_cast<std::uint8_t>(bits));
     at =
         store_u8(at, static_cast<std::uint8_t>(how_ | (flags.for_kept ? lane_bits::for_kept : 0u)));
@@ -153,6 +159,12 @@ inline char* message_shape::store(char* at, const publication& what,
     at = (how_ & lane_bits::has_origin) != 0 ? store_u64(at, head.origin.value) : at;
     at = (how_ & lane_bits::has_life) != 0 ? store_u64(at, life_ms_) : at;
     at = (how_ & lane_bits::has_mount_point) != 0 ? store_u16(at, head.mount_point) : at;
+    if (flags.is_for_group()) {
+        at = store_u16(at, static_cast<std::uint16_t>(flags.group.size()));
+        at = store_bytes(at, flags.group);
+        at = store_u16(at, static_cast<std::uint16_t>(flags.filter.size()));
+        at = store_bytes(at, flags.filter);
+    }
     at = store_u16(at, static_cast<std::uint16_t>(what.topic.size()));
     at = store_bytes(at, what.topic);
     if ((how_ & lane_bits::has_properties) != 0) {
@@ -184,7 +196,8 @@ inline void mark_maybe_dup(char* message) noexcept {
            && !is_for_kept(message);
 }
 /// Those who were connected to the peer are not any more: it is for kept sessions alone from now
-/// on. One that was for nobody else is so, too: there must be a purpose.
+/// on. One that was for nobody else is so, too: there must be a purpose. One for a group stays what
+/// it is: whoever comes back there may have members.
 inline void mark_for_kept_only(char* message) noexcept {
     if (is_for_volatile_only({message, message_fixed_bytes})) {
         message[1] = static_cast<char>(static_cast<std::uint8_t>(message[1]) | lane_bits::for_kept);

@@ -38,7 +38,7 @@ lane_sender::lane_sender(const lane_identity& self, const lane_sender_options& o
     look_if_full();
 }
 
-void lane_sender::append(const publication& what, forward_flags flags, lane_waiter waiter,
+void lane_sender::append(const publication& what, const forward_flags& flags, lane_waiter waiter,
                          time_point now, lane_effects& out) {
     ++counts_.messages;
     const bool is_counted = what.header.quality != qos::at_most_once;
@@ -52,15 +52,15 @@ void lane_sender::append(const publication& what, forward_flags flags, lane_wait
     }
 }
 
-void lane_sender::append_to_queue(const publication& what, forward_flags flags, lane_waiter waiter,
-                                  time_point now) {
+void lane_sender::append_to_queue(const publication& what, const forward_flags& flags,
+                                  lane_waiter waiter, time_point now) {
     lane_block* into = open_block(false);
     const time_point from = into != nullptr ? into->opened_at : now;
-    message_shape shape(what, {.lane_origin = self_.origin, .counted_from = from});
+    message_shape shape(what, {.lane_origin = self_.origin, .counted_from = from}, flags);
     if (into == nullptr
         || into->bytes.size() + piece_header_bytes + shape.size() > block_bytes_max_) {
         into = &new_block(false, now);
-        shape = message_shape(what, {.lane_origin = self_.origin, .counted_from = now});
+        shape = message_shape(what, {.lane_origin = self_.origin, .counted_from = now}, flags);
     }
     into->is_large = piece_header_bytes + shape.size() > block_bytes_max_;
     const std::size_t header = into->is_large ? 0 : piece_header_bytes;
@@ -79,8 +79,9 @@ void lane_sender::append_to_queue(const publication& what, forward_flags flags, 
         into->first = into->has_counted() ? into->first : next_;
         into->end = ++next_;
         ++unanswered_;
-        tracked_.push_back(
-            {.waiter = waiter, .size = static_cast<std::uint32_t>(shape.size()) & 0x3fff'ffff});
+        tracked_.push_back({.waiter = waiter,
+                            .size = static_cast<std::uint32_t>(shape.size()) & size_mask,
+                            .is_for_group = flags.is_for_group() ? 1U : 0U});
     }
     note_queued(added);
 }
@@ -177,6 +178,7 @@ void lane_sender::give_back(std::string bytes) {
 }
 
 void lane_sender::abandon(lane_reason reason, lane_effects& out) {
+    give_back_from(oldest_, lane_return::unanswered, out);
     for (const tracked& each : tracked_) {
         if (!each.is_taken && each.waiter != 0) {
             out.taken(each.waiter, reason);
@@ -186,7 +188,7 @@ void lane_sender::abandon(lane_reason reason, lane_effects& out) {
         out.spool_erase(oldest_, next_ - 1);
     }
     drop_link();
-    stop_draining();
+    stop_draining(out);
     tracked_.clear();
     kept_.clear();
     queue_.clear();

@@ -13,6 +13,11 @@
 //              to its end                                taken in time; spooling: no link,
 //              suspected
 //
+// A message for a group is not moved to the spool: there may be members elsewhere. When the lane
+// begins to spool, it is given back to the owner if it was not sent; if it was, when the peer says
+// that it has not got it, begins a new life or is held for dead. Only the owner puts some in the
+// spool, by appending them while the lane is not live: where nobody else is.
+//
 // QoS 0 is never spooled: it is sent when there is a link, and dropped when there is none. So in
 // spooling and draining it overtakes QoS 1 and 2; among themselves both keep their order.
 //
@@ -64,8 +69,8 @@ class lane_sender {
     /// Takes a message, whatever its size; is_full() then tells whether its publisher is to be
     /// held. `waiter`: see lane_effects::taken; 0: nobody. QoS 0 has no waiter, and is dropped
     /// without a link, or when the queue is over its limit and it is the oldest.
-    void append(const publication& what, forward_flags flags, lane_waiter waiter, time_point now,
-                lane_effects& out);
+    void append(const publication& what, const forward_flags& flags, lane_waiter waiter,
+                time_point now, lane_effects& out);
     /// From over the limit of memory or spool until both are at half: has_room() then comes.
     [[nodiscard]] bool is_full() const noexcept { return is_full_; }
 
@@ -99,7 +104,7 @@ class lane_sender {
     /// decoded is counted and erased.
     void on_spool_rows(std::span<const lane_spool_row> rows, time_point now, lane_effects& out);
     /// The peer is held for dead: nobody waits any longer for what no kept session there wants, as
-    /// far as it is in memory.
+    /// far as it is in memory. What was for groups is given back.
     void give_up_volatile(lane_effects& out);
     /// The peer is forgotten: everybody who waits gets `reason`, the spool is erased, messages in
     /// memory are dropped. The lane then is as new, but for its numbers.
@@ -113,6 +118,8 @@ class lane_sender {
     [[nodiscard]] lane_state state() const noexcept { return state_; }
     [[nodiscard]] const lane_identity& identity() const noexcept { return self_; }
     [[nodiscard]] lane_sender_counts counted() const noexcept;
+    /// Whether there is a link: without one, QoS 0 is dropped.
+    [[nodiscard]] bool is_linked() const noexcept { return is_linked_; }
     /// Whether every counted message was taken.
     [[nodiscard]] bool is_idle() const noexcept { return unanswered_ == 0 && queue_.empty(); }
 
@@ -120,16 +127,18 @@ class lane_sender {
     /// A counted message that is in memory or was sent.
     struct tracked {
         lane_waiter waiter = 0;
-        std::uint32_t size : 30 = 0; ///< encoded
+        std::uint32_t size : 29 = 0; ///< encoded
         std::uint32_t is_taken : 1 = 0;
         std::uint32_t is_spooled : 1 = 0;
+        std::uint32_t is_for_group : 1 = 0; ///< and was not in the spool when it was appended
     };
+    static constexpr std::uint32_t size_mask = 0x1fff'ffff;
     static constexpr std::size_t spares_max = 4;
 
     // --- appending
-    void append_to_queue(const publication& what, forward_flags flags, lane_waiter waiter,
+    void append_to_queue(const publication& what, const forward_flags& flags, lane_waiter waiter,
                          time_point now);
-    void append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
+    void append_to_spool(const publication& what, const forward_flags& flags, lane_waiter waiter,
                          time_point now, lane_effects& out);
     /// The last in the queue, if it may still grow.
     [[nodiscard]] lane_block* open_block(bool is_spooled) noexcept;
@@ -155,6 +164,7 @@ class lane_sender {
     void drop_link() noexcept;
     void drop_all_uncounted();
     void keep_for_kept_only();
+    void leave_out_given_back();
     [[nodiscard]] bool is_in_chunks() const noexcept { return chunk_at_ > 0; }
 
     // --- answers
@@ -168,12 +178,14 @@ class lane_sender {
     /// All from tracked_end() to `end` - 1 are taken.
     void track_as_taken(lane_seq end);
     void forget_from(lane_seq end);
+    /// What was for groups, from that number on.
+    void give_back_from(lane_seq first, lane_return why, lane_effects& out);
 
     // --- spool
     void enter_spool(time_point now, lane_effects& out);
     void put_in_spool(lane_block& block, time_point now, lane_effects& out);
     void leave_memory();
-    void stop_draining();
+    void stop_draining(lane_effects& out);
     /// Looks whether the spool is to be drained, read further, or left.
     void settle(time_point now, lane_effects& out);
     void drain(time_point now, lane_effects& out);

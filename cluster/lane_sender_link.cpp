@@ -20,7 +20,8 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
         ++counts_.faults;
         return failure(numbers_fit ? lane_fault::credit_invalid : lane_fault::numbers_invalid);
     }
-    if (welcome.boot != peer_boot_) {
+    const bool is_other_life = welcome.boot != peer_boot_;
+    if (is_other_life) {
         dup_below_ = std::max(dup_below_, sent_end_);
         if (peer_boot_.value != 0) {
             keep_for_kept_only();
@@ -31,10 +32,14 @@ result<void, lane_fault> lane_sender::on_connected(const lane_welcome& welcome, 
     credit_ = welcome.credit_bytes;
     send_next_ = welcome.expected;
     if (options_.spools) {
+        give_back_from(send_next_, is_other_life ? lane_return::unanswered : lane_return::unsent,
+                       out);
         forget_from(send_next_);
         drain_next_ = send_next_;
         drain_at_ = now;
         settle(now, out);
+    } else {
+        leave_out_given_back();
     }
     return {};
 }
@@ -50,7 +55,7 @@ void lane_sender::on_disconnected(time_point now, lane_effects& out) {
     } else if (state_ == lane_state::live) {
         enter_spool(now, out);
     } else {
-        stop_draining();
+        stop_draining(out);
     }
     look_if_room(out);
 }
@@ -62,38 +67,6 @@ void lane_sender::drop_link() noexcept {
     probe_ = 0;
     last_delay_ = {};
     starved_since_ = never;
-}
-
-namespace {
-/// The bytes of a message of the block, to be changed.
-char* bytes_in(lane_block& block, std::string_view message) noexcept {
-    return block.bytes.data() + (message.data() - block.bytes.data());
-}
-} // namespace
-
-/// Whoever was connected there when these were sent is not any more.
-void lane_sender::keep_for_kept_only() {
-    for (lane_block& each : queue_) {
-        for_each_counted(each, [&](lane_seq, std::string_view message) {
-            mark_for_kept_only(bytes_in(each, message));
-        });
-    }
-}
-
-void lane_sender::give_up_volatile(lane_effects& out) {
-    const auto give_up = [&](lane_seq seq, std::string_view message) {
-        if (!is_for_kept(message) && !is_taken(seq) && at(seq).waiter != 0) {
-            out.taken(std::exchange(at(seq).waiter, 0), 0);
-        }
-    };
-    for (const lane_block& each : kept_) {
-        for_each_counted(each, give_up);
-    }
-    for (const lane_block& each : queue_) {
-        if (!each.is_spooled) {
-            for_each_counted(each, give_up);
-        }
-    }
 }
 
 void lane_sender::drop_all_uncounted() {
@@ -374,6 +347,8 @@ void lane_sender::track_as_taken(lane_seq end) {
 
 void lane_sender::forget_from(lane_seq end) {
     while (!tracked_.empty() && tracked_end() > end) {
+        const tracked& last = tracked_.back();
+        unanswered_ -= last.is_for_group && !last.is_taken ? 1 : 0;
         tracked_.pop_back();
     }
 }

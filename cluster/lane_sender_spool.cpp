@@ -17,9 +17,9 @@ std::chrono::milliseconds in_milliseconds(duration span) noexcept {
 
 // --- in
 
-void lane_sender::append_to_spool(const publication& what, forward_flags flags, lane_waiter waiter,
-                                  time_point now, lane_effects& out) {
-    const message_shape shape(what, {.lane_origin = self_.origin, .counted_from = now});
+void lane_sender::append_to_spool(const publication& what, const forward_flags& flags,
+                                  lane_waiter waiter, time_point now, lane_effects& out) {
+    const message_shape shape(what, {.lane_origin = self_.origin, .counted_from = now}, flags);
     scratch_.resize_and_overwrite(shape.size(), [&](char* at, std::size_t) {
         shape.store(at, what, flags);
         return shape.size();
@@ -44,7 +44,7 @@ void lane_sender::enter_spool(time_point now, lane_effects& out) {
     for (lane_block& each : queue_) {
         put_in_spool(each, now, out);
     }
-    stop_draining();
+    stop_draining(out);
     starved_since_ = never;
     drain_at_ = now + options_.drain_after;
     look_if_full();
@@ -55,7 +55,7 @@ void lane_sender::put_in_spool(lane_block& block, time_point now, lane_effects& 
         return;
     }
     for_each_counted(block, [&](lane_seq seq, std::string_view message) {
-        if (is_taken(seq)) {
+        if (is_taken(seq) || at(seq).is_for_group) {
             return;
         }
         tracked& which = at(seq);
@@ -70,13 +70,14 @@ void lane_sender::put_in_spool(lane_block& block, time_point now, lane_effects& 
 }
 
 /// What is in the spool need not stay in memory. What was sent may still be answered.
-void lane_sender::stop_draining() {
+void lane_sender::stop_draining(lane_effects& out) {
     state_ = options_.spools ? lane_state::spooling : state_;
     read_is_stale_ = is_reading_;
     leave_memory();
     const bool is_half_sent = is_in_chunks() && queue_.front().has_counted();
     send_next_ = std::max(send_next_, oldest_);
     drain_next_ = is_half_sent ? queue_.front().end : send_next_;
+    give_back_from(drain_next_, lane_return::unsent, out);
     forget_from(drain_next_);
 }
 
@@ -180,7 +181,7 @@ void lane_sender::load(const lane_spool_row& row, time_point now, lane_effects& 
     }
     track_as_taken(row.seq);
     tracked_.push_back(
-        {.size = static_cast<std::uint32_t>(row.bytes.size()) & 0x3fff'ffff, .is_spooled = 1});
+        {.size = static_cast<std::uint32_t>(row.bytes.size()) & size_mask, .is_spooled = 1});
     lane_block& into = block_for_row(row, now);
     const std::size_t before = into.bytes.size();
     if (!into.is_large && into.has_counted() && into.end != row.seq) {
@@ -232,7 +233,7 @@ lane_block& lane_sender::block_for_row(const lane_spool_row& row, time_point now
 void lane_sender::set_suspected(bool is_suspected, time_point now, lane_effects& out) {
     is_suspected_ = is_suspected;
     if (options_.spools && is_suspected) {
-        state_ == lane_state::live ? enter_spool(now, out) : stop_draining();
+        state_ == lane_state::live ? enter_spool(now, out) : stop_draining(out);
         look_if_room(out);
     }
     settle(now, out);

@@ -12,6 +12,12 @@ namespace {
 
 bool is_group(const route_value& value) noexcept { return value.total > 0; }
 
+/// A group that nobody takes for any more: what comes meanwhile would be lost, not just for
+/// nothing.
+bool goes_offline(const route_value& told, const route_value& wanted) noexcept {
+    return is_group(told) && wanted.online == 0 && (told.online > 0 || wanted.total == 0);
+}
+
 /// The least that keeps every promise of both.
 route_value widest(const route_value& told, const route_value& wanted) noexcept {
     route_value both = wanted;
@@ -148,6 +154,8 @@ void route_owner::settle(index which, time_point now) {
     }
     if (is_wanted && at.told == wanted) {
         at.narrow_at = never;
+    } else if (goes_offline(at.told, wanted)) {
+        narrow(which);
     } else if (at.narrow_at == never) {
         at.narrow_at = now + options_.linger;
         lingering_.push_back({.until = at.narrow_at, .which = which});

@@ -5,7 +5,8 @@
 // Widening (a first subscription, a higher QoS, the first without No Local, the first member of a
 // group online) is told at once. Narrowing, and other changes in the numbers of a group's members,
 // waits for `linger`, so that clients that come and go cost nothing; meanwhile messages come that
-// nobody takes.
+// nobody takes. Only that nobody of a group is online any more is told at once: a message that came
+// for it would have to be sent elsewhere.
 //
 // loading ──start()──▶ serving. What is added while loading is the first state, number 1, and makes
 // no changes. The truth is what is counted here, never what comes back from other nodes.

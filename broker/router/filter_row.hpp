@@ -47,11 +47,9 @@ class filter_row {
         return wide_ ? std::span<group* const>(wide_->groups) : std::span<group* const>();
     }
     [[nodiscard]] std::uint64_t remote() const noexcept { return remote_; }
-    /// Takers that are kept sessions, and the others, groups included.
+    /// Takers that are kept sessions, and the others.
     [[nodiscard]] std::size_t kept() const noexcept { return kept_; }
-    [[nodiscard]] std::size_t not_kept() const noexcept {
-        return takers_.size() - kept_ + groups().size();
-    }
+    [[nodiscard]] std::size_t not_kept() const noexcept { return takers_.size() - kept_; }
     [[nodiscard]] bool has_local() const noexcept { return !takers_.empty() || !groups().empty(); }
     [[nodiscard]] bool is_empty() const noexcept { return !has_local() && remote_ == 0; }
 

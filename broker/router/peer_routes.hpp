@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "broker/router/change_counters.hpp"
+#include "broker/router/group_spread.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -32,9 +33,10 @@ class peer_routes {
     peer_routes& operator=(const peer_routes&) = delete;
     virtual ~peer_routes() = default;
 
-    /// Adds the nodes, other than this one, that want messages of this topic, each once.
-    /// Thread-safe.
-    virtual void who_wants(std::string_view topic, std::vector<peer_want>& into) const = 0;
+    /// Adds the nodes, other than this one, that want messages of this topic, each once, and the
+    /// groups of it with members there, with nobody in `here`. Thread-safe.
+    virtual void who_wants(std::string_view topic, std::vector<peer_want>& into,
+                           std::vector<spread_group>& groups) const = 0;
 
     /// Grows with every change that may concern the topic. Thread-safe.
     [[nodiscard]] std::uint64_t changes(change_places topic, std::uint64_t hash) const noexcept {

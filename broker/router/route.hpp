@@ -2,6 +2,7 @@
 // Everybody who takes the messages of one topic, as the router answers it.
 #pragma once
 
+#include "broker/router/group_spread.hpp"
 #include "broker/router/peer_routes.hpp"
 #include "broker/router/shared_groups.hpp"
 #include "broker/router/subscriber.hpp"
@@ -24,12 +25,19 @@ struct target {
 /// left out.
 struct route {
     std::vector<target> targets;
-    std::vector<group*> groups;
-    std::vector<peer_want> peers; ///< other nodes that want it
-    std::uint64_t remote = 0;     ///< bit n: shard n wants it
+    std::vector<group*> groups;       ///< with members on this node alone
+    std::vector<spread_group> spread; ///< with members on other nodes; this shard chooses
+    std::vector<peer_want> peers;     ///< other nodes that want it
+    std::uint64_t remote = 0;         ///< bit n: shard n wants it
+    std::uint64_t spread_shards = 0;  ///< bit n: shard n chooses for a group with members elsewhere
 
-    [[nodiscard]] bool is_empty() const noexcept {
-        return targets.empty() && groups.empty() && remote == 0 && peers.empty();
+    [[nodiscard]] bool is_empty() const noexcept { return !has_outsiders() && !has_groups(); }
+    /// Subscribers on this node, and whoever other shards have.
+    [[nodiscard]] bool has_outsiders() const noexcept {
+        return !targets.empty() || remote != 0 || !peers.empty();
+    }
+    [[nodiscard]] bool has_groups() const noexcept {
+        return !groups.empty() || !spread.empty() || spread_shards != 0;
     }
 
     /// What `to`, one of `targets`, may have of a message of `publisher`; null for nothing. Only

@@ -24,17 +24,27 @@ std::size_t bytes_of(const std::vector<T>& values) noexcept {
     return values.capacity() * sizeof(T);
 }
 
+std::size_t bytes_of(const std::vector<spread_group>& groups) noexcept {
+    std::size_t all = groups.capacity() * sizeof(spread_group);
+    for (const spread_group& each : groups) {
+        all += each.name.capacity() + each.filter.capacity() + bytes_of(each.elsewhere);
+    }
+    return all;
+}
+
 std::size_t bytes_of(const cached_route& entry) noexcept {
     return sizeof entry + bookkeeping_bytes + entry.topic.capacity() + bytes_of(entry.targets)
-           + bytes_of(entry.groups) + bytes_of(entry.peers) + bytes_of(entry.own_grants)
-           + bytes_of(entry.subscription_ids);
+           + bytes_of(entry.groups) + bytes_of(entry.spread) + bytes_of(entry.peers)
+           + bytes_of(entry.own_grants) + bytes_of(entry.subscription_ids);
 }
 
 void clear(route& old) noexcept {
     old.targets.clear();
     old.groups.clear();
+    old.spread.clear();
     old.peers.clear();
     old.remote = 0;
+    old.spread_shards = 0;
     old.own_grants.clear();
     old.subscription_ids.clear();
 }

@@ -6,6 +6,7 @@
 #include "broker/router/route_builder.hpp"
 #include "broker/router/route_cache.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace gv::router {
 
 struct router::tables {
     explicit tables(const router_options& options)
-        : peers(options.peers),
+        : peers(options.peers), me(options.me), shards(options.shards),
           cache({.routes_max = options.cached_routes_max, .bytes_max = options.cached_bytes_max},
                 options.peers),
           groups(options.strategy) {}
@@ -36,7 +37,30 @@ struct router::tables {
         return !row.has_local();
     }
 
+    /// Groups of `made` that have members elsewhere, too, are for one shard to choose for.
+    void add_spread(route& made) {
+        for (spread_group& each : far_groups) {
+            const shard_id owner = group_owner(each.name, each.filter, shards);
+            if (owner != me) {
+                made.spread_shards |= std::uint64_t{1} << owner.value;
+                continue;
+            }
+            const auto here = std::ranges::find_if(made.groups, [&](const group* known) {
+                return known->name() == each.name && known->filter() == each.filter;
+            });
+            if (here != made.groups.end()) {
+                each.here = *here;
+                made.groups.erase(here);
+            }
+            made.spread.push_back(std::move(each));
+        }
+        far_groups.clear();
+    }
+
     const peer_routes* peers;
+    shard_id me;
+    std::size_t shards;
+    std::vector<spread_group> far_groups; ///< of the route being made
     route_cache cache;
     topic_tree<filter_row> tree;
     group_table groups;
@@ -85,31 +109,33 @@ auto router::join(std::string_view name, std::string_view filter, member_id who,
     const group_table::joined joined =
         tables_->groups.join(name, filter, {.id = who, .options = options}, is_online);
     if (!joined.is_new_group) {
-        return {.is_new = joined.is_new_member, .first = false};
+        return {.is_new = joined.is_new_member, .is_online = joined.is_online};
     }
     filter_row& row = tables_->tree.insert(filter);
     const bool first = tables_->is_first(row.has_local());
     row.add_group(*joined.where);
     tables_->cache.filter_changed(filter);
-    return {.is_new = true, .first = first, .first_of_kind = row.not_kept() == 1};
+    return {.is_new = true, .first = first, .is_online = joined.is_online};
 }
 
 auto router::leave(std::string_view name, std::string_view filter, member_id who) -> removed {
     group_table::left left = tables_->groups.leave(name, filter, who);
     if (!left.ended) {
-        return {.existed = left.existed, .last = false};
+        return {.existed = left.existed, .was_online = left.was_online};
     }
     filter_row& row = *tables_->tree.find(filter);
     row.drop_group(*left.ended);
     tables_->ended_groups.push_back(std::move(left.ended));
     const bool last = tables_->is_last(row);
-    const bool last_of_kind = row.not_kept() == 0;
     tables_->tidy(filter, row);
-    return {.existed = true, .last = last, .last_of_kind = last_of_kind};
+    return {.existed = true, .last = last, .was_online = left.was_online};
 }
 
-void router::set_online(member_id who, bool is_online) {
-    tables_->groups.set_online(who, is_online);
+std::vector<const group*> router::set_online(member_id who, bool is_online) {
+    return tables_->groups.set_online(who, is_online);
+}
+group* router::find_group(std::string_view name, std::string_view filter) noexcept {
+    return tables_->groups.find(name, filter);
 }
 void router::taken(member_id who) { tables_->groups.taken(who); }
 void router::acknowledged(member_id who) { tables_->groups.acknowledged(who); }
@@ -140,7 +166,8 @@ const route& router::lookup(std::string_view topic) {
     tables_->tree.match(topic, [this](const filter_row& row) { tables_->builder.add(row); });
     tables_->builder.build(topic, made);
     if (tables_->peers != nullptr) {
-        tables_->peers->who_wants(topic, made.peers);
+        tables_->peers->who_wants(topic, made.peers, tables_->far_groups);
+        tables_->add_spread(made);
     }
     tables_->cache.settle(made);
     return made;

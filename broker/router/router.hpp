@@ -33,6 +33,8 @@ struct router_options {
     /// about 280 bytes and 40 for each subscriber.
     std::size_t cached_bytes_max = 64u << 20;
     group_strategy strategy = group_strategy::round_robin;
+    shard_id me; ///< which of the shards of the node this is
+    std::size_t shards = 1;
     const peer_routes* peers = nullptr; ///< null: there are no other nodes. Outlives the router.
 };
 
@@ -46,12 +48,16 @@ class router {
     struct added {
         bool is_new = false; ///< not a replacement of options
         bool first = false;  ///< the filter had no taker on this shard: tell the other shards
-        bool first_of_kind = false; ///< none that is kept, or is not, as this one: tell other nodes
+        bool first_of_kind = false; ///< none, but groups, that is kept, or is not, as this one:
+                                    ///< tell the other nodes
+        bool is_online = false;     ///< the member that joined
     };
     struct removed {
         bool existed = false;
         bool last = false; ///< the filter has no taker on this shard any more: tell the others
-        bool last_of_kind = false; ///< none any more that is kept, or is not, as this one was
+        bool last_of_kind = false; ///< none any more, but groups, that is kept, or is not, as this
+                                   ///< one was: tell the other nodes
+        bool was_online = false;   ///< the member that left
     };
 
     /// Subscribes, or replaces the options of a subscription. Requires: a valid topic filter (a
@@ -64,8 +70,11 @@ class router {
     added join(std::string_view name, std::string_view filter, member_id who,
                const subscription_options& options, bool is_online);
     removed leave(std::string_view name, std::string_view filter, member_id who);
-    /// For all groups of the member. One that goes offline has nothing in flight any more.
-    void set_online(member_id who, bool is_online);
+    /// For all groups of the member. One that goes offline has nothing in flight any more. Returns
+    /// the groups for which that is news.
+    std::vector<const group*> set_online(member_id who, bool is_online);
+    /// Null if it has no member. Lifetime: until the turn ends.
+    [[nodiscard]] group* find_group(std::string_view name, std::string_view filter) noexcept;
     /// Counts for least_in_flight: a message that wants an acknowledgement went to the member, and
     /// it was acknowledged. No effect for a member of no group.
     void taken(member_id who);

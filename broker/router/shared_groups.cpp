@@ -31,6 +31,11 @@ std::uint64_t mixed(member_id id) noexcept {
 
 } // namespace
 
+shard_id group_owner(std::string_view name, std::string_view filter, std::size_t shards) noexcept {
+    return shard_id{
+        static_cast<std::uint16_t>((table_hash(name) ^ table_hash(filter) * 3) % shards)};
+}
+
 group::group(std::string_view name, std::string_view filter, group_strategy strategy)
     : name_(name), filter_(filter), strategy_(strategy) {}
 
@@ -184,6 +189,7 @@ auto group_table::join(std::string_view name, std::string_view filter, const gro
         outcome.where->add(member, *state);
         outcome.is_new_member = true;
     }
+    outcome.is_online = state->is_online;
     return outcome;
 }
 
@@ -194,7 +200,7 @@ auto group_table::leave(std::string_view name, std::string_view filter, member_i
         || !state->places.contains(place->second.get())) {
         return {};
     }
-    left outcome{.existed = true, .ended = nullptr};
+    left outcome{.existed = true, .was_online = state->is_online, .ended = nullptr};
     place->second->remove(*state);
     if (state->places.empty()) {
         tables_->members.erase(who);
@@ -206,18 +212,26 @@ auto group_table::leave(std::string_view name, std::string_view filter, member_i
     return outcome;
 }
 
-void group_table::set_online(member_id who, bool is_online) {
+std::vector<const group*> group_table::set_online(member_id who, bool is_online) {
     member_state* state = tables_->find(who);
     if (state == nullptr || state->is_online == is_online) {
-        return;
+        return {};
     }
     state->is_online = is_online;
     if (!is_online) {
         state->in_flight = 0;
     }
+    std::vector<const group*> changed;
     for (auto& [where, at] : state->places) {
         where->set_online(at, is_online);
+        changed.push_back(where);
     }
+    return changed;
+}
+
+group* group_table::find(std::string_view name, std::string_view filter) noexcept {
+    const auto found = tables_->groups.find(key_of(name, filter));
+    return found == tables_->groups.end() ? nullptr : found->second.get();
 }
 
 void group_table::taken(member_id who) {

@@ -28,6 +28,10 @@ struct group_member {
     subscription_options options;
 };
 
+/// The shard of a node on which a group of it lives.
+[[nodiscard]] shard_id group_owner(std::string_view name, std::string_view filter,
+                                   std::size_t shards) noexcept;
+
 /// What is known of a member in all its groups; see shared_groups.cpp.
 struct member_state;
 
@@ -88,9 +92,11 @@ class group_table {
         group* where = nullptr;
         bool is_new_member = false;
         bool is_new_group = false;
+        bool is_online = false; ///< the member
     };
     struct left {
         bool existed = false;
+        bool was_online = false;
         std::unique_ptr<group> ended; ///< the group, if it was the last member
     };
 
@@ -98,9 +104,10 @@ class group_table {
     joined join(std::string_view name, std::string_view filter, const group_member& member,
                 bool is_online);
     left leave(std::string_view name, std::string_view filter, member_id who);
-    void set_online(member_id who, bool is_online);
+    std::vector<const group*> set_online(member_id who, bool is_online);
     void taken(member_id who);
     void acknowledged(member_id who);
+    [[nodiscard]] group* find(std::string_view name, std::string_view filter) noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept;
 

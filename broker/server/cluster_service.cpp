@@ -316,50 +316,102 @@ void cluster_service::join_found(std::vector<std::string> addresses) {
 
 // --- what shards say
 
-void cluster_service::tell(shard_id from, std::string_view filter, shard::taker_kind kind,
-                           shard::route_news news, std::uint64_t operation) {
-    const auto stream = kind == shard::taker_kind::kept ? cluster::destination_kind::kept
-                                                        : cluster::destination_kind::node;
-    post([this, from, filter = std::string(filter), stream, news,
-          operation](cluster::cluster_node& node, cluster::moment at) {
-        cluster::wait_token token;
-        if (operation != 0) {
-            token = cluster::wait_token{++next_waiter_};
-            waiters_.emplace(token.value, waiter{.shard = from, .operation = operation});
-        }
-        const cluster::route_subscription what{.key = {.filter = filter, .group = {}},
-                                               .quality = 2};
-        switch (news) {
-        case shard::route_news::first:
-            // What is over a limit works on this node, and is not heard of from others.
-            if (const auto added = node.add_route(stream, what, token, at); !added) {
-                log::warn("route_refused",
-                          {{"filter", filter}, {"problem", cluster::text_of(added.error())}});
-                known(token, cluster::route_known::everywhere);
-            }
-            return;
-        case shard::route_news::again:
-            node.await_routes(stream, token, at);
-            return;
-        case shard::route_news::last:
-            node.remove_route(stream, what, at);
-            return;
-        }
-    });
+/// A word of a shard, on its way to the thread of the cluster.
+struct cluster_service::told {
+    shard_id from;
+    std::string filter;
+    std::string group;
+    cluster::destination_kind stream;
+    shard::route_news news;
+    bool is_online;
+    std::uint64_t operation;
+};
+
+void cluster_service::tell(shard_id from, const shard::route_word& what, std::uint64_t operation) {
+    post([this, word = told{.from = from,
+                            .filter = std::string(what.filter),
+                            .group = std::string(what.group),
+                            .stream = what.kind == shard::taker_kind::kept
+                                          ? cluster::destination_kind::kept
+                                          : cluster::destination_kind::node,
+                            .news = what.news,
+                            .is_online = what.is_online,
+                            .operation = operation}](
+             cluster::cluster_node& node, cluster::moment at) { on_told(node, word, at); });
 }
 
-void cluster_service::who_wants(std::string_view topic,
-                                std::vector<router::peer_want>& into) const {
+void cluster_service::on_told(cluster::cluster_node& node, const told& word, cluster::moment at) {
+    const cluster::route_subscription what{.key = {.filter = word.filter, .group = word.group},
+                                           .quality = 2,
+                                           .is_online = word.is_online};
+    switch (word.news) {
+    case shard::route_news::first:
+    case shard::route_news::joined:
+        add_route(node, word, what, at);
+        return;
+    case shard::route_news::again:
+        node.await_routes(word.stream, wait_for(word), at);
+        return;
+    case shard::route_news::last:
+    case shard::route_news::left:
+        node.remove_route(word.stream, what, at);
+        return;
+    case shard::route_news::went_online:
+        node.set_route_online(what.key, true, at);
+        return;
+    case shard::route_news::went_offline:
+        node.set_route_online(what.key, false, at);
+        return;
+    }
+}
+
+// What is over a limit works on this node, and is not heard of from others.
+void cluster_service::add_route(cluster::cluster_node& node, const told& word,
+                                const cluster::route_subscription& what, cluster::moment at) {
+    const cluster::wait_token token = wait_for(word);
+    if (const auto added = node.add_route(word.stream, what, token, at); !added) {
+        log::warn("route_refused", {{"filter", word.filter},
+                                    {"group", word.group},
+                                    {"problem", cluster::text_of(added.error())}});
+        known(token, cluster::route_known::everywhere);
+    }
+}
+
+cluster::wait_token cluster_service::wait_for(const told& word) {
+    if (word.operation == 0) {
+        return {};
+    }
+    const cluster::wait_token token{++next_waiter_};
+    waiters_.emplace(token.value, waiter{.shard = word.from, .operation = word.operation});
+    return token;
+}
+
+void cluster_service::who_wants(std::string_view topic, std::vector<router::peer_want>& into,
+                                std::vector<router::spread_group>& groups) const {
     if (!node_) {
         return;
     }
-    node_->who_wants(topic, [&](peer_slot slot, cluster::destination_kind kind) {
-        auto found = std::ranges::find(into, slot, &router::peer_want::slot);
-        if (found == into.end()) {
-            found = into.insert(found, {.slot = slot});
+    std::vector<cluster::remote_group> found;
+    node_->who_wants(
+        topic,
+        [&](peer_slot slot, cluster::destination_kind kind) {
+            auto known = std::ranges::find(into, slot, &router::peer_want::slot);
+            if (known == into.end()) {
+                known = into.insert(known, {.slot = slot});
+            }
+            (kind == cluster::destination_kind::kept ? known->for_kept : known->for_volatile) =
+                true;
+        },
+        found);
+    for (cluster::remote_group& each : found) {
+        router::spread_group& made = groups.emplace_back();
+        made.name = std::move(each.name);
+        made.filter = std::move(each.filter);
+        for (const cluster::remote_group::place& place : each.places) {
+            made.elsewhere.push_back(
+                {.at = place.at, .node = place.node, .online = place.online, .total = place.total});
         }
-        (kind == cluster::destination_kind::kept ? found->for_kept : found->for_volatile) = true;
-    });
+    }
 }
 
 cluster::peer_transport& cluster_service::transport() { return *transport_; }

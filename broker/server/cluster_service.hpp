@@ -62,11 +62,11 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] std::string local() const;
 
     // shard::cluster_seat
-    void tell(shard_id from, std::string_view filter, shard::taker_kind kind,
-              shard::route_news news, std::uint64_t operation) override;
+    void tell(shard_id from, const shard::route_word& what, std::uint64_t operation) override;
     [[nodiscard]] cluster::peer_transport& transport() override;
     // router::peer_routes
-    void who_wants(std::string_view topic, std::vector<router::peer_want>& into) const override;
+    void who_wants(std::string_view topic, std::vector<router::peer_want>& into,
+                   std::vector<router::spread_group>& groups) const override;
 
   private:
     // peer_listener: posts
@@ -103,6 +103,11 @@ class cluster_service final : public shard::cluster_seat,
     /// Calls `input(node, moment)` on the thread of the cluster.
     template <typename Input>
     void post(Input input);
+    struct told;
+    void on_told(cluster::cluster_node& node, const told& word, cluster::moment at);
+    void add_route(cluster::cluster_node& node, const told& word,
+                   const cluster::route_subscription& what, cluster::moment at);
+    [[nodiscard]] cluster::wait_token wait_for(const told& word);
     void arm();
     void publish_exchange();
     void resolve_seeds();

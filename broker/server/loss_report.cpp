@@ -30,6 +30,7 @@ void loss_report::tell_drops(const shard_metrics& total) {
                                    {"packet_too_large", count(drop_reason::packet_too_large)},
                                    {"client_offline", count(drop_reason::client_offline)},
                                    {"superseded", count(drop_reason::superseded)},
+                                   {"group_empty", count(drop_reason::group_empty)},
                                    {"slow_clients_now", total.slow_clients.get()}});
 }
 

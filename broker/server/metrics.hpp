@@ -88,13 +88,15 @@ enum class drop_reason : std::uint8_t {
     expired,
     packet_too_large,
     client_offline,
-    superseded
+    superseded,
+    group_empty
 };
 struct drop_labels {
     using key = drop_reason;
     static constexpr std::string_view name = "reason";
-    static constexpr std::array<std::string_view, 6> values{
-        "queue_full", "slow_reader", "expired", "packet_too_large", "client_offline", "superseded"};
+    static constexpr std::array<std::string_view, 7> values{
+        "queue_full",     "slow_reader", "expired",    "packet_too_large",
+        "client_offline", "superseded",  "group_empty"};
 };
 
 /// What became of a client that said who it is, or did not.

@@ -56,7 +56,11 @@ void publish_traffic(const session::traffic& from, shard_metrics& into) {
     into.packets_sent.set(mqtt::packet_type::publish, publishes);
     copy_each(from.messages_received, into.messages_received);
     copy_each(from.messages_sent, into.messages_sent);
-    copy_each(from.dropped, into.messages_dropped);
+    // What is for a group with no member was not yet a client's to lose: publish_counts() has it.
+    static_assert(std::tuple_size_v<decltype(from.dropped)> == drop_labels::values.size() - 1);
+    for (std::size_t at = 0; at < from.dropped.size(); ++at) {
+        into.messages_dropped.values[at].set(from.dropped[at]);
+    }
     copy_each(from.violations, into.protocol_violations);
     into.payload_bytes_received.set(from.payload_bytes_received);
     into.payload_bytes_sent.set(from.payload_bytes_sent);
@@ -147,6 +151,7 @@ void publish_counts(const shard::core_counts& from, shard_metrics& into) {
     into.wills_published.set(from.wills);
     into.retained_sent.set(from.retained_sent);
     into.retained_refused.set(from.retained_refused);
+    into.messages_dropped.set(drop_reason::group_empty, from.group_drops);
     into.shard_batches_sent.set(from.batches_to_shards);
     into.shard_messages_sent.set(from.messages_to_shards);
     into.acl_denials.set(acl_action::publish, from.publishes_forbidden);

@@ -6,16 +6,13 @@
 #include "broker/shard/core.hpp"
 #include "cluster/peer_transport.hpp"
 
-#include <string_view>
-
 namespace gv::shard {
 
 /// Thread-safe.
 class cluster_seat {
   public:
     /// See core_driver::tell_cluster. The answer is event_loop::on_applied().
-    virtual void tell(shard_id from, std::string_view filter, taker_kind kind, route_news news,
-                      std::uint64_t operation) = 0;
+    virtual void tell(shard_id from, const route_word& what, std::uint64_t operation) = 0;
     /// Where lanes are opened. Lifetime: until the shards have ended.
     [[nodiscard]] virtual cluster::peer_transport& transport() = 0;
 

@@ -44,6 +44,13 @@ namespace {
     return "unknown";
 }
 
+router::router_options routing_of(const core_options& options) {
+    router::router_options made = options.routing;
+    made.me = options.me;
+    made.shards = options.shards;
+    return made;
+}
+
 } // namespace
 
 core::core(core_options options, core_driver& driver, time_point now, wall_time wall)
@@ -61,7 +68,7 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                     .effects = this,
                     .users = options_.users.get()},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
-      router_(options_.routing), retained_(retained_options_of(options_)),
+      router_(routing_of(options_)), retained_(retained_options_of(options_)),
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
       next_number_(std::uint64_t{options_.me.value} << shard_bits) {
     credit_waiters_.resize(options_.shards);
@@ -355,7 +362,8 @@ core_debts core::debts() const noexcept {
                    .operations = operations_.size(),
                    .full_clients = full_.size(),
                    .held_publishers = held_now_,
-                   .homes_to_bury = gone_homes_.size()};
+                   .homes_to_bury = gone_homes_.size(),
+                   .group_waits = group_waits_.size() - free_group_waits_.size()};
     for (std::size_t shard = 0; shard < options_.shards; ++shard) {
         all.credit_used += credit_used_[shard];
         all.credit_owed += credit_owed_[shard];

@@ -79,11 +79,22 @@ struct core_options {
 /// Other nodes tell kept sessions, for which messages wait while this node is away, from others.
 enum class taker_kind : std::uint8_t { not_kept, kept };
 
-/// What other nodes must know of the filters of a shard, each kind of takers apart.
+/// What other nodes must know of the filters and groups of a shard, each kind of subscribers apart.
 enum class route_news : std::uint8_t {
-    first, ///< the filter got its first taker on this shard
-    again, ///< it got another one, and the first may not be known everywhere yet
-    last   ///< it lost its last
+    first,        ///< the filter got its first subscriber on this shard
+    again,        ///< it got another one, and the first may not be known everywhere yet
+    last,         ///< it lost its last
+    joined,       ///< the group got a member
+    left,         ///< it lost one
+    went_online,  ///< one of its members did
+    went_offline, ///< the same
+};
+struct route_word {
+    std::string_view filter;
+    route_news news{};
+    taker_kind kind = taker_kind::not_kept; ///< of the subscriber; groups do not tell
+    std::string_view group = {};
+    bool is_online = true; ///< whoever joined or left
 };
 
 /// A retained replay goes on while less than this waits in the client's output.
@@ -100,11 +111,8 @@ class core_driver {
     [[nodiscard]] virtual auth::completion verdict_for(std::uint64_t connection) = 0;
     /// Tells the cluster. If `operation` is not 0, core::on_applied() follows. Only if the options
     /// say that there is one.
-    virtual void tell_cluster(std::string_view filter, taker_kind kind, route_news news,
-                              std::uint64_t operation) {
-        static_cast<void>(filter);
-        static_cast<void>(kind);
-        static_cast<void>(news);
+    virtual void tell_cluster(const route_word& what, std::uint64_t operation) {
+        static_cast<void>(what);
         static_cast<void>(operation);
     }
 
@@ -130,6 +138,8 @@ struct core_counts {
     std::uint64_t wills = 0;
     std::uint64_t retained_sent = 0;    ///< rows of replays
     std::uint64_t retained_refused = 0; ///< over a limit of the table
+    std::uint64_t group_resends = 0;    ///< groups for which another node was chosen again
+    std::uint64_t group_drops = 0;      ///< messages for groups that had no member any more
     std::uint64_t batches_to_shards = 0;
     std::uint64_t messages_to_shards = 0;
     std::uint64_t sessions_ended = 0;
@@ -158,10 +168,11 @@ struct core_debts {
     std::size_t full_clients = 0;
     std::size_t held_publishers = 0;
     std::size_t homes_to_bury = 0; ///< ended, kept to the end of the turn
+    std::size_t group_waits = 0;   ///< messages for groups that other nodes have not taken
 
     [[nodiscard]] bool none() const noexcept {
-        return takes + operations + credit_used + credit_owed + full_clients + held_publishers
-                   + homes_to_bury
+        return group_waits + takes + operations + credit_used + credit_owed + full_clients
+                   + held_publishers + homes_to_bury
                == 0;
     }
 };
@@ -449,7 +460,9 @@ class core final : private session::front_effects,
         const std::vector<router::peer_want>* peers = nullptr; ///< other nodes that want it
         peer_lane* full_lane = nullptr;                        ///< to one of them
     };
-    [[nodiscard]] reach distribute_here(const publication& what, bool is_for_retained);
+    enum class audience : std::uint8_t { outsiders, everybody }; ///< without groups, or with them
+    [[nodiscard]] reach distribute_here(const publication& what, audience whom,
+                                        bool is_for_retained);
     /// Returns false where a limit of the table is reached.
     [[nodiscard]] bool retain(const publication& what);
     /// Whether the message given out is refused if it would have to be kept. What nobody can be
@@ -466,13 +479,49 @@ class core final : private session::front_effects,
     }
     [[nodiscard]] bool is_small_enough_to_retain(const publication& what) const noexcept;
     [[nodiscard]] reach retain_at_owner(const publication& what);
-    void distribute_there(const publication& what, const reach& where);
+    void distribute_there(const publication& what, audience whom, const reach& where);
+    // spread.cpp
+    /// A message of QoS 1 or 2 that was given to a group on another node, until that has taken it.
+    struct group_wait {
+        message_ref what;
+        take_token take; ///< of whoever waits; 0: nobody
+        std::string name;
+        std::string filter;
+        std::vector<peer_slot> tried; ///< those that have answered; the last one is asked
+    };
+    /// Whether a node is asked only if it takes messages now, or also if they have to wait for it.
+    enum class patience : std::uint8_t { none, spooled };
+    void deliver_to_spread(const router::spread_group& group, const publication& what,
+                           reach& where);
+    [[nodiscard]] std::optional<std::size_t> choose_node(const router::spread_group& group,
+                                                         const publication& what,
+                                                         std::span<const peer_slot> tried);
+    [[nodiscard]] std::optional<std::size_t> choose_node(const router::spread_group& group,
+                                                         const publication& what,
+                                                         std::span<const peer_slot> tried,
+                                                         patience allowed);
+    void forward_to_group(peer_lane& to, const publication& what, group_wait wait);
+    /// Whether one waits for a group: then the rest is its place in group_waits_.
+    [[nodiscard]] static constexpr bool is_of_group(cluster::lane_waiter waiter) noexcept {
+        return (waiter & group_waiter) != 0;
+    }
+    static constexpr cluster::lane_waiter group_waiter = 0x8000'0000;
+    [[nodiscard]] group_wait take_group_wait(cluster::lane_waiter waiter);
+    [[nodiscard]] take_token stop_group_wait(cluster::lane_waiter waiter);
+    void on_group_answer(const peer_lane::answer& answer);
+    [[nodiscard]] bool choose_again(group_wait& wait, bool was_lost);
+    void deliver_again(const group_wait& wait, const publication& what, router::group& here);
+    void on_forwarded_to_group(incoming_lane_id from, const publication& what,
+                               const cluster::forward_flags& flags, cluster::lane_seq seq);
+    void on_group_errand(shard_id from, const group_errand& message);
+    [[nodiscard]] bool deliver_to_own_group(const publication& what, std::string_view name,
+                                            std::string_view filter);
     // forward.cpp
     void distribute_to_peers(const publication& what, reach& where);
     void forward(const router::peer_want& to, const publication& what, cluster::forward_flags flags,
                  reach& where);
-    void on_forwarded(incoming_lane_id from, const publication& what, cluster::forward_flags flags,
-                      cluster::lane_seq seq);
+    void on_forwarded(incoming_lane_id from, const publication& what,
+                      const cluster::forward_flags& flags, cluster::lane_seq seq);
     void touch(peer_lane& changed);
     void touch(incoming_lane_id changed);
     void settle_lane(peer_lane& lane);
@@ -485,11 +534,7 @@ class core final : private session::front_effects,
     void on_spool_rows(const storage::read_answer& answer);
     [[nodiscard]] static bool note_fault(const result<void, cluster::lane_fault>& done,
                                          std::string_view where);
-    void deliver_to_group(router::group& group, const publication& what);
-    void deliver_to_member(std::uint64_t subscriber, const publication& what,
-                           const router::grant& how);
     void on_routed(shard_id from, const routed& message);
-    void on_group_delivery(shard_id from, const group_delivery& message);
     void on_taken(const taken& answer);
     /// One more to wait for before the message now given out counts as taken.
     [[nodiscard]] take_token await_one();
@@ -628,17 +673,6 @@ class core final : private session::front_effects,
                                                         std::span<const std::string> filters);
     void withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter);
     void withdraw_all(router::subscriber& who, std::uint64_t number, session::session_state& state);
-    std::size_t join_group(group_change join, shard_id from);
-    void on_group_change(shard_id from, group_change change);
-    void set_member_online(std::uint64_t number, const session::session_state& state,
-                           bool is_online);
-    void group_settled(session::front& who, session::group_origin group) override {
-        settle_in_group(owner_of(who).number_, group);
-    }
-    void group_settled(session::home& from, session::group_origin group) override {
-        settle_in_group(entry_of(from).number(), group);
-    }
-    void settle_in_group(std::uint64_t member, session::group_origin group);
     void on_route_change(shard_id from, const route_change& change);
     void await_journal(operation& begun, std::uint64_t operation_number);
     /// Answers it when there is nothing more to wait for.
@@ -650,17 +684,39 @@ class core final : private session::front_effects,
     /// Whether some filter's first subscription is not in force everywhere yet: then another one of
     /// that filter must wait as well, so all are told again.
     [[nodiscard]] bool may_be_unapplied() const noexcept { return subscribing_ > 0; }
-    /// Each returns how many answers to wait for. A filter may have got a taker.
+    /// Each returns how many answers to wait for. A filter may have got a subscriber.
     std::size_t tell_added(std::string_view filter, taker_kind kind,
                            const router::router::added& how, std::uint64_t operation_number);
     void tell_removed(std::string_view filter, taker_kind kind, const router::router::removed& how);
     std::size_t tell_shards(std::string_view filter, bool is_wanted,
                             std::uint64_t operation_number);
+    std::size_t tell_nodes(const route_word& what, std::uint64_t operation_number);
     [[nodiscard]] static taker_kind kind_of(const router::subscriber& who) {
         return who.is_kept() ? taker_kind::kept : taker_kind::not_kept;
     }
     [[nodiscard]] shard_id group_owner(std::string_view group,
-                                       std::string_view filter) const noexcept;
+                                       std::string_view filter) const noexcept {
+        return router::group_owner(group, filter, options_.shards);
+    }
+
+    // groups.cpp
+    std::size_t join_group(group_change join, shard_id from);
+    void on_group_change(shard_id from, group_change change);
+    void leave_group(const group_change& leave, router::member_id member);
+    void set_online_in_groups(router::member_id member, bool is_online);
+    void set_member_online(std::uint64_t number, const session::session_state& state,
+                           bool is_online);
+    void group_settled(session::front& who, session::group_origin group) override {
+        settle_in_group(owner_of(who).number_, group);
+    }
+    void group_settled(session::home& from, session::group_origin group) override {
+        settle_in_group(entry_of(from).number(), group);
+    }
+    void settle_in_group(std::uint64_t member, session::group_origin group);
+    void deliver_to_group(router::group& group, const publication& what);
+    void deliver_to_member(std::uint64_t subscriber, const publication& what,
+                           const router::grant& how);
+    void on_group_delivery(shard_id from, const group_delivery& message);
 
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
@@ -732,7 +788,11 @@ class core final : private session::front_effects,
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
     std::size_t subscribing_ = 0; ///< of these, subscriptions
     std::vector<std::vector<shard_message>> outboxes_;
-    std::unique_ptr<peer_lanes> lanes_; ///< null: there are no other nodes
+    std::vector<group_wait> group_waits_;
+    std::vector<std::uint32_t> free_group_waits_;
+    std::uint64_t group_turn_ = 0;                    ///< of router::spread_key_of
+    std::vector<router::group_candidate> candidates_; ///< kept for its memory
+    std::unique_ptr<peer_lanes> lanes_;               ///< null: there are no other nodes
     std::vector<lane_key> dirty_lanes_;
     std::vector<incoming_lane_id> dirty_replies_;
     std::vector<std::size_t> credit_used_;

@@ -105,6 +105,7 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const route_change& m) { on_route_change(from, m); },
             [&](const applied& m) { on_applied(m.operation); },
             [&](group_change& m) { on_group_change(from, std::move(m)); },
+            [&](const group_errand& m) { on_group_errand(from, m); },
             [&](const page_request& m) { on_page_request(from, m); },
             [&](const replay_errand& m) { on_replay_errand(m); },
             [&](const page_answer& m) { on_page(m); },

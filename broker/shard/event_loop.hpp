@@ -121,9 +121,8 @@ class event_loop final : public core_driver {
     // core_driver
     void send(shard_id to, std::vector<shard_message> batch) override;
     [[nodiscard]] auth::completion verdict_for(std::uint64_t connection) override;
-    void tell_cluster(std::string_view filter, taker_kind kind, route_news news,
-                      std::uint64_t operation) override {
-        seat_->tell(options_.logic.me, filter, kind, news, operation);
+    void tell_cluster(const route_word& what, std::uint64_t operation) override {
+        seat_->tell(options_.logic.me, what, operation);
     }
 
     struct leaving {

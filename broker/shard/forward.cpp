@@ -95,8 +95,12 @@ void core::settle_lane(peer_lane& lane) {
 
 void core::give_answers(peer_lane& lane) {
     for (const peer_lane::answer& each : std::exchange(lane.answers, {})) {
-        on_taken(
-            {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
+        if (is_of_group(each.waiter)) {
+            on_group_answer(each);
+        } else {
+            on_taken(
+                {.take = take_token{each.waiter}, .reason = static_cast<reason_code>(each.reason)});
+        }
     }
     if (std::exchange(lane.has_room_again, false)) {
         set_free(lane.waiters);
@@ -194,7 +198,7 @@ bool core::on_frame(incoming_lane_id from, const cluster::lane_frame& frame) {
     }
     const auto bytes = lane->receiver.on_frame(
         frame, turn_.now,
-        [&](const publication& what, cluster::forward_flags flags, cluster::lane_seq seq) {
+        [&](const publication& what, const cluster::forward_flags& flags, cluster::lane_seq seq) {
             on_forwarded(from, what, flags, seq);
         });
     if (!bytes) {
@@ -216,27 +220,33 @@ std::optional<cluster::lane_reply> core::take_reply(incoming_lane_id from) {
     return lane == nullptr ? std::nullopt : lane->receiver.take_reply();
 }
 
-// As from another shard of this node, but that the other shards here are told from here.
+// As from another shard of this node, but that the other shards here are told from here. Groups get
+// what was given to them alone: the node that the message came to chooses one member in the
+// cluster.
 void core::on_forwarded(incoming_lane_id from, const publication& what,
-                        cluster::forward_flags flags, cluster::lane_seq seq) {
+                        const cluster::forward_flags& flags, cluster::lane_seq seq) {
     if (wall_of(what.header.stamp) <= turn_.wall + stamp_ahead_max) {
         clock_.absorb(what.header.stamp);
     }
     takers_ = {};
     onward_ = 0;
     publisher_ = 0;
+    if (flags.is_for_group()) {
+        on_forwarded_to_group(from, what, flags, seq);
+        return;
+    }
     giving_out given{.who = {.lane = from, .lane_seq = seq, .wants_answer = seq != 0},
                      .level = what.header.level,
                      .is_for_kept_only = !flags.for_subscribers};
     begin_giving_out(given, {});
     reach where;
     if (flags.for_subscribers || flags.for_kept) {
-        where = distribute_here(what, flags.for_retained);
+        where = distribute_here(what, audience::outsiders, flags.for_retained);
     } else if (flags.for_retained) {
         where = retain_at_owner(what);
     }
     if (where.shards != 0) {
-        distribute_there(what, where);
+        distribute_there(what, audience::outsiders, where);
     }
     end_giving_out(where);
 }

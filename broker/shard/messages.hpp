@@ -29,6 +29,7 @@ struct routed {
     take_token take;
     storage::branch branch{}; ///< of the transaction that what is written down for it is a part of
     bool is_for_subscribers = false;
+    bool is_for_groups = false;
     bool is_for_retained = false;
     bool is_for_kept_only = false; ///< of the subscribers
 };
@@ -176,6 +177,15 @@ struct group_change {
     std::string filter;
     router::subscription_options options;
 };
+/// A message that another node gave to a group which the receiver owns. Is answered as not taken if
+/// the group has no member.
+struct group_errand {
+    message_ref what; ///< shared
+    take_token take;
+    storage::branch branch{};
+    std::string group;
+    std::string filter;
+};
 /// The member acknowledged a message of its group (for least_in_flight).
 struct group_ack {
     std::uint64_t subscriber = 0;
@@ -203,10 +213,10 @@ struct replay_errand {
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare =
-    std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change, confirm,
-                 room, subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                 page_request, page_answer, replay_errand, publisher_hold, front_load>;
+using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
+                          confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
+                          group_change, page_request, page_answer, replay_errand, publisher_hold,
+                          front_load, group_errand>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 

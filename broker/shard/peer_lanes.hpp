@@ -72,6 +72,7 @@ class peer_lane final : private cluster::lane_effects {
     struct answer {
         cluster::lane_waiter waiter;
         cluster::lane_reason reason;
+        std::optional<cluster::lane_return> returned{}; ///< then it is not the peer's answer
     };
 
     peer_lane(lane_key key, node_id node, const peer_lanes_options& options, lane_spool& spool)
@@ -83,8 +84,8 @@ class peer_lane final : private cluster::lane_effects {
         : peer_lane(key, node, spool,
                     cluster::lane_sender(identity_of(key, options), options.sender, left)) {}
 
-    void append(const publication& what, cluster::forward_flags flags, cluster::lane_waiter waiter,
-                time_point now) {
+    void append(const publication& what, const cluster::forward_flags& flags,
+                cluster::lane_waiter waiter, time_point now) {
         sender.append(what, flags, waiter, now, *this);
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_welcome(const cluster::lane_welcome& welcome,
@@ -128,6 +129,9 @@ class peer_lane final : private cluster::lane_effects {
   private:
     void taken(cluster::lane_waiter waiter, cluster::lane_reason reason) override {
         answers.push_back({waiter, reason});
+    }
+    void given_back(cluster::lane_waiter waiter, cluster::lane_return why) override {
+        answers.push_back({waiter, 0, why});
     }
     void has_room() override { has_room_again = true; }
     void spool_put(cluster::lane_seq seq, std::string_view bytes,

@@ -11,16 +11,6 @@ namespace gv::shard {
 
 using mqtt::reason_code;
 
-namespace {
-
-/// For least_in_flight; what wants no acknowledgement is not counted.
-[[nodiscard]] std::uint8_t origin_of(shard_id group, qos quality) {
-    return quality == qos::at_most_once ? std::uint8_t{0}
-                                        : static_cast<std::uint8_t>(group.value + 1);
-}
-
-} // namespace
-
 // The hot path: one lookup, then each taker's output. Nothing here allocates unless the message
 // must wait or leave the shard.
 void core::route(session::front& who, const publication& what, session::route_token token,
@@ -46,9 +36,9 @@ void core::route(session::front& who, const publication& what, session::route_to
     if (is_held) {
         change_inbound(from, inbound, true);
     }
-    reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, audience::everybody, what.header.retain);
     if (where.shards != 0) {
-        distribute_there(what, where);
+        distribute_there(what, audience::everybody, where);
     }
     if (lanes_) {
         distribute_to_peers(what, where);
@@ -145,6 +135,8 @@ void core::answer(const asker& who, reason_code reason) {
             lane->receiver.answer(who.lane_seq, static_cast<cluster::lane_reason>(reason));
             touch(who.lane);
         }
+    } else if (who.connection == 0 && is_mine(who.shard)) {
+        on_taken({.take = who.take, .reason = reason});
     } else if (who.connection == 0) {
         post(who.shard, taken{.take = who.take, .reason = reason});
     } else if (client* publisher = find_client(who.connection)) {
@@ -153,11 +145,16 @@ void core::answer(const asker& who, reason_code reason) {
     }
 }
 
-core::reach core::distribute_here(const publication& what, bool is_for_retained) {
+core::reach core::distribute_here(const publication& what, audience whom, bool is_for_retained) {
     const router::route& found = router_.lookup(what.topic);
-    reach where{.shards = found.remote, .is_matched = !found.is_empty(), .peers = &found.peers};
+    const bool takes_groups = whom == audience::everybody && found.has_groups();
+    // Whether a group with members elsewhere takes it, the answers tell.
+    reach where{.shards = found.remote | (takes_groups ? found.spread_shards : 0),
+                .is_matched = found.has_outsiders() || (takes_groups && !found.groups.empty()),
+                .peers = &found.peers};
     takers_.all += found.targets.size();
-    shares_body_ = journal_.is_on() && found.targets.size() + found.groups.size() > 1;
+    shares_body_ =
+        journal_.is_on() && found.targets.size() + found.groups.size() + found.spread.size() > 1;
     body_.reset();
     const bool is_for_kept_only = given_out_->is_for_kept_only;
     for (const router::target& each : found.targets) {
@@ -168,9 +165,12 @@ core::reach core::distribute_here(const publication& what, bool is_for_retained)
             each.who->deliver(what, *how);
         }
     }
-    for (router::group* each : found.groups) {
-        if (!is_for_kept_only) {
+    if (takes_groups) {
+        for (router::group* each : found.groups) {
             deliver_to_group(*each, what);
+        }
+        for (const router::spread_group& each : found.spread) {
+            deliver_to_spread(each, what, where);
         }
     }
     shares_body_ = false;
@@ -207,8 +207,10 @@ bool core::is_small_enough_to_retain(const publication& what) const noexcept {
     return limit == 0 || what.payload.size() <= limit;
 }
 
-void core::distribute_there(const publication& what, const reach& where) {
-    const std::uint64_t subscribers = router_.lookup(what.topic).remote;
+void core::distribute_there(const publication& what, audience whom, const reach& where) {
+    const router::route& found = router_.lookup(what.topic);
+    const bool takes_groups = whom == audience::everybody;
+    const std::uint64_t subscribers = found.remote | (takes_groups ? found.spread_shards : 0);
     const message_ref shared = what.held && what.held->is_shared()
                                    ? what.held
                                    : message::copy_of(what, message::reach::shared);
@@ -222,6 +224,7 @@ void core::distribute_there(const publication& what, const reach& where) {
                                      .take = await_one(),
                                      .branch = journal_.fork(),
                                      .is_for_subscribers = ((subscribers >> shard) & 1) != 0,
+                                     .is_for_groups = takes_groups,
                                      .is_for_retained = what.header.retain && owner.value == shard
                                                         && is_small_enough_to_retain(what),
                                      .is_for_kept_only = given_out_->is_for_kept_only});
@@ -241,82 +244,14 @@ void core::on_routed(shard_id from, const routed& message) {
     begin_giving_out(given, message.branch);
     reach where;
     if (message.is_for_subscribers) {
-        where = distribute_here(what, message.is_for_retained);
+        where =
+            distribute_here(what, message.is_for_groups ? audience::everybody : audience::outsiders,
+                            message.is_for_retained);
     } else if (message.is_for_retained) {
         where.is_over_limit = !retain(what);
     }
     end_giving_out(where);
-    hold_if_takers_are_full(message.publisher, onward_);
-}
-
-void core::deliver_to_group(router::group& group, const publication& what) {
-    const router::group_member* member = group.pick(what.header.publisher, what.topic);
-    if (member == nullptr) {
-        return;
-    }
-    const qos quality = lower(what.header.quality, member->options.quality);
-    if (quality != qos::at_most_once) {
-        router_.taken(member->id);
-    }
-    if (!is_mine(member->id.shard)) {
-        const message_ref shared = what.held && what.held->is_shared()
-                                       ? what.held
-                                       : message::copy_of(what, message::reach::shared);
-        credit_used_[member->id.shard.value] += shared->weight();
-        onward_ |= std::uint64_t{1} << member->id.shard.value;
-        post(member->id.shard, group_delivery{.what = shared,
-                                              .publisher = publisher_,
-                                              .open_takers = open_takers(),
-                                              .take = await_one(),
-                                              .branch = journal_.fork(),
-                                              .subscriber = member->id.subscriber,
-                                              .subscription_id = member->options.subscription_id,
-                                              .quality = member->options.quality,
-                                              .retain = member->options.retain_as_published});
-        return;
-    }
-    const std::uint32_t id = member->options.subscription_id;
-    deliver_to_member(member->id.subscriber, what,
-                      {.quality = member->options.quality,
-                       .retain_as_published = member->options.retain_as_published,
-                       .subscription_ids = {&id, id == 0 ? 0U : 1U},
-                       .group = origin_of(options_.me, quality)});
-}
-
-void core::deliver_to_member(std::uint64_t subscriber, const publication& what,
-                             const router::grant& how) {
-    ++takers_.all;
-    client* volatile_member = find_client(subscriber);
-    home_entry* home = volatile_member == nullptr ? find_home(subscriber) : nullptr;
-    router::subscriber* member = volatile_member;
-    if (home != nullptr) {
-        member = home;
-    }
-    if (member != nullptr && member->may_receive(what.topic)) {
-        member->deliver(what, how);
-    } else {
-        settle_in_group(subscriber, session::group_origin{how.group});
-    }
-}
-
-void core::on_group_delivery(shard_id from, const group_delivery& message) {
-    credit_owed_[from.value] += message.what->weight();
-    const publication what = message::view_of(message.what);
-    takers_ = {.all = message.open_takers};
-    onward_ = 0;
-    publisher_ = message.publisher;
-    giving_out given{
-        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
-        .level = what.header.level};
-    begin_giving_out(given, message.branch);
-    deliver_to_member(
-        message.subscriber, what,
-        {.quality = message.quality,
-         .retain_as_published = message.retain,
-         .subscription_ids = {&message.subscription_id, message.subscription_id == 0 ? 0U : 1U},
-         .group = origin_of(from, lower(what.header.quality, message.quality))});
-    end_giving_out({.is_matched = true});
-    hold_if_takers_are_full(message.publisher, onward_);
+    hold_if_takers_are_full(message.publisher, onward_, where.full_lane);
 }
 
 void core::on_taken(const taken& answer) {
@@ -368,9 +303,9 @@ void core::publish(publication what, std::string_view due_will) {
     if (given.is_part) {
         journal_.erase_in_part(storage::table::small, due_will);
     }
-    reach where = distribute_here(what, what.header.retain);
+    reach where = distribute_here(what, audience::everybody, what.header.retain);
     if (where.shards != 0) {
-        distribute_there(what, where);
+        distribute_there(what, audience::everybody, where);
     }
     if (lanes_) {
         distribute_to_peers(what, where);

@@ -48,6 +48,9 @@ void core::spool_put(peer_lane& lane, cluster::lane_seq seq, std::string_view by
     const storage::spool_key key = key_of(lane, seq);
     const session::commit_mark mark = journal_.put(table::spool, key.view(), value, level).mark;
     journal_.set_mark(outer);
+    if (is_of_group(waiter)) {
+        waiter = stop_group_wait(waiter).value;
+    }
     if (waiter == 0) {
         return;
     }

@@ -20,11 +20,6 @@ router::subscription_options core::router_options_of(const session::subscription
             .subscription_id = wanted.subscription_id};
 }
 
-shard_id core::group_owner(std::string_view group, std::string_view filter) const noexcept {
-    return shard_id{
-        static_cast<std::uint16_t>((table_hash(group) ^ table_hash(filter) * 3) % options_.shards)};
-}
-
 void core::subscribe(session::front& who, packet_id id,
                      std::vector<session::subscription> filters) {
     client& from = owner_of(who);
@@ -137,11 +132,11 @@ std::size_t core::tell_added(std::string_view filter, taker_kind kind,
     if (how.first || may_be_unapplied()) {
         told += tell_shards(filter, true, operation_number);
     }
-    if (options_.is_clustered && (how.first_of_kind || may_be_unapplied())) {
-        driver_->tell_cluster(filter, kind,
-                              how.first_of_kind ? route_news::first : route_news::again,
-                              operation_number);
-        ++told;
+    if (how.first_of_kind || may_be_unapplied()) {
+        told += tell_nodes({.filter = filter,
+                            .news = how.first_of_kind ? route_news::first : route_news::again,
+                            .kind = kind},
+                           operation_number);
     }
     return told;
 }
@@ -151,8 +146,8 @@ void core::tell_removed(std::string_view filter, taker_kind kind,
     if (how.last) {
         tell_shards(filter, false, 0);
     }
-    if (options_.is_clustered && how.last_of_kind) {
-        driver_->tell_cluster(filter, kind, route_news::last, 0);
+    if (how.last_of_kind) {
+        tell_nodes({.filter = filter, .news = route_news::last, .kind = kind}, 0);
     }
 }
 
@@ -170,73 +165,12 @@ std::size_t core::tell_shards(std::string_view filter, bool is_wanted,
     return told;
 }
 
-// Joins a group that lives here, or asks its owner. Returns how many answers to wait for.
-std::size_t core::join_group(group_change join, shard_id from) {
-    const shard_id owner = group_owner(join.group, join.filter);
-    if (!is_mine(owner)) {
-        post_rare(owner, std::move(join));
-        return 1;
+std::size_t core::tell_nodes(const route_word& what, std::uint64_t operation_number) {
+    if (!options_.is_clustered) {
+        return 0;
     }
-    return tell_added(join.filter, taker_kind::not_kept,
-                      router_.join(join.group, join.filter,
-                                   {.shard = from, .subscriber = join.subscriber}, join.options,
-                                   join.is_online),
-                      join.operation);
-}
-
-void core::on_group_change(shard_id from, group_change change) {
-    const router::member_id member{.shard = from, .subscriber = change.subscriber};
-    switch (change.what) {
-    case group_change::kind::join: {
-        // The filter may be new to the other shards: they answer first, then the member's shard is.
-        const std::uint64_t asked = change.operation;
-        change.operation = ++next_operation_;
-        const std::uint64_t own = change.operation;
-        operation begun{.joiner = from, .joiner_operation = asked};
-        begun.remaining = join_group(std::move(change), from);
-        begin(own, std::move(begun));
-        return;
-    }
-    case group_change::kind::leave:
-        tell_removed(change.filter, taker_kind::not_kept,
-                     router_.leave(change.group, change.filter, member));
-        return;
-    case group_change::kind::online:
-        router_.set_online(member, true);
-        return;
-    case group_change::kind::offline:
-        router_.set_online(member, false);
-        return;
-    }
-}
-
-void core::set_member_online(std::uint64_t number, const session::session_state& state,
-                             bool is_online) {
-    if (state.shared_subscriptions == 0) {
-        return;
-    }
-    const auto what = is_online ? group_change::kind::online : group_change::kind::offline;
-    for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
-        group_change change{.what = what, .subscriber = number};
-        if (shard == options_.me.value) {
-            on_group_change(options_.me, std::move(change));
-        } else {
-            post_rare(shard_id{shard}, std::move(change));
-        }
-    }
-}
-
-// A message that the group's owner counted as in flight to this member is so no more.
-void core::settle_in_group(std::uint64_t member, session::group_origin group) {
-    if (group.value == 0) {
-        return;
-    }
-    const shard_id owner{static_cast<std::uint16_t>(group.value - 1)};
-    if (is_mine(owner)) {
-        router_.acknowledged({.shard = options_.me, .subscriber = member});
-    } else {
-        post(owner, group_ack{.subscriber = member});
-    }
+    driver_->tell_cluster(what, operation_number);
+    return 1;
 }
 
 void core::on_route_change(shard_id from, const route_change& change) {

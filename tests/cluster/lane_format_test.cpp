@@ -11,8 +11,8 @@ namespace {
 constexpr node_id origin{7};
 constexpr time_point now{1000s};
 
-std::string encode(const publication& what, forward_flags flags) {
-    const message_shape shape(what, {.lane_origin = origin, .counted_from = now});
+std::string encode(const publication& what, const forward_flags& flags) {
+    const message_shape shape(what, {.lane_origin = origin, .counted_from = now}, flags);
     std::string bytes(shape.size(), '\0');
     EXPECT_EQ(shape.store(bytes.data(), what, flags), bytes.data() + bytes.size());
     return bytes;
@@ -112,6 +112,38 @@ TEST(LaneMessage, OfAnEarlierLifeIsForKeptSessionsAlone) {
     EXPECT_EQ(after({.for_subscribers = true}), forward_flags{.for_kept = true});
 }
 
+TEST(LaneMessage, OfAnEarlierLifeIsForTheSameGroup) {
+    const forward_flags to_group{.group = "g", .filter = "+"};
+    std::string bytes = encode(small(), to_group);
+    EXPECT_FALSE(is_for_volatile_only(bytes));
+    mark_for_kept_only(bytes.data());
+    EXPECT_EQ(bytes, encode(small(), to_group));
+}
+
+TEST(LaneMessage, BytesOfOneForAGroup) {
+    constexpr std::array<unsigned char, 29> expected{
+        0x80,                                           // QoS 0, for a member of a group
+        0x00,                                           // fsync, nothing else
+        0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, // publisher
+        0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, // stamp
+        0x00, 0x01, 'g',                                // group
+        0x00, 0x01, '+',                                // its filter
+        0x00, 0x02, 'a',  'b',                          // topic
+        'p'};                                           // payload
+    const forward_flags to_group{.group = "g", .filter = "+"};
+    EXPECT_EQ(encode(small(), to_group), bytes_of(expected));
+    const std::string bytes = encode(large_header(), to_group);
+    publication seen;
+    forward_flags flags;
+    ASSERT_FALSE(decode_message(bytes, {.lane_origin = origin, .now = now}, seen, flags));
+    EXPECT_EQ(flags, to_group);
+    EXPECT_EQ(seen.topic, "ab");
+    EXPECT_EQ(seen.properties, large_header().properties);
+    ASSERT_FALSE(decode_message(encode(small(), {.for_subscribers = true}),
+                                {.lane_origin = origin, .now = now}, seen, flags));
+    EXPECT_EQ(flags, forward_flags{.for_subscribers = true}) << "nothing is left of the one before";
+}
+
 TEST(LaneMessage, IsTheSameWhenDecoded) {
     const publication sent = large_header();
     const std::string bytes = encode(sent, {.for_retained = true});
@@ -194,7 +226,21 @@ TEST(LaneMessage, NothingMalformedIsBelieved) {
     const malformed table[] = {
         {"empty", "", bad},
         {"a byte short of the fixed fields", raw(0x20, 0, "\0"s), bad},
-        {"bit 7", raw(0xa0, 0, "\0\1t"s), bad},
+        {"for a group, too", raw(0xa0, 0, "\0\1g\0\1t\0\1t"s), bad},
+        {"for a group and the retained", raw(0xc0, 0, "\0\1g\0\1t\0\1t"s), bad},
+        {"for a group and kept sessions", raw(0x80, 0x80, "\0\1g\0\1t\0\1t"s), bad},
+        {"group without filter and topic", raw(0x80, 0, "\0\1g"s), bad},
+        {"group without topic", raw(0x80, 0, "\0\1g\0\1t"s), bad},
+        {"group cut short", raw(0x80, 0, "\0\11g\0\1t\0\1t"s), bad},
+        {"group without name", raw(0x80, 0, "\0\0\0\1t\0\1t"s), bad},
+        {"group with /", raw(0x80, 0, "\0\1/\0\1t\0\1t"s), bad},
+        {"group with +", raw(0x80, 0, "\0\1+\0\1t\0\1t"s), bad},
+        {"group with #", raw(0x80, 0, "\0\1#\0\1t\0\1t"s), bad},
+        {"group with a zero", raw(0x80, 0, "\0\1\0\0\1t\0\1t"s), bad},
+        {"filter empty", raw(0x80, 0, "\0\1g\0\0\0\1t"s), bad},
+        {"filter invalid", raw(0x80, 0, "\0\1g\0\3#/t\0\1t"s), bad},
+        {"filter of other topics", raw(0x80, 0, "\0\1g\0\1u\0\1t"s), bad},
+        {"for a group, topic with #", raw(0x80, 0, "\0\1g\0\1#\0\1#"s), bad_topic},
         {"QoS 3", raw(0x23, 0, "\0\1t"s), bad},
         {"no purpose", raw(0x00, 0, "\0\1t"s), bad},
         {"unknown field", raw(0x20, 0x40, "\0\1t"s), bad},
@@ -215,6 +261,7 @@ TEST(LaneMessage, NothingMalformedIsBelieved) {
         EXPECT_EQ(fault_of(each.bytes), each.fault) << each.what;
     }
     EXPECT_FALSE(fault_of(raw(0x20, 0, "\0\1t"s))) << "the table would be right for nothing";
+    EXPECT_FALSE(fault_of(raw(0x80, 0, "\0\1g\0\1t\0\1t"s)));
 }
 
 TEST(LaneMessage, LevelsAreCountedAtAnyPlace) {

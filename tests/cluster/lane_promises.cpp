@@ -32,6 +32,27 @@ void lane_world::effects::taken(lane_waiter waiter, lane_reason reason) {
     }
 }
 
+void lane_world::effects::given_back(lane_waiter waiter, lane_return why) {
+    const auto found = world->waiting_.find(waiter);
+    if (found == world->waiting_.end()) {
+        return world->complain("what nobody waits for was given back");
+    }
+    const message_id id = found->second;
+    fate& of = world->fates_[id];
+    world->say("given back " + text(id));
+    world->waiting_.erase(found);
+    ++world->returned;
+    of.is_done = true;
+    of.returned = why;
+    of.returned_on = world->link_;
+    if (!of.is_for_group || !of.was_in_memory) {
+        world->complain("message " + text(id) + " was given back, and is not for a group alone");
+    }
+    if (why == lane_return::unsent && of.deliveries > 0) {
+        world->complain("message " + text(id) + " was delivered, and given back as unsent");
+    }
+}
+
 void lane_world::effects::has_room() {
     if (!std::exchange(world->was_full_, false)) {
         world->complain("room where there was no lack of it");
@@ -53,6 +74,9 @@ void lane_world::effects::spool_put(lane_seq seq, std::string_view bytes, lane_w
         world->complain("row " + text(seq) + " was put twice");
     }
     world->say("put " + text(seq) + " message " + text(id));
+    if (world->fates_[id].is_for_group && world->fates_[id].was_in_memory) {
+        world->complain("message " + text(id) + " is for a group, and was moved to the spool");
+    }
     if (waiter != 0 && (!world->waiting_.contains(waiter) || world->waiting_[waiter] != id)) {
         world->complain("a row whose publisher does not wait for it");
     }
@@ -106,7 +130,16 @@ void lane_world::effects::spool_erase(lane_seq first, lane_seq last) {
 
 // --- what arrives
 
-void lane_world::deliver(const publication& what, forward_flags flags, lane_seq seq) {
+/// For kept sessions alone it may be in another life.
+bool lane_world::has_its_flags(const fate& of, const forward_flags& flags) const {
+    if (of.is_for_group) {
+        return flags == to_group;
+    }
+    const bool may_be_old = of.quality != qos::at_most_once && of.life < receiver_life_;
+    return flags.for_kept && (flags.for_subscribers || may_be_old);
+}
+
+void lane_world::deliver(const publication& what, const forward_flags& flags, lane_seq seq) {
     const message_id id = id_of(what.payload);
     say("deliver " + text(id) + " number " + text(seq));
     fate& of = fates_[id];
@@ -120,9 +153,11 @@ void lane_world::deliver(const publication& what, forward_flags flags, lane_seq 
     if (of.deliveries++ > 0 && !what.header.maybe_dup) {
         complain("message " + text(id) + " came again without a flag");
     }
-    const bool may_be_old = is_counted && of.life < receiver_life_;
-    if (what.header.quality != of.quality || what.topic != topic || !flags.for_kept
-        || (!flags.for_subscribers && !may_be_old) || (seq != 0) != is_counted) {
+    if (of.returned && (*of.returned == lane_return::unsent || of.returned_on != link_)) {
+        complain("message " + text(id) + " came after it was given back");
+    }
+    if (what.header.quality != of.quality || what.topic != topic || !has_its_flags(of, flags)
+        || (seq != 0) != is_counted) {
         complain("message " + text(id) + " has changed");
     }
     const bool is_endless = of.expires == never;
@@ -204,7 +239,7 @@ void lane_world::check_rest() {
     }
     for (message_id id = 1; id < fates_.size(); ++id) {
         const fate& of = fates_[id];
-        if (of.quality != qos::at_most_once && of.deliveries == 0 && !of.is_lost) {
+        if (of.quality != qos::at_most_once && of.deliveries == 0 && !of.is_lost && !of.returned) {
             complain("message " + text(id) + " never came");
         }
     }

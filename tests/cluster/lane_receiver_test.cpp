@@ -16,7 +16,8 @@ std::string piece_of(std::string_view message) {
 
 std::string message_of(qos quality, std::string_view payload = "p") {
     const publication what = make_message(quality, payload);
-    const message_shape shape(what, {.lane_origin = lane_of_seven.origin, .counted_from = now});
+    const message_shape shape(what, {.lane_origin = lane_of_seven.origin, .counted_from = now},
+                              to_subscribers);
     std::string bytes(shape.size(), '\0');
     shape.store(bytes.data(), what, to_subscribers);
     return bytes;

@@ -35,6 +35,9 @@ struct written_effects final : lane_effects {
     void taken(lane_waiter waiter, lane_reason reason) override {
         answers.emplace_back(waiter, reason);
     }
+    void given_back(lane_waiter waiter, lane_return why) override {
+        returned.emplace_back(waiter, why);
+    }
     void has_room() override { ++rooms; }
     void spool_put(lane_seq seq, std::string_view bytes, lane_waiter waiter) override {
         EXPECT_TRUE(rows.try_emplace(seq, bytes).second) << "row " << seq << " twice";
@@ -46,6 +49,7 @@ struct written_effects final : lane_effects {
     }
 
     std::vector<std::pair<lane_waiter, lane_reason>> answers;
+    std::vector<std::pair<lane_waiter, lane_return>> returned;
     std::map<lane_seq, std::string> rows;
     std::vector<lane_waiter> put_for;
     std::vector<lane_seq> reads; ///< not answered yet

@@ -32,6 +32,7 @@ TEST(LaneSimulationCovers, DoesWhatItIsForInMostSeeds) {
     std::uint64_t breaks = 0;
     std::uint64_t crashes = 0;
     std::uint64_t drained = 0;
+    std::uint64_t returned = 0;
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         lane_world world(seed);
         world.run();
@@ -42,6 +43,7 @@ TEST(LaneSimulationCovers, DoesWhatItIsForInMostSeeds) {
         breaks += world.breaks;
         crashes += world.crashes;
         drained += world.drained;
+        returned += world.returned;
     }
     EXPECT_GT(given, 50'000u);
     EXPECT_GT(breaks, 1'000u);
@@ -50,6 +52,7 @@ TEST(LaneSimulationCovers, DoesWhatItIsForInMostSeeds) {
     EXPECT_GT(sum.dropped_full, 2'000u);
     EXPECT_GT(sum.spools_begun, 200u);
     EXPECT_GT(drained, 20'000u);
+    EXPECT_GT(returned, 300u);
 }
 
 } // namespace

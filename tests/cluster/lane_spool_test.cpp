@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cluster/lane_script.hpp"
 
+#include <algorithm>
+
 namespace gv::cluster::testing {
 namespace {
 
 using answers = std::vector<std::pair<lane_waiter, lane_reason>>;
 using waiters = std::vector<lane_waiter>;
+using returns = std::vector<std::pair<lane_waiter, lane_return>>;
 
 constexpr qos zero = qos::at_most_once;
 constexpr qos one = qos::at_least_once;
 constexpr lane_sender_options with_spool{};
+constexpr forward_flags to_group{.group = "g", .filter = "#"};
 
 /// Whoever made the deadline is told of it.
 void wait(lane_pair& lane, duration span) {
@@ -148,6 +152,157 @@ TEST(LaneSpool, InMemoryADeadPeerOwesNothingToVolatileSubscribers) {
     }
     lane.pass_reply();
     EXPECT_EQ(lane.out.answers, (answers{{1, 0}, {2, 0}, {3, 0}}));
+}
+
+// --- messages for groups
+
+TEST(LaneSpool, WhatIsForAGroupAndWasNotSentIsGivenBackWhatWasSentIsAwaited) {
+    lane_pair lane(with_spool);
+    lane.connect();
+    lane.append(one, "sent", 1, to_group);
+    lane.pass_frames();
+    lane.append(one, "unsent", 2, to_group);
+    lane.append(one, "plain", 3);
+    lane.append(one, "unsent, too", 4, to_group);
+    wait(lane, 100ms);
+    EXPECT_EQ(lane.sender.state(), lane_state::spooling);
+    EXPECT_EQ(lane.out.put_for, (waiters{3}));
+    EXPECT_EQ(lane.out.returned, (returns{{2, lane_return::unsent}, {4, lane_return::unsent}}));
+    lane.receiver.answer(1, 0);
+    lane.pass_reply();
+    EXPECT_EQ(lane.out.answers, (answers{{1, 0}}));
+    lane.answer_read();
+    lane.pass_frames();
+    EXPECT_EQ(lane.text(), "sent plain");
+    lane.answer_read();
+    EXPECT_EQ(lane.sender.state(), lane_state::live);
+    lane.append(one, "next", 5, to_group);
+    lane.pass_frames();
+    EXPECT_EQ(lane.text(), "sent plain next");
+    lane.receiver.answer(3, 0);
+    lane.receiver.answer(5, lane_no_member);
+    lane.pass_reply();
+    EXPECT_EQ(lane.out.answers, (answers{{1, 0}, {5, lane_no_member}}));
+    EXPECT_TRUE(lane.out.rows.empty());
+    EXPECT_TRUE(lane.sender.is_idle());
+}
+
+TEST(LaneSpool, TheWelcomeTellsWhichOfThoseForGroupsDidNotArrive) {
+    lane_pair lane(with_spool);
+    lane.connect();
+    lane.append(one, "1", 1, to_group);
+    lane.pass_frames();
+    lane.append(one, "2", 2, to_group);
+    EXPECT_TRUE(lane.sender.take_frame(lane.now, lane.out)) << "which is lost";
+    lane.append(one, "3", 3, to_group);
+    lane.disconnect();
+    EXPECT_EQ(lane.out.returned, (returns{{3, lane_return::unsent}}));
+    lane.connect();
+    EXPECT_EQ(lane.out.returned, (returns{{3, lane_return::unsent}, {2, lane_return::unsent}}));
+    EXPECT_TRUE(lane.out.put_for.empty());
+    lane.answer_read();
+    EXPECT_EQ(lane.sender.state(), lane_state::live);
+    lane.pass_frames();
+    lane.receiver.answer(1, 0);
+    lane.pass_reply();
+    EXPECT_EQ(lane.text(), "1");
+    EXPECT_EQ(lane.out.answers, (answers{{1, 0}}));
+    EXPECT_TRUE(lane.sender.is_idle());
+}
+
+TEST(LaneSpool, AHalfSentMessageForAGroupIsSentToItsEndOrGivenBack) {
+    for (const bool breaks : {false, true}) {
+        lane_pair lane({.frame_bytes_max = 256});
+        lane.connect();
+        const std::string large(500, 'x');
+        lane.append(one, large, 1, to_group);
+        const auto begin = lane.sender.take_frame(lane.now, lane.out);
+        ASSERT_TRUE(begin);
+        lane.arrive(*begin);
+        lane.sender.set_suspected(true, lane.now, lane.out);
+        EXPECT_TRUE(lane.out.returned.empty());
+        if (breaks) {
+            lane.disconnect();
+            EXPECT_EQ(lane.out.returned, (returns{{1, lane_return::unsent}}));
+        } else {
+            lane.pass_frames();
+            EXPECT_EQ(lane.text(), large);
+            lane.receiver.answer(1, 0);
+            lane.pass_reply();
+            EXPECT_EQ(lane.out.answers, (answers{{1, 0}}));
+        }
+        EXPECT_TRUE(lane.sender.is_idle());
+        EXPECT_TRUE(lane.out.rows.empty());
+    }
+}
+
+TEST(LaneSpool, OfADeadPeerAllThatIsForGroupsIsGivenBackAndNotSentLater) {
+    for (const lane_sender_options& options : {with_spool, in_memory}) {
+        lane_pair lane(options);
+        lane.connect();
+        lane.append(one, "sent", 1, to_group);
+        lane.pass_frames();
+        lane.append(one, "unsent", 2, to_group);
+        lane.sender.set_suspected(true, lane.now, lane.out);
+        lane.sender.give_up_volatile(lane.out);
+        const returns in_both{{2, options.spools ? lane_return::unsent : lane_return::unanswered},
+                              {1, lane_return::unanswered}};
+        EXPECT_TRUE(std::ranges::is_permutation(lane.out.returned, in_both));
+        lane.disconnect();
+        lane.all.clear();
+        lane.sender.set_suspected(false, lane.now, lane.out);
+        lane.connect(); // the same life: it was cut off, no more
+        if (options.spools) {
+            lane.answer_read();
+        }
+        EXPECT_EQ(lane.sender.state(), lane_state::live);
+        lane.append(one, "next", 3, to_group);
+        lane.pass_frames();
+        EXPECT_EQ(lane.text(), "next");
+        lane.receiver.answer(1, 0);
+        lane.receiver.answer(3, 0);
+        lane.pass_reply();
+        EXPECT_EQ(lane.out.answers, (answers{{3, 0}})) << "nobody waits for the first any more";
+        EXPECT_TRUE(lane.sender.is_idle());
+    }
+}
+
+TEST(LaneSpool, AnotherLifeDoesNotSayWhatItTookForGroups) {
+    lane_pair lane(with_spool);
+    lane.connect();
+    lane.append(one, "1", 1, to_group);
+    lane.pass_frames();
+    lane.disconnect();
+    EXPECT_TRUE(lane.out.returned.empty());
+    lane.receiver = lane_receiver(lane_of_seven, boot_id{2}, {});
+    lane.connect();
+    EXPECT_EQ(lane.out.returned, (returns{{1, lane_return::unanswered}}));
+    EXPECT_TRUE(lane.sender.is_idle());
+}
+
+TEST(LaneSpool, WhatIsPutThereForAGroupIsForAnyLife) {
+    lane_pair lane(with_spool);
+    lane.append(one, "1", 1, to_group);
+    EXPECT_EQ(lane.out.put_for, (waiters{1}));
+    lane.connect();
+    lane.answer_read(true);
+    lane.pass_frames();
+    ASSERT_EQ(lane.text(), "1");
+    EXPECT_TRUE(lane.all[0].flags.is_for_group());
+    lane.receiver.answer(1, 0);
+    lane.pass_reply();
+    EXPECT_TRUE(lane.out.rows.empty());
+    EXPECT_TRUE(lane.out.returned.empty());
+}
+
+TEST(LaneSpool, WhatAForgottenPeerHadForGroupsIsGivenBack) {
+    lane_pair lane(with_spool);
+    lane.connect();
+    lane.append(one, "group", 1, to_group);
+    lane.append(one, "plain", 2);
+    lane.sender.abandon(7, lane.out);
+    EXPECT_EQ(lane.out.returned, (returns{{1, lane_return::unanswered}}));
+    EXPECT_EQ(lane.out.answers, (answers{{2, 7}}));
 }
 
 TEST(LaneSpool, IsEnteredWhenAMessageIsNotTakenInTime) {

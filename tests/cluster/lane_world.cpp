@@ -21,7 +21,7 @@ void add_totals(Counts& sum, const Counts& more) {
 } // namespace
 
 lane_world::lane_world(std::uint64_t seed, bool is_tracing)
-    : network_(seed), is_tracing_(is_tracing) {
+    : network_(seed), has_groups_(seed % 2 == 1), is_tracing_(is_tracing) {
     out_.world = this;
     draw_options();
     start_sender();
@@ -101,6 +101,8 @@ void lane_world::publish() {
     const message_id id = fates_.size();
     fate& made = fates_.emplace_back();
     made.quality = quality;
+    made.is_for_group = has_groups_ && id % 3 == 0;
+    made.was_in_memory = sender_->state() == lane_state::live;
     made.life = known_life_;
     made.expires = chance(0.3) ? network_.now() + between(1s, 100s) : never;
     std::string payload(8 + some_size(), 'p');
@@ -112,13 +114,13 @@ void lane_world::publish() {
     what.topic = topic;
     what.payload = payload;
     lane_waiter waiter = 0;
-    if (quality != qos::at_most_once && chance(0.9)) {
+    if (quality != qos::at_most_once && (chance(0.9) || made.is_for_group)) {
         waiter = ++waiters_;
         waiting_[waiter] = id;
     }
     say("publish " + text(id) + " QoS " + text(static_cast<unsigned>(quality)));
-    sender_->append(what, {.for_subscribers = true, .for_kept = true}, waiter, network_.now(),
-                    out_);
+    const forward_flags to_all{.for_subscribers = true, .for_kept = true};
+    sender_->append(what, made.is_for_group ? to_group : to_all, waiter, network_.now(), out_);
 }
 
 void lane_world::pump_sender() {
@@ -209,6 +211,14 @@ void lane_world::break_link() {
     pump_sender();
 }
 
+/// Membership says so. The receiver may be alive, and not know.
+void lane_world::declare_dead() {
+    say("the receiver is held for dead");
+    sender_->set_suspected(true, network_.now(), out_);
+    sender_->give_up_volatile(out_);
+    break_link();
+}
+
 // --- the receiving node
 
 void lane_world::crash_receiver() {
@@ -232,9 +242,10 @@ void lane_world::crash_receiver() {
 }
 
 void lane_world::arrive(const lane_frame& frame) {
-    const auto held = receiver_->on_frame(frame, network_.now(),
-                                          [this](const publication& what, forward_flags flags,
-                                                 lane_seq seq) { deliver(what, flags, seq); });
+    const auto held =
+        receiver_->on_frame(frame, network_.now(),
+                            [this](const publication& what, const forward_flags& flags,
+                                   lane_seq seq) { deliver(what, flags, seq); });
     if (!held) {
         return complain("frame: " + std::string(text_of(held.error())));
     }
@@ -299,7 +310,11 @@ void lane_world::act() {
         chance(0.5) ? break_link() : void();
         break;
     case 3:
-        sender_->set_suspected(chance(0.5), network_.now(), out_);
+        if (has_groups_ && chance(0.3)) {
+            declare_dead();
+        } else {
+            sender_->set_suspected(chance(0.5), network_.now(), out_);
+        }
         break;
     case 4:
     case 5:

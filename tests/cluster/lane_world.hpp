@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,16 +30,19 @@ class lane_world {
     lane_receiver_counts received; ///< of all lives
     std::uint64_t breaks = 0;
     std::uint64_t crashes = 0;
-    std::uint64_t drained = 0; ///< rows read back
+    std::uint64_t drained = 0;  ///< rows read back
+    std::uint64_t returned = 0; ///< messages for groups
 
   private:
     using message_id = std::uint64_t;
     static constexpr node_id sending{7};
     static constexpr const char* topic = "a/topic";
+    static constexpr forward_flags to_group{.group = "group", .filter = "a/+"};
 
     struct effects final : lane_effects {
         lane_world* world = nullptr;
         void taken(lane_waiter waiter, lane_reason reason) override;
+        void given_back(lane_waiter waiter, lane_return why) override;
         void has_room() override;
         void spool_put(lane_seq seq, std::string_view bytes, lane_waiter waiter) override;
         void spool_read(lane_seq from, std::size_t bytes_max) override;
@@ -58,7 +62,11 @@ class lane_world {
         std::uint64_t life = 0;   ///< of the receiver, as it was known when this was published
         bool is_promised = false; ///< its publisher has an acknowledgement
         bool is_lost = false;     ///< a crash took it, without a promise
-        bool is_done = false;     ///< the sender was told that it is taken
+        bool is_done = false;     ///< the sender was told that it is taken, or gave it back
+        bool is_for_group = false;
+        bool was_in_memory = false;          ///< when it was appended
+        std::optional<lane_return> returned; ///< it was given back
+        std::uint64_t returned_on = 0;       ///< link
         std::uint64_t deliveries = 0;
         std::set<lane_reason> answers;
     };
@@ -82,6 +90,7 @@ class lane_world {
     void crash_sender();
     void crash_receiver();
     void break_link();
+    void declare_dead();
     void come_to_rest();
 
     // --- around the machines
@@ -91,13 +100,14 @@ class lane_world {
     void pump_sender();
     void pump_receiver();
     void arrive(const lane_frame& frame);
-    void deliver(const publication& what, forward_flags flags, lane_seq seq);
+    void deliver(const publication& what, const forward_flags& flags, lane_seq seq);
     void after(duration span, std::uint64_t life, const std::uint64_t& of,
                std::function<void()> what);
     /// Later, and after what was put on that way before.
     void pass_on(time_point& way, std::function<void()> what);
 
     // --- promises
+    [[nodiscard]] bool has_its_flags(const fate& of, const forward_flags& flags) const;
     void check_frame(const lane_frame& frame);
     void check_memory();
     void check_rest();
@@ -107,6 +117,7 @@ class lane_world {
     support::simulated_network<int> network_;
     lane_sender_options sender_options_;
     lane_receiver_options receiver_options_;
+    bool has_groups_; ///< some messages are for one
     duration delay_max_{};
     duration answer_max_{};
     effects out_;

@@ -117,6 +117,22 @@ TEST_F(RouteOwner, GroupsAreRowsOfTheirOwnWithTheirMembers) {
               (changes{{.filter = "shared", .group = "g", .value = {.online = 2, .total = 2}}}));
 }
 
+TEST_F(RouteOwner, AGroupWithoutAnybodyOnlineIsToldAtOnce) {
+    owner_.start();
+    static_cast<void>(add(member("g", true)));
+    static_cast<void>(add(member("g", true)));
+    static_cast<void>(told_at(start + 2s));
+    const route_key key{.filter = "shared", .group = "g"};
+    owner_.set_online(key, false, start + 2s);
+    EXPECT_EQ(told(), changes{}) << "one is left";
+    owner_.set_online(key, false, start + 2s);
+    EXPECT_EQ(told(), (changes{{.filter = "shared", .group = "g", .value = {.total = 2}}}));
+    owner_.remove(member("g", false), start + 2s);
+    owner_.remove(member("g", false), start + 2s);
+    EXPECT_EQ(told(), (changes{{.filter = "shared", .group = "g", .is_removal = true}}));
+    EXPECT_EQ(told_at(start + 9s), changes{}) << "and only once";
+}
+
 TEST_F(RouteOwner, WhatIsLoadedIsTheFirstState) {
     EXPECT_EQ(add(to("a")), 0u);
     static_cast<void>(add(to("b", 1)));

@@ -93,6 +93,15 @@ auth::completion pure_node::side::verdict_for(std::uint64_t connection) {
     };
 }
 
+void pure_node::side::tell_cluster(const shard::route_word& what, std::uint64_t operation) {
+    if (node->told) {
+        node->told(what);
+    }
+    if (operation != 0) {
+        applied.push_back(operation);
+    }
+}
+
 pure_node::pure_node(const node_options& options)
     : chance_(options.seed), open_to_all_(std::make_shared<shard::listener_profile>()) {
     begin(options);
@@ -210,6 +219,12 @@ bool pure_node::deliver_words() {
             const storage::read_answer page = std::move(each->pages.front());
             each->pages.pop_front();
             each->core->on_rows(page);
+            was_busy = true;
+        }
+        while (!each->applied.empty()) {
+            const std::uint64_t operation = each->applied.front();
+            each->applied.pop_front();
+            each->core->on_applied(operation);
             was_busy = true;
         }
     }

@@ -88,6 +88,9 @@ class pure_node {
     std::function<bool()> disk;
     /// As `disk`, but called before anything else is done.
     std::function<bool()> quick_disk;
+    /// Hears what the node tells the cluster. What was asked is applied with run(). Only if the
+    /// options say that there is one.
+    std::function<void(const shard::route_word&)> told;
     /// The process dies, and another begins: with what `options.store` holds, and clocks that know
     /// nothing of those before, but for the time of day. Requires: nobody holds a connection.
     void restart(const node_options& options);
@@ -120,6 +123,7 @@ class pure_node {
     struct side final : shard::core_driver {
         void send(shard_id to, std::vector<shard::shard_message> batch) override;
         auth::completion verdict_for(std::uint64_t connection) override;
+        void tell_cluster(const shard::route_word& what, std::uint64_t operation) override;
 
         pure_node* node = nullptr;
         std::size_t me = 0;
@@ -127,6 +131,7 @@ class pure_node {
         std::deque<std::pair<std::uint64_t, auth::verdict>> verdicts;
         std::deque<storage::progress> words;
         std::deque<storage::read_answer> pages;
+        std::deque<std::uint64_t> applied; ///< by the cluster
     };
     struct lane {
         std::deque<letter> letters;

@@ -24,11 +24,21 @@ constexpr boot_id life{3};
 /// One other node, which wants everything.
 class wanting_peer final : public router::peer_routes {
   public:
-    void who_wants(std::string_view, std::vector<router::peer_want>& into) const override {
-        into.push_back({.slot = away, .for_volatile = for_volatile, .for_kept = for_kept});
+    void who_wants(std::string_view, std::vector<router::peer_want>& into,
+                   std::vector<router::spread_group>& groups) const override {
+        if (for_volatile || for_kept) {
+            into.push_back({.slot = away, .for_volatile = for_volatile, .for_kept = for_kept});
+        }
+        if (for_group) {
+            router::spread_group& made = groups.emplace_back();
+            made.name = "g";
+            made.filter = "#";
+            made.elsewhere.push_back({.at = away, .node = away_node, .online = 1, .total = 1});
+        }
     }
     bool for_volatile = true;
     bool for_kept = true;
+    bool for_group = false;
 };
 
 class Spool : public testing::Test {
@@ -83,6 +93,12 @@ class Spool : public testing::Test {
             cluster::encode_taken({{.first = seq++, .count = 1, .reason = 0}}, 100, taken);
             EXPECT_TRUE(core.on_reply(lane, {.taken = taken, .credit_bytes = 0}));
         }
+    }
+
+    /// It has a member of a group, and nobody else.
+    void want_for_group_only() {
+        peer.for_volatile = peer.for_kept = false;
+        peer.for_group = true;
     }
 
     wanting_peer peer;
@@ -201,6 +217,103 @@ TEST_F(Spool, OverItsLimitHoldsPublishersUntilItIsDrained) {
     become(s, peer_presence::live);
     EXPECT_EQ(drain(s).size(), 1U);
     EXPECT_EQ(s.held(), 0U);
+}
+
+TEST_F(Spool, AGroupWithAllItsMembersOnANodeThatIsSlowWaitsThere) {
+    for (const boot_id next : {life, boot_id{4}}) {
+        want_for_group_only();
+        stored_script s(options(1));
+        become(s, peer_presence::live);
+        s.client("pub").connect();
+        s.stop_disk();
+        const packet_id id = s.client("pub").publish("t", "m", qos_1);
+        s.client("pub").expect_nothing();
+        s.start_disk();
+        EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id), mqtt::reason_code::success);
+        EXPECT_EQ(s.rows(table::spool), 1U);
+        EXPECT_THAT(drain(s, next), ElementsAre("m!"));
+        EXPECT_EQ(s.rows(table::spool), 0U);
+        EXPECT_TRUE(s.node.core(0).debts().none());
+    }
+}
+
+TEST_F(Spool, TheReasonOfWhatWaitsForAGroupInMemoryIsSuccess) {
+    want_for_group_only();
+    stored_options given = options(1);
+    given.node.core.topics = {{.filter = "#", .level = durability::memory}};
+    stored_script s(given);
+    become(s, peer_presence::live);
+    s.client("pub").connect();
+    s.stop_disk();
+    const packet_id id = s.client("pub").publish("t", "m", qos_1);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id), mqtt::reason_code::success);
+}
+
+TEST_F(Spool, WithoutRoomOnTheDiskNothingWaitsForAGroup) {
+    want_for_group_only();
+    stored_script s(options(1));
+    become(s, peer_presence::live);
+    s.node.core(0).set_store_room(shard::store_room::scarce);
+    s.client("pub").connect();
+    const packet_id id = s.client("pub").publish("t", "m", qos_1);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id),
+              mqtt::reason_code::quota_exceeded);
+    EXPECT_EQ(s.rows(table::spool), 0U);
+}
+
+TEST_F(Spool, NothingIsKeptForAGroupOfADeadNode) {
+    want_for_group_only();
+    stored_script s(options(1));
+    become(s, peer_presence::absent);
+    s.client("pub").connect();
+    const packet_id id = s.client("pub").publish("t", "m", qos_1);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id),
+              mqtt::reason_code::no_matching_subscribers);
+    EXPECT_EQ(s.rows(table::spool), 0U);
+    EXPECT_EQ(s.node.core(0).counts().group_drops, 1U);
+}
+
+TEST_F(Spool, WhatDidNotGetToANodeGoesToAMemberHere) {
+    want_for_group_only();
+    stored_script s(options(1));
+    become(s, peer_presence::live);
+    EXPECT_TRUE(drain(s).empty());
+    s.client("member").connect();
+    s.client("member").subscribe("$share/g/#", qos_1);
+    s.client("member").behave();
+    s.client("pub").connect();
+    std::vector<packet_id> ids;
+    for (int each = 0; each < 10; ++each) {
+        ids.push_back(s.client("pub").publish("t", std::to_string(each), qos_1));
+    }
+    EXPECT_EQ(s.node.core(0).counts().group_resends, 0U);
+    EXPECT_GT(s.node.core(0).debts().group_waits, 2U);
+    s.node.core(0).on_link_lost({.slot = away, .number = shard_id{0}});
+    s.node.run();
+    for (const packet_id each : ids) {
+        EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, each),
+                  mqtt::reason_code::success);
+    }
+    EXPECT_GT(s.node.core(0).counts().group_resends, 2U);
+    EXPECT_EQ(s.rows(table::spool), 0U);
+    EXPECT_TRUE(s.node.core(0).debts().none());
+}
+
+TEST_F(Spool, WhatDidNotGetToTheOnlyNodeWithMembersWaitsForIt) {
+    want_for_group_only();
+    stored_script s(options(1));
+    become(s, peer_presence::live);
+    EXPECT_TRUE(drain(s).empty());
+    s.client("pub").connect();
+    const packet_id id = s.client("pub").publish("t", "m", qos_1);
+    s.client("pub").expect_nothing();
+    s.node.core(0).on_link_lost({.slot = away, .number = shard_id{0}});
+    s.node.run();
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id), mqtt::reason_code::success);
+    EXPECT_EQ(s.rows(table::spool), 1U);
+    EXPECT_THAT(drain(s), ElementsAre("m!"));
+    EXPECT_EQ(s.rows(table::spool), 0U);
+    EXPECT_TRUE(s.node.core(0).debts().none());
 }
 
 } // namespace

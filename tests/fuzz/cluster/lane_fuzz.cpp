@@ -22,6 +22,9 @@ struct owner final : lane_effects {
         BROKER_ASSERT(!answered[waiter], "each is answered once");
         answered[waiter] = true;
     }
+    void given_back(lane_waiter, lane_return) override {
+        BROKER_ASSERT(false, "nothing is for a group");
+    }
     void has_room() override {}
     void spool_put(lane_seq, std::string_view bytes, lane_waiter) override {
         publication seen;
@@ -36,9 +39,9 @@ struct owner final : lane_effects {
 };
 
 /// A message that was accepted says the same when it is sent on.
-void check_again(const publication& seen, forward_flags flags) {
+void check_again(const publication& seen, const forward_flags& flags) {
     const message_framing framing{.lane_origin = self.origin, .counted_from = {}};
-    const message_shape shape(seen, framing);
+    const message_shape shape(seen, framing, flags);
     std::string bytes(shape.size(), '\0');
     const char* end = shape.store(bytes.data(), seen, flags);
     BROKER_ASSERT(end == bytes.data() + bytes.size(), "a message is as long as it was said to be");

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared groups with members on several nodes. Where a message comes from its publisher, the shard
+// that would own the group on that node chooses: a member here, or a node where one is. What goes
+// to another node names the group; that node chooses among its own members, or answers that there
+// are none any more. Then, and when the message did not get there or the node dies before it
+// answers, another one is chosen. Nothing is kept for a node that is dead. Where a node is away or
+// slow and has all members, the message waits in the spool of its lane.
+#include "broker/shard/core.hpp"
+
+#include <algorithm>
+
+namespace gv::shard {
+
+using mqtt::reason_code;
+
+namespace {
+
+/// Nodes that are asked for one message, one after the other.
+constexpr std::size_t tries_max = 8;
+
+} // namespace
+
+void core::deliver_to_spread(const router::spread_group& group, const publication& what,
+                             reach& where) {
+    const auto chosen = choose_node(group, what, {});
+    if (!chosen) {
+        // What the broker says of itself has nobody to go to where all members are elsewhere.
+        counts_.group_drops += what.topic.starts_with("$SYS/") ? 0U : 1U;
+        return;
+    }
+    if (*chosen == 0) {
+        where.is_matched = true;
+        deliver_to_group(*group.here, what);
+        return;
+    }
+    peer_lane& lane = *lanes_->find(group.elsewhere[*chosen - 1].at);
+    const bool is_counted = what.header.quality != qos::at_most_once;
+    if (is_counted && lane.is_spooling() && refuses_to_keep()) {
+        given_out_->is_refused = true;
+        return;
+    }
+    where.is_matched = where.is_matched || (is_counted && lane.is_spooling());
+    group_wait wait{
+        .what = {}, .take = {}, .name = group.name, .filter = group.filter, .tried = {}};
+    if (is_counted) {
+        wait.what = what.hold();
+        wait.take = await_one();
+    }
+    forward_to_group(lane, what, std::move(wait));
+    if (lane.sender.is_full()) {
+        where.full_lane = &lane;
+    }
+}
+
+namespace {
+
+[[nodiscard]] bool is_reachable(const peer_lane& lane, qos quality, bool may_wait) {
+    return quality == qos::at_most_once ? lane.sender.is_linked() : may_wait || !lane.is_spooling();
+}
+
+} // namespace
+
+// 0: here; else the place after it.
+std::optional<std::size_t> core::choose_node(const router::spread_group& group,
+                                             const publication& what,
+                                             std::span<const peer_slot> tried) {
+    const auto chosen = choose_node(group, what, tried, patience::none);
+    return chosen ? chosen : choose_node(group, what, tried, patience::spooled);
+}
+
+// What the broker says of itself, each node says itself.
+std::optional<std::size_t> core::choose_node(const router::spread_group& group,
+                                             const publication& what,
+                                             std::span<const peer_slot> tried, patience allowed) {
+    candidates_.clear();
+    router::group_candidate& here = candidates_.emplace_back();
+    here.node = options_.node;
+    if (group.here != nullptr) {
+        here.online = static_cast<std::uint32_t>(group.here->online());
+        here.total = static_cast<std::uint32_t>(group.here->size());
+    }
+    for (const router::group_place& each : group.elsewhere) {
+        router::group_candidate& there = candidates_.emplace_back();
+        there.node = each.node;
+        const peer_lane* lane = lanes_ ? lanes_->find(each.at) : nullptr;
+        if (lane != nullptr && lane->presence == peer_presence::live
+            && is_reachable(*lane, what.header.quality, allowed == patience::spooled)
+            && std::ranges::find(tried, each.at) == tried.end()
+            && !what.topic.starts_with("$SYS/")) {
+            there.online = each.online;
+            there.total = each.total;
+        }
+    }
+    const router::spread_key by = router::spread_key_of(
+        options_.routing.strategy, group, what.header.publisher, what.topic, group_turn_);
+    return router::choose_node(candidates_, by);
+}
+
+void core::forward_to_group(peer_lane& to, const publication& what, group_wait wait) {
+    cluster::lane_waiter waiter = 0;
+    wait.tried.push_back(to.key().slot);
+    // The names are looked at when the message is encoded, which append() does.
+    const std::string name = wait.name;
+    const std::string filter = wait.filter;
+    if (what.header.quality != qos::at_most_once) {
+        if (free_group_waits_.empty()) {
+            free_group_waits_.push_back(static_cast<std::uint32_t>(group_waits_.size()));
+            group_waits_.emplace_back();
+        }
+        const std::uint32_t place = free_group_waits_.back();
+        free_group_waits_.pop_back();
+        group_waits_[place] = std::move(wait);
+        waiter = group_waiter | place;
+    }
+    to.append(what, {.group = name, .filter = filter}, waiter, turn_.now);
+    give_answers(to); // of this message, if it is in the spool and need not be on disk
+    touch(to);
+}
+
+core::group_wait core::take_group_wait(cluster::lane_waiter waiter) {
+    const std::uint32_t place = waiter & ~group_waiter;
+    free_group_waits_.push_back(place);
+    return std::exchange(group_waits_[place], {});
+}
+
+/// It waits for the group in the spool: no other node is asked. Returns who waits for that.
+take_token core::stop_group_wait(cluster::lane_waiter waiter) {
+    const take_token take = take_group_wait(waiter).take;
+    if (take.value != 0 && !mqtt::is_error(takes_[take.value - 1].reason)) {
+        takes_[take.value - 1].reason = reason_code::success;
+    }
+    return take;
+}
+
+void core::on_group_answer(const peer_lane::answer& answer) {
+    group_wait wait = take_group_wait(answer.waiter);
+    if (answer.returned) {
+        wait.tried.pop_back(); // it has not answered
+    }
+    const bool is_taken = !answer.returned && answer.reason != cluster::lane_no_member;
+    if (!is_taken && choose_again(wait, answer.returned == cluster::lane_return::unanswered)) {
+        return;
+    }
+    counts_.group_drops += is_taken ? 0U : 1U;
+    if (wait.take.value != 0) {
+        on_taken({.take = wait.take,
+                  .reason = is_taken ? static_cast<reason_code>(answer.reason)
+                                     : reason_code::no_matching_subscribers});
+    }
+}
+
+// Nobody who has answered is asked again, so this ends.
+bool core::choose_again(group_wait& wait, bool was_lost) {
+    if (wait.tried.size() >= tries_max) {
+        return false;
+    }
+    publication what = message::view_of(wait.what);
+    what.header.maybe_dup = what.header.maybe_dup || was_lost;
+    const router::route& found = router_.lookup(what.topic);
+    const auto is_it = [&](std::string_view name, std::string_view filter) {
+        return name == wait.name && filter == wait.filter;
+    };
+    const auto spread = std::ranges::find_if(found.spread, [&](const router::spread_group& each) {
+        return is_it(each.name, each.filter);
+    });
+    router::group* here = nullptr;
+    if (spread != found.spread.end()) {
+        const auto chosen = choose_node(*spread, what, wait.tried);
+        if (chosen && *chosen != 0) {
+            ++counts_.group_resends;
+            forward_to_group(*lanes_->find(spread->elsewhere[*chosen - 1].at), what,
+                             std::move(wait));
+            return true;
+        }
+        here = chosen ? spread->here : nullptr;
+    } else {
+        here = router_.find_group(wait.name, wait.filter);
+    }
+    if (here == nullptr || here->size() == 0) {
+        return false;
+    }
+    ++counts_.group_resends;
+    deliver_again(wait, what, *here);
+    return true;
+}
+
+void core::deliver_again(const group_wait& wait, const publication& what, router::group& here) {
+    takers_ = {};
+    onward_ = 0;
+    publisher_ = 0;
+    giving_out given{
+        .who = {.shard = options_.me, .take = wait.take, .wants_answer = wait.take.value != 0},
+        .level = what.header.level};
+    begin_giving_out(given, {});
+    deliver_to_group(here, what);
+    end_giving_out({.is_matched = true});
+}
+
+// --- on the node that was chosen
+
+void core::on_forwarded_to_group(incoming_lane_id from, const publication& what,
+                                 const cluster::forward_flags& flags, cluster::lane_seq seq) {
+    giving_out given{.who = {.lane = from, .lane_seq = seq, .wants_answer = seq != 0},
+                     .level = what.header.level};
+    begin_giving_out(given, {});
+    bool is_matched = false;
+    const shard_id owner = group_owner(flags.group, flags.filter);
+    if (is_mine(owner)) {
+        is_matched = deliver_to_own_group(what, flags.group, flags.filter);
+    } else {
+        const message_ref shared = message::copy_of(what, message::reach::shared);
+        credit_used_[owner.value] += shared->weight();
+        post_rare(owner, group_errand{.what = shared,
+                                      .take = await_one(),
+                                      .branch = journal_.fork(),
+                                      .group = std::string(flags.group),
+                                      .filter = std::string(flags.filter)});
+    }
+    // If it is another shard's, whether there is a member is what that one says.
+    end_giving_out({.is_matched = is_matched});
+}
+
+void core::on_group_errand(shard_id from, const group_errand& message) {
+    const publication what = message::view_of(message.what);
+    credit_owed_[from.value] += message.what->weight();
+    takers_ = {};
+    onward_ = 0;
+    publisher_ = 0;
+    giving_out given{
+        .who = {.shard = from, .take = message.take, .wants_answer = message.take.value != 0},
+        .level = what.header.level};
+    begin_giving_out(given, message.branch);
+    end_giving_out({.is_matched = deliver_to_own_group(what, message.group, message.filter)});
+}
+
+// The sender chooses again if it waits for an answer, and nobody does for what is of QoS 0.
+bool core::deliver_to_own_group(const publication& what, std::string_view name,
+                                std::string_view filter) {
+    router::group* found = router_.find_group(name, filter);
+    if (found == nullptr) {
+        counts_.group_drops += what.header.quality == qos::at_most_once ? 1U : 0U;
+        return false;
+    }
+    deliver_to_group(*found, what);
+    return true;
+}
+
+} // namespace gv::shard
