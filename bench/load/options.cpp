@@ -52,6 +52,9 @@ constexpr std::array option_rows{
     option_row{"--port", &load_options::port, "broker's port"},
     option_row{"--broker-pid", &load_options::broker_pid,
                "broker's process, to read its CPU time and memory; 0: not here"},
+    option_row{"--publish-port", &load_options::publish_port,
+               "port of another node, for publishers; 0: as --port (not retained, idle, durable)"},
+    option_row{"--publish-pid", &load_options::publish_pid, "process of that node; 0: not here"},
     option_row{"--qos", &load_options::qos, "0, 1 or 2, of publishers and subscribers"},
     option_row{"--payload", &load_options::payload, "bytes, at least 24"},
     option_row{"--seconds", &load_options::seconds, "measured time"},
@@ -145,6 +148,9 @@ std::optional<problem> validate(const load_options& options) {
     }
     if (options.port == 0 || options.port > 65'535) {
         return wrong("--port", "it is not a port", "give 1 to 65535");
+    }
+    if (options.publish_port > 65'535) {
+        return wrong("--publish-port", "it is not a port", "give 1 to 65535, or 0 for --port");
     }
     if (options.publishers == 0 || options.publishers > 9'999 || options.subscribers == 0) {
         return wrong("--publishers", "each side needs clients, publishers at most 9,999",

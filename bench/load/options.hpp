@@ -21,6 +21,8 @@ struct load_options {
     std::string host = "127.0.0.1";
     std::uint32_t port = 1883;
     std::uint32_t broker_pid = 0;
+    std::uint32_t publish_port = 0;
+    std::uint32_t publish_pid = 0;
     std::uint32_t qos = 0;
     std::uint32_t payload = 64;
     double seconds = 5;

@@ -70,6 +70,18 @@ sample take_sample(const broker_process& broker) {
     return {.at = clock_now(), .generator_cpu = own_cpu(), .broker_cpu = broker.cpu()};
 }
 
+void add_cpu(report& out, std::string_view prefix, const cpu_usage& used, double seconds,
+             std::uint64_t messages) {
+    const auto named = [&](std::string_view name) { return std::string(prefix).append(name); };
+    const auto count = static_cast<double>(messages);
+    const double ticks_us = used.user_us + used.system_us;
+    const double user = ticks_us > 0 ? used.user_us / ticks_us : 0;
+    out.add(named("cpu_us_per_message"), used.total_us / count);
+    out.add(named("cpu_user_us_per_message"), used.total_us * user / count);
+    out.add(named("cpu_system_us_per_message"), used.total_us * (1 - user) / count);
+    out.add(named("broker_cpu_share"), used.total_us / (seconds * 1e6));
+}
+
 void add_window(report& out, std::string_view prefix, const sample& start, const sample& end,
                 std::uint64_t messages, const broker_process& broker) {
     const auto named = [&](std::string_view name) { return std::string(prefix).append(name); };
@@ -82,13 +94,7 @@ void add_window(report& out, std::string_view prefix, const sample& start, const
     out.add(named("generator_us_per_message"), own_us / count);
     out.add(named("generator_cpu_share"), own_us / (seconds * 1e6));
     if (broker.is_known()) {
-        const cpu_usage used = end.broker_cpu - start.broker_cpu;
-        const double ticks_us = used.user_us + used.system_us;
-        const double user = ticks_us > 0 ? used.user_us / ticks_us : 0;
-        out.add(named("cpu_us_per_message"), used.total_us / count);
-        out.add(named("cpu_user_us_per_message"), used.total_us * user / count);
-        out.add(named("cpu_system_us_per_message"), used.total_us * (1 - user) / count);
-        out.add(named("broker_cpu_share"), used.total_us / (seconds * 1e6));
+        add_cpu(out, prefix, end.broker_cpu - start.broker_cpu, seconds, messages);
     }
 }
 

@@ -43,6 +43,11 @@ struct sample {
 
 [[nodiscard]] sample take_sample(const broker_process& broker);
 
+/// Adds what a broker's process used for so many messages in that time:
+/// `<prefix>cpu_us_per_message` and so on.
+void add_cpu(report& out, std::string_view prefix, const cpu_usage& used, double seconds,
+             std::uint64_t messages);
+
 /// Adds what the window between two samples cost: `<prefix>seconds`, `<prefix>messages` and so on.
 /// CPU figures of the broker only if it is known.
 void add_window(report& out, std::string_view prefix, const sample& start, const sample& end,

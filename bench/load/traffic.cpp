@@ -35,13 +35,16 @@ double per(std::uint64_t count, std::uint64_t calls) {
 
 traffic::traffic(const load_options& options, traffic_plan plan)
     : options_(options), plan_(std::move(plan)), broker_(options.broker_pid),
-      publisher_context_{plan_.publish, scratch_, counts_, {}},
+      entry_(options.publish_pid), publisher_context_{plan_.publish, scratch_, counts_, {}},
       subscriber_context_{{}, plan_.publish.run, scratch_, counts_}, batch_(frame_size(plan_)) {
     require_descriptors(static_cast<unsigned>(plan_.topics.size() + plan_.subscribers.size()));
     const broker_address address(options.host, static_cast<std::uint16_t>(options.port));
     counts_.is_timed = plan_.is_timed;
     connect_subscribers(address);
-    connect_publishers(address);
+    connect_publishers(
+        options.publish_port == 0
+            ? address
+            : broker_address(options.host, static_cast<std::uint16_t>(options.publish_port)));
     subscriber_context_.publishers = publishers_;
 }
 
@@ -182,13 +185,19 @@ void traffic::run(report& out) {
     const std::uint64_t delivered_before = counts_.delivered;
     counts_.latency.reset();
     const sample start_sample = take_sample(broker_);
+    const cpu_usage entry_start = entry_.cpu();
     drive_until(start_sample.at + from_seconds(options_.seconds));
     const sample end_sample = take_sample(broker_);
+    const cpu_usage entry_used = entry_.cpu() - entry_start;
     const std::uint64_t messages = counts_.delivered - delivered_before;
     const latency_histogram latency = counts_.latency;
     drain();
 
     add_window(out, "", start_sample, end_sample, messages, broker_);
+    if (entry_.is_known()) {
+        add_cpu(out, "publish_", entry_used, to_seconds(end_sample.at - start_sample.at), messages);
+        out.add("publish_resident", entry_.resident_bytes());
+    }
     add_counts(out);
     if (plan_.is_timed) {
         out.add_latency(latency);

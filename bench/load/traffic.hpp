@@ -61,6 +61,7 @@ class traffic {
     load_options options_;
     traffic_plan plan_;
     broker_process broker_;
+    broker_process entry_; ///< of publishers, if it is another
     event_loop loop_;
     io_scratch scratch_;
     tally counts_;

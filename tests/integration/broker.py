@@ -10,8 +10,9 @@ import tempfile
 import time
 import unittest
 
+from tests.integration.patience import PATIENCE_S
+
 PROGRAM = os.environ["GRAPEVINE"]
-PATIENCE_S = 30
 
 
 def wait_for(what, condition, seconds=PATIENCE_S):

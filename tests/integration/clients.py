@@ -5,7 +5,7 @@ import queue
 import subprocess
 import threading
 
-from tests.integration.broker import PATIENCE_S
+from tests.integration.patience import PATIENCE_S
 
 
 def address(port):

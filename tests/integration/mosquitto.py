@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 
-from tests.integration.broker import PATIENCE_S, wait_for
+from tests.integration.broker import wait_for
+from tests.integration.patience import PATIENCE_S
 
 PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 

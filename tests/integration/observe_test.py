@@ -10,8 +10,9 @@ import socket
 import subprocess
 import unittest
 
-from tests.integration.broker import PATIENCE_S, PROGRAM, BrokerTest, wait_for
+from tests.integration.broker import PROGRAM, BrokerTest, wait_for
 from tests.integration.clients import Subscriber, publish
+from tests.integration.patience import PATIENCE_S
 from tests.integration.wire import DISCONNECT, Wire, packet, text
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")

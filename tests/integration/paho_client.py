@@ -7,7 +7,7 @@ import threading
 
 from paho.mqtt import client as mqtt
 
-from tests.integration.broker import PATIENCE_S
+from tests.integration.patience import PATIENCE_S
 
 
 class PahoClient:

@@ -4,9 +4,10 @@
 import os
 import subprocess
 
-from tests.integration.broker import PATIENCE_S, BrokerTest
+from tests.integration.broker import BrokerTest
 from tests.integration.certificates import Authority
 from tests.integration.paho_client import PahoClient
+from tests.integration.patience import PATIENCE_S
 
 SCRIPT = os.path.join(os.path.dirname(__file__), "mqttjs_client.js")
 

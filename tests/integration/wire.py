@@ -5,7 +5,7 @@ reading, see every packet."""
 import socket
 import struct
 
-from tests.integration.broker import PATIENCE_S
+from tests.integration.patience import PATIENCE_S
 
 CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, DISCONNECT = 2, 3, 4, 5, 9, 14
 
