@@ -41,8 +41,8 @@ struct lane_receiver_options {
     /// the sender's frame_bytes_max, which should be left at lane_frame_bytes_max. Larger: more
     /// throughput over long links. Smaller: less memory.
     std::uint64_t credit_bytes = 4u << 20;
-    /// Credit is given back in portions of this, or all at once when nothing is held. Larger: fewer
-    /// replies. Smaller: the sender waits less when credit is short.
+    /// Credit is given back in portions of this, sooner only if a large frame may need it, or with
+    /// an answer. Larger: fewer replies. Smaller: the sender waits less when credit is short.
     std::uint64_t credit_portion_bytes = 512u << 10;
     /// Largest message, as encoded. Smaller: less memory at risk a lane.
     std::size_t message_bytes_max = lane_message_bytes_max;

@@ -273,8 +273,10 @@ void lane_receiver::release(std::size_t bytes) {
 // --- replies
 
 bool lane_receiver::has_reply() const noexcept {
+    // Less than a portion waits for the next, unless the sender may need it for one large frame.
+    const bool is_short = held_bytes_ == 0 && allowed_bytes_ < lane_frame_bytes_max;
     const bool gives_credit =
-        freed_bytes_ > 0 && (held_bytes_ == 0 || freed_bytes_ >= options_.credit_portion_bytes);
+        freed_bytes_ > 0 && (is_short || freed_bytes_ >= options_.credit_portion_bytes);
     return is_linked_ && (!answers_.empty() || gives_credit);
 }
 

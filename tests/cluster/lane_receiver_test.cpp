@@ -182,8 +182,29 @@ TEST(LaneReceiver, ANewLinkHasNoCreditForWhatIsStillHeld) {
     EXPECT_EQ(to.receiver.take_reply()->credit_bytes, held);
 }
 
+TEST(LaneReceiver, ALittleCreditAloneIsNotWorthAReply) {
+    linked to({.credit_bytes = 4u << 20, .credit_portion_bytes = 1'000});
+    const std::string bytes = counted(std::string(300, 'x'));
+    std::size_t released = 0;
+    lane_seq seq = 1;
+    for (; released < 1'000; ++seq) {
+        EXPECT_FALSE(to.receiver.has_reply()) << released;
+        const std::size_t held = *to.give({.first = seq, .bytes = bytes});
+        to.receiver.release(held);
+        released += held;
+    }
+    EXPECT_EQ(to.receiver.take_reply()->credit_bytes, released);
+}
+
+TEST(LaneReceiver, CreditThatALargeFrameMayNeedIsGivenBackAtOnce) {
+    linked to({.credit_bytes = lane_frame_bytes_max, .credit_portion_bytes = 10'000});
+    const std::size_t held = *to.give({.first = 1, .bytes = counted()});
+    to.receiver.release(held);
+    EXPECT_EQ(to.receiver.take_reply()->credit_bytes, held);
+}
+
 TEST(LaneReceiver, AssemblesALargeMessageWithinItsLimit) {
-    linked to;
+    linked to({.credit_bytes = 2'000});
     const std::string whole = message_of(qos::at_least_once, std::string(1'000, 'y'));
     const auto total = static_cast<std::uint32_t>(whole.size());
     const std::string_view all = whole;
