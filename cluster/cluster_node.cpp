@@ -139,8 +139,11 @@ void cluster_node::on_collected(moment at) { retained_->on_collected(for_retaine
 
 void cluster_node::on_control_open(node_id to, moment at) {
     now_ = at;
-    const std::unique_lock changing(routes_lock_);
-    routes_->on_link(to, *this);
+    {
+        const std::unique_lock changing(routes_lock_);
+        routes_->on_link(to, *this);
+    }
+    retained_->on_link(to, for_retained(at), *this);
 }
 
 void cluster_node::on_deadline(moment at) {

@@ -88,6 +88,15 @@ void retained_exchange::change_peer(node_id node, boot_id boot, bool is_alive,
     ask_for_roots(at, out);
 }
 
+// What was sent before went nowhere.
+void retained_exchange::on_link(node_id to, const retained_moment& at, retained_effects& out) {
+    if (const auto known = peers_.find(to); known != peers_.end() && known->second.is_alive) {
+        known->second.ask_at = at.now;
+        ask_for_roots(at, out);
+        go_on(at, out);
+    }
+}
+
 void retained_exchange::on_members_known(const retained_moment& at, retained_effects& out) {
     are_members_known_ = true;
     go_on(at, out);

@@ -90,6 +90,9 @@ class retained_exchange {
 
     // --- peers
 
+    /// Messages to that node may arrive from now on, and those before may not have: it is asked at
+    /// once what it has.
+    void on_link(node_id to, const retained_moment& at, retained_effects& out);
     /// Errors: the message has a fault, and nothing of it was applied. The link is to be closed.
     [[nodiscard]] result<void, retained_fault> on_message(node_id from, retained_message&& message,
                                                           const retained_moment& at,

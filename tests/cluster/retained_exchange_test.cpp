@@ -62,6 +62,23 @@ TEST_F(RetainedExchange, AMessageThatWasLostIsMadeUpForAtTheNextCompare) {
     EXPECT_EQ(one.exchange.counted().rows_sent, 1u);
 }
 
+TEST_F(RetainedExchange, WhatWasLostBeforeALinkWasThereIsSaidAgainAsSoonAsItIs) {
+    auto& one = script.add(1);
+    auto& two = script.add(2);
+    one.put("t", "v", script.wall());
+    script.is_cut = true;
+    script.tell_all(peer_state::alive);
+    script.settle();
+    ASSERT_EQ(two.ready, 0);
+    script.is_cut = false;
+    one.exchange.on_link(two.id, script.moment(), one);
+    two.exchange.on_link(one.id, script.moment(), two);
+    script.settle();
+    EXPECT_EQ(two.find("t"), "v");
+    EXPECT_EQ(one.ready, 1);
+    EXPECT_EQ(two.ready, 1);
+}
+
 TEST_F(RetainedExchange, OnlyWhatDiffersIsFetched) {
     auto& one = script.add(1);
     auto& two = script.add(2);
