@@ -24,8 +24,9 @@ HEAD = """\
 Every normative statement of MQTT 3.1.1 and 5.0, in our own words, with who can break it and what
 would notice if Grapevine did:
 
-* a **case** of `tests/conformance/cases`, run against a running broker over TCP and, where it needs
-  nothing of the server around it, against two shards in one thread in virtual time;
+* a **case** of `tests/conformance/cases`, run against a running broker over TCP; where it needs
+  nothing of the server around it, against two shards in one thread in virtual time; and where it has
+  several clients, against two nodes of a cluster with the clients at different ones;
 * **every packet**: a check of each packet that any case receives (`tests/conformance/watch.hpp` and
   `decode.cpp`);
 * or the reason why there is neither.

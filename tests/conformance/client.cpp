@@ -229,6 +229,7 @@ void client::settle() {
     if (!given_.where.settle()) {
         fence();
         fence();
+        given_.where.carry();
     }
 }
 

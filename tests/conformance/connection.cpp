@@ -21,7 +21,7 @@ milliseconds patience() {
 }
 
 void connection::open() {
-    peer_ = given_.where.open();
+    peer_ = given_.where.open(given_.name);
     unread_.clear();
     inbox_.clear();
     is_closed_ = false;

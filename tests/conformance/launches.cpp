@@ -10,22 +10,6 @@
 namespace gv::conformance {
 namespace {
 
-/// A port that was free a moment ago: good enough for a broker that cannot choose one itself.
-std::uint16_t free_port() {
-    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool is_bound = bind(probe, reinterpret_cast<const sockaddr*>(&address), size) == 0
-                          && getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    ::close(probe);
-    if (!is_bound) {
-        throw std::runtime_error("no free port on 127.0.0.1");
-    }
-    return ntohs(address.sin_port);
-}
-
 const std::map<std::string, std::string>& mosquitto_words() {
     static const std::map<std::string, std::string> words{
         {"mqtt.packet_size_max", "max_packet_size"},
@@ -43,11 +27,26 @@ const std::map<std::string, std::string>& mosquitto_words() {
 
 } // namespace
 
+std::uint16_t free_port() {
+    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const bool is_bound = bind(probe, reinterpret_cast<const sockaddr*>(&address), size) == 0
+                          && getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    ::close(probe);
+    if (!is_bound) {
+        throw std::runtime_error("no free port on 127.0.0.1");
+    }
+    return ntohs(address.sin_port);
+}
+
 launch grapevine_launch(const std::string& program, const option_values& options,
-                        const scratch_folder& folder) {
+                        const std::filesystem::path& folder) {
     launch how;
-    how.output = folder.path() / "output.log";
-    how.ports_file = folder.path() / "ports";
+    how.output = folder / "output.log";
+    how.ports_file = folder / "ports";
     how.command = {program,
                    "-p",
                    "0",
@@ -56,7 +55,7 @@ launch grapevine_launch(const std::string& program, const option_values& options
                    "--admin.port",
                    "0",
                    "--storage.folder",
-                   (folder.path() / "store").string()};
+                   (folder / "store").string()};
     for (const auto& [name, value] : options) {
         how.command.push_back("--" + name);
         how.command.push_back(value);

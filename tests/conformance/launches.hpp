@@ -8,10 +8,14 @@
 
 namespace gv::conformance {
 
+/// A port that was free a moment ago: good enough for a broker that cannot choose one itself, or
+/// whose port others must know before it starts.
+[[nodiscard]] std::uint16_t free_port();
+
 /// Grapevine: one listener on a port of the system's choice, told through its ports file; options
-/// as flags.
+/// as flags; its files in that folder.
 [[nodiscard]] launch grapevine_launch(const std::string& program, const option_values& options,
-                                      const scratch_folder& folder);
+                                      const std::filesystem::path& folder);
 
 /// Mosquitto 2: a configuration file with the options it has words for; nothing if it has none for
 /// one of them.

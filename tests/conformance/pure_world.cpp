@@ -17,7 +17,7 @@ class pure_world final : public world {
   public:
     explicit pure_world(const support::node_options& options) : node_(options) {}
 
-    peer open() override {
+    peer open(std::string_view) override {
         peers_.push_back(node_.open(peers_.size() % shards));
         return peer{peers_.size() - 1};
     }

@@ -102,6 +102,7 @@ class script {
                     other->fence();
                 }
                 actor.fence();
+                world_.carry();
             }
         }
         actor.expect_nothing();

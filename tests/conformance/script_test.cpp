@@ -21,7 +21,7 @@ class canned_world : public world {
   public:
     explicit canned_world(std::deque<std::string> answers) : answers_(std::move(answers)) {}
 
-    peer open() override { return peer{0}; }
+    peer open(std::string_view) override { return peer{0}; }
     void write(peer, std::string_view) override {
         if (!answers_.empty()) {
             const auto answer = answers_.front();

@@ -22,11 +22,6 @@
 namespace gv::conformance {
 namespace {
 
-struct endpoint {
-    std::string host = "127.0.0.1";
-    std::uint16_t port = 0;
-};
-
 int connected_socket(const endpoint& to) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -44,70 +39,54 @@ int connected_socket(const endpoint& to) {
     return made;
 }
 
-class socket_world : public world {
-  public:
-    explicit socket_world(endpoint at) : at_(std::move(at)) {}
-    socket_world(std::unique_ptr<scratch_folder> folder, std::unique_ptr<broker_process> broker)
-        : at_{.port = broker->port()}, folder_(std::move(folder)), broker_(std::move(broker)) {}
-    ~socket_world() override {
-        for (const int socket : sockets_) {
-            if (socket >= 0) {
-                ::close(socket);
-            }
+} // namespace
+
+socket_world::~socket_world() {
+    for (const int socket : sockets_) {
+        if (socket >= 0) {
+            ::close(socket);
         }
     }
-    socket_world(const socket_world&) = delete;
-    socket_world& operator=(const socket_world&) = delete;
+}
 
-    peer open() override {
-        sockets_.push_back(connected_socket(at_));
-        return peer{sockets_.size() - 1};
-    }
+peer socket_world::open_at(const endpoint& where) {
+    sockets_.push_back(connected_socket(where));
+    return peer{sockets_.size() - 1};
+}
 
-    void write(peer to, std::string_view bytes) override {
-        while (!bytes.empty()) {
-            const auto sent = send(socket_of(to), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-            if (sent <= 0) {
-                return; // closed by the broker: read() tells
-            }
-            bytes.remove_prefix(static_cast<std::size_t>(sent));
+void socket_world::write(peer to, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const auto sent = send(socket_of(to), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return; // closed by the broker: read() tells
         }
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
+}
 
-    arrival read(peer from, std::chrono::milliseconds patience) override {
-        pollfd ready{.fd = socket_of(from), .events = POLLIN, .revents = 0};
-        if (poll(&ready, 1, static_cast<int>(patience.count())) <= 0) {
-            return {};
-        }
-        std::array<char, 65'536> buffer{};
-        const auto count = recv(ready.fd, buffer.data(), buffer.size(), 0);
-        if (count <= 0) {
-            return {.bytes = {}, .is_closed = true};
-        }
-        return {.bytes = std::string(buffer.data(), static_cast<std::size_t>(count))};
+arrival socket_world::read(peer from, std::chrono::milliseconds patience) {
+    pollfd ready{.fd = socket_of(from), .events = POLLIN, .revents = 0};
+    if (poll(&ready, 1, static_cast<int>(patience.count())) <= 0) {
+        return {};
     }
-
-    void cut(peer which) override {
-        const linger at_once{.l_onoff = 1, .l_linger = 0};
-        setsockopt(socket_of(which), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-        ::close(socket_of(which));
-        sockets_[static_cast<std::size_t>(which)] = -1;
+    std::array<char, 65'536> buffer{};
+    const auto count = recv(ready.fd, buffer.data(), buffer.size(), 0);
+    if (count <= 0) {
+        return {.bytes = {}, .is_closed = true};
     }
+    return {.bytes = std::string(buffer.data(), static_cast<std::size_t>(count))};
+}
 
-    void advance(std::chrono::milliseconds time) override { std::this_thread::sleep_for(time); }
+void socket_world::cut(peer which) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket_of(which), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(socket_of(which));
+    sockets_[static_cast<std::size_t>(which)] = -1;
+}
 
-    bool settle() override { return false; }
+void socket_world::advance(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
 
-  private:
-    [[nodiscard]] int socket_of(peer which) const {
-        return sockets_.at(static_cast<std::size_t>(which));
-    }
-
-    endpoint at_;
-    std::unique_ptr<scratch_folder> folder_;
-    std::unique_ptr<broker_process> broker_;
-    std::vector<int> sockets_;
-};
+namespace {
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -127,7 +106,8 @@ std::unique_ptr<world> running_world(const std::string& at, const world_wishes& 
                  .port = static_cast<std::uint16_t>(std::stoi(at.substr(colon + 1)))});
 }
 
-/// Options as text, with "{file}" replaced by the path of that file of the case.
+} // namespace
+
 option_values values_of(const world_wishes& wishes, const scratch_folder& folder) {
     option_values values;
     for (const auto& [name, value] : wishes.options.items()) {
@@ -141,8 +121,6 @@ option_values values_of(const world_wishes& wishes, const scratch_folder& folder
     }
     return values;
 }
-
-} // namespace
 
 socket_source::socket_source(std::string program) : program_(std::move(program)) {
     if (const auto other = environment("CONFORMANCE_BROKER"); !other.empty()) {
@@ -161,7 +139,7 @@ std::unique_ptr<world> socket_source::make(const world_wishes& wishes) {
     const auto options = values_of(wishes, *folder);
     const bool is_mosquitto = std::filesystem::path(program_).filename() == "mosquitto";
     const auto how = is_mosquitto ? mosquitto_launch(program_, options, *folder)
-                                  : grapevine_launch(program_, options, *folder);
+                                  : grapevine_launch(program_, options, folder->path());
     if (!how) {
         return nullptr;
     }

@@ -14,7 +14,7 @@ class case_test : public testing::Test {
         : case_(what), level_(level), source_(source) {}
 
     void TestBody() override {
-        const auto where = source_.make({case_.options, case_.files});
+        const auto where = source_.make({case_.options, case_.files, case_.steps});
         if (where == nullptr) {
             GTEST_SKIP() << "this world cannot offer " << case_.options << case_.files;
         }
@@ -32,8 +32,12 @@ class case_test : public testing::Test {
 
 } // namespace
 
-void register_cases(const char* suite, world_source& source) {
+void register_cases(const char* suite, world_source& source,
+                    const std::function<bool(const test_case&)>& is_wanted) {
     for (const auto& one : load_cases(GRAPEVINE_CONFORMANCE_FOLDER "/cases")) {
+        if (!is_wanted(one)) {
+            continue;
+        }
         for (const auto level : one.versions) {
             testing::RegisterTest(suite, one.test_name(level).c_str(), nullptr, nullptr, __FILE__,
                                   __LINE__, [one, level, &source]() -> testing::Test* {

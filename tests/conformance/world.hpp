@@ -2,9 +2,9 @@
 // The seam between the conformance cases and the broker they are run against. A world is one
 // broker with nothing in it yet, and the connections a case opens to it.
 //
-// socket_world (socket_world.hpp) runs a broker process and speaks TCP to it. pure_world
-// (pure_world.hpp) has shards in this process on a virtual clock. Both register the same cases with
-// register_cases() (suite.hpp); a world sees no MQTT: bytes and time.
+// socket_world (socket_world.hpp) runs a broker process and speaks TCP to it, cluster_world
+// (cluster_world.hpp) two that are one cluster. pure_world (pure_world.hpp) has shards in this
+// process on a virtual clock. All register the same cases with register_cases() (suite.hpp).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -29,8 +29,8 @@ class world {
   public:
     virtual ~world() = default;
 
-    /// Opens a network connection to the broker.
-    virtual peer open() = 0;
+    /// Opens a network connection to the broker, for that client of the case.
+    virtual peer open(std::string_view client) = 0;
 
     /// Hands bytes to the broker as they would arrive in one segment. Writing to a connection that
     /// the broker has closed is allowed and goes nowhere.
@@ -51,6 +51,10 @@ class world {
     /// True if everything written has been handled and all that follows from it can be read now.
     /// False if this world cannot know; the script then finds out with PINGREQ and PINGRESP.
     virtual bool settle() = 0;
+
+    /// To be called when settle() was false and PINGRESP has come: what was handled then has
+    /// arrived wherever in the broker it must go.
+    virtual void carry() {}
 };
 
 /// A fresh world with the case's options ("section.name" to value) and files (name to text;
@@ -59,6 +63,7 @@ class world {
 struct world_wishes {
     const nlohmann::json& options;
     const nlohmann::json& files;
+    const nlohmann::json& steps; ///< for a world where it matters who the clients are
 };
 class world_source {
   public:
