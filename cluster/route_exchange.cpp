@@ -130,6 +130,21 @@ bool route_exchange::has_all(const peer& whom, const route_owner& routes) const 
            && found->second.since == 0 && found->second.applied >= routes.seq();
 }
 
+route_seq route_exchange::unconfirmed() const noexcept {
+    route_seq most = 0;
+    for (const auto& [name, stream] : own_) {
+        for (const node_id node : alive_) {
+            const peer& each = peers_.at(node);
+            const auto found = each.positions.find(name);
+            const bool is_known =
+                found != each.positions.end() && found->second.of == stream->routes.of();
+            const route_seq seq = stream->routes.seq();
+            most = std::max(most, seq - (is_known ? std::min(seq, found->second.applied) : 0));
+        }
+    }
+    return most;
+}
+
 /// A change is known to a peer that has applied it, unless it lies in what the peer still fetches.
 void route_exchange::confirm(own_stream& stream, route_effects& out) {
     if (stream.waits.empty()) {

@@ -121,6 +121,9 @@ class route_exchange {
     /// Null if this node is not the author.
     [[nodiscard]] const route_owner* owner(route_destination stream) const;
     [[nodiscard]] route_counts counted() const;
+    /// Changes of this node's own streams that the last of the live nodes has not confirmed; of the
+    /// stream where it is most.
+    [[nodiscard]] route_seq unconfirmed() const noexcept;
     /// Whether something is still asked, fetched, lingering, awaited or to be swept.
     [[nodiscard]] bool is_busy() const;
 

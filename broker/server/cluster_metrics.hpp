@@ -45,12 +45,37 @@ struct lane_metrics {
     gauge<"grapevine_cluster_credit_bytes",
           "Bytes that other nodes allow to be sent to them; 0 without a link.">
         credit_bytes;
+    gauge<"grapevine_cluster_lanes_spooling",
+          "Lanes to other nodes that write to disk what waits, because the node is away or slow.">
+        lanes_spooling;
+    counter<"grapevine_cluster_spools_begun_total", "Times that a lane began to write to disk.">
+        spools_begun;
+    gauge<"grapevine_cluster_spool_messages", "Messages on disk for other nodes."> spool_messages;
+    gauge<"grapevine_cluster_spool_bytes", "Bytes of these."> spool_bytes;
+    counter<"grapevine_cluster_spool_unreadable_total",
+            "Messages for other nodes that were on disk and could not be read.">
+        spool_unreadable;
+    gauge<"grapevine_cluster_held_bytes",
+          "Bytes of other nodes' messages that their subscribers here have not taken yet.">
+        held_bytes;
 };
 
 /// Written by the control thread of the cluster.
 struct exchange_metrics {
     gauge<"grapevine_cluster_routes", "Filters that other nodes want, counted for each of them.">
         routes;
+    gauge<"grapevine_cluster_routes_unconfirmed",
+          "Changes of what is wanted here that the last of the live nodes has not confirmed.">
+        routes_unconfirmed;
+    counter<"grapevine_cluster_route_gaps_total",
+            "Times that changes of another node's routes were missed, and asked for.">
+        route_gaps;
+    counter<"grapevine_cluster_route_mismatches_total",
+            "Times that a digest of another node's routes differed at the same number.">
+        route_mismatches;
+    counter<"grapevine_cluster_route_repairs_total",
+            "Times that routes of another node were compared bucket by bucket and rows fetched.">
+        route_repairs;
     counter<"grapevine_cluster_subscribe_waits_total",
             "Subscriptions that waited until other nodes knew of them.">
         waits;

@@ -225,6 +225,10 @@ void cluster_service::arm() {
 void cluster_service::publish_exchange() {
     const cluster::route_counts routes = node_->routes().counted();
     exchange_.routes.set(static_cast<std::int64_t>(node_->routes().index().size()));
+    exchange_.routes_unconfirmed.set(static_cast<std::int64_t>(node_->routes().unconfirmed()));
+    exchange_.route_gaps.set(routes.received.gaps);
+    exchange_.route_mismatches.set(routes.received.mismatches);
+    exchange_.route_repairs.set(routes.received.passes);
     exchange_.waits.set(routes.waits);
     exchange_.waits_late.set(routes.waits_timed_out);
     exchange_.routes_refused.set(routes.refused);

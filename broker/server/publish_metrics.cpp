@@ -205,7 +205,8 @@ void publish_metrics(const shard::core& shard, lane_metrics& into) {
         return;
     }
     cluster::lane_sender_counts sent;
-    lanes->for_each_outgoing([&sent](const shard::peer_lane& lane) {
+    std::int64_t spooling = 0;
+    lanes->for_each_outgoing([&sent, &spooling](const shard::peer_lane& lane) {
         const cluster::lane_sender_counts one = lane.sender.counted();
         sent.messages += one.messages;
         sent.resent += one.resent;
@@ -217,6 +218,11 @@ void publish_metrics(const shard::core& shard, lane_metrics& into) {
         sent.unanswered += one.unanswered;
         sent.queue_bytes += one.queue_bytes;
         sent.credit_bytes += one.credit_bytes;
+        sent.spools_begun += one.spools_begun;
+        sent.spool_rows += one.spool_rows;
+        sent.spool_bytes += one.spool_bytes;
+        sent.rows_unreadable += one.rows_unreadable;
+        spooling += lane.sender.state() == cluster::lane_state::live ? 0 : 1;
     });
     const cluster::lane_receiver_counts received = lanes->received();
     into.messages_sent.set(sent.messages);
@@ -229,6 +235,12 @@ void publish_metrics(const shard::core& shard, lane_metrics& into) {
     into.unanswered.set(static_cast<std::int64_t>(sent.unanswered));
     into.queue_bytes.set(static_cast<std::int64_t>(sent.queue_bytes));
     into.credit_bytes.set(static_cast<std::int64_t>(sent.credit_bytes));
+    into.lanes_spooling.set(spooling);
+    into.spools_begun.set(sent.spools_begun);
+    into.spool_messages.set(static_cast<std::int64_t>(sent.spool_rows));
+    into.spool_bytes.set(static_cast<std::int64_t>(sent.spool_bytes));
+    into.spool_unreadable.set(sent.rows_unreadable);
+    into.held_bytes.set(static_cast<std::int64_t>(received.held_bytes));
     into.messages_received.set(received.messages);
     into.duplicates.set(received.duplicates);
     into.frames_received.set(received.frames);

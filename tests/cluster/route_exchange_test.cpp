@@ -137,9 +137,11 @@ TEST(RouteExchange, ASubackDoesNotWaitLongerThanItMay) {
     nodes.pass(2ms);
     EXPECT_EQ(first.known[1], route_known::timed_out);
     EXPECT_EQ(first.routes.counted().waits_timed_out, 1u);
+    EXPECT_EQ(first.routes.unconfirmed(), 1u);
     nodes.deaf = {};
     nodes.pass(3s);
     EXPECT_TRUE(nodes.sends(1, "a", mine)) << "found out by a digest";
+    EXPECT_EQ(first.routes.unconfirmed(), 0u);
 }
 
 TEST(RouteExchange, NobodyWaitsForWhoIsDead) {

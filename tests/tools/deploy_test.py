@@ -9,7 +9,9 @@ import subprocess
 import unittest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-METRICS = (REPOSITORY / "broker/server/metrics.hpp").read_text()
+METRICS = "".join((REPOSITORY / part).read_text() for part in (
+    "broker/server/metrics.hpp", "broker/server/cluster_metrics.hpp",
+    "cluster/membership_metrics.hpp"))
 PROMETHEUS = REPOSITORY / "deploy/prometheus"
 DASHBOARD = REPOSITORY / "deploy/grafana/grapevine.json"
 NAME = r"(?:grapevine|process)(?:_[a-z0-9]+)+"
