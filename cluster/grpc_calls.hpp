@@ -74,7 +74,8 @@ class running_calls {
 struct shared_counts {
     using count = std::atomic<std::uint64_t>;
     count questions_sent, questions_unanswered, questions_dropped, malformed, control_sent,
-        control_dropped_closed, control_dropped_full, control_lost, hellos_refused;
+        control_dropped_closed, control_dropped_full, control_lost, hellos_refused, lanes_relayed,
+        relay_streams, relay_frames, relay_bytes, relays_refused;
 };
 
 inline void add_one(shared_counts::count& count) noexcept {
@@ -86,8 +87,12 @@ struct grpc_core {
     grpc_core(grpc_transport_options with, peer_listener& to)
         : options(std::move(with)), listener(to) {}
 
-    [[nodiscard]] link_hello hello_to(node_id to) const {
-        return {.cluster = options.cluster, .wire = options.wire, .from = options.self, .to = to};
+    [[nodiscard]] link_hello hello_to(node_id to, node_id via = {}) const {
+        return {.cluster = options.cluster,
+                .wire = options.wire,
+                .from = options.self,
+                .to = to,
+                .via = via};
     }
 
     const grpc_transport_options options;

@@ -16,9 +16,8 @@ namespace wire = grapevine::cluster::v1;
 using testing::HasSubstr;
 
 void notice_silence_soon(grpc_transport_options& options) {
-    options.keep_alive_after = 100ms;
     // Long enough for a machine that does much else meanwhile.
-    options.keep_alive_within = 1s;
+    options.few_bytes = options.many_bytes = {.after = 100ms, .within = 1s};
     options.connect_within = 1s;
 }
 
@@ -26,7 +25,7 @@ TEST(GrpcSilence, APulledCableIsNoticedAndTheStreamComesBack) {
     grpc_peer one(1, notice_silence_soon);
     grpc_peer two(2, notice_silence_soon);
     stalling_proxy cable(two.options.port);
-    one.transport->open_control(two.self, cable.address());
+    one.transport->open_control(two.self, cable.address(), 0);
     ASSERT_TRUE(one.on.wait([&] { return one.opened.size() == 1; }));
     spoken_lane lane;
     lane.link = one.transport->open_lane(two.self.node, cable.address(), one.hello_of(0), lane);
