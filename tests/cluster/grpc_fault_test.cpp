@@ -114,6 +114,16 @@ class rude_peer {
         }
         return stream->Finish();
     }
+    [[nodiscard]] grpc::Status silent_control() {
+        grpc::ClientContext context;
+        context.set_deadline(std::chrono::system_clock::now() + patience);
+        wire::ControlEnd end;
+        // Until the end that the server sets: Finish() alone would say that nothing follows.
+        const auto stream = stub_->Control(&context, &end);
+        stream->WaitForInitialMetadata();
+        return stream->Finish();
+    }
+    [[nodiscard]] grpc::Status silent_lane() { return lane({}); }
     [[nodiscard]] grpc::Status push_pull(const wire::Envelope& question) {
         grpc::ClientContext context;
         context.set_deadline(std::chrono::system_clock::now() + patience);
@@ -181,6 +191,42 @@ TEST(GrpcRudeness, OnALaneEndsIt) {
         EXPECT_EQ(lane->lost, 1);
         EXPECT_TRUE(lane->frames.empty());
     }
+}
+
+TEST(GrpcRudeness, SilenceInsteadOfAHelloEndsTheStream) {
+    grpc_peer two(2, [](auto& options) { options.hello_within = 50ms; });
+    rude_peer rude(two);
+    EXPECT_EQ(rude.silent_control().error_message(), "no hello came");
+    EXPECT_EQ(rude.silent_lane().error_message(), "no hello came");
+    // Who has said it may be silent.
+    grpc_peer one(1);
+    one.open_control(two);
+    ASSERT_TRUE(one.on.wait([&] { return one.opened.size() == 1; }));
+    EXPECT_FALSE(one.on.wait([&] { return !one.lost.empty(); }, 200ms));
+}
+
+TEST(GrpcRudeness, WhatWasPassedOnIsNotPassedOnAgain) {
+    grpc_peer two(2);
+    grpc_peer three(3);
+    two.open_control(three);
+    ASSERT_TRUE(two.on.wait([&] { return two.opened.size() == 1; }));
+    rude_peer rude(two);
+    wire::ControlFrame greeting = rude_peer::greeting();
+    greeting.mutable_hello()->set_to(3);
+    const auto refusal = [&] { return rude.control({greeting}).error_message(); };
+    EXPECT_THAT(refusal(), HasSubstr("another node than node 3")) << "it was not asked to";
+    greeting.mutable_hello()->set_via(2);
+    greeting.mutable_hello()->set_hops(1);
+    EXPECT_EQ(refusal(), "it was passed on already");
+    greeting.mutable_hello()->set_hops(0);
+    greeting.mutable_hello()->set_to(4);
+    EXPECT_EQ(refusal(), "this neighbour has no link there itself");
+    greeting.mutable_hello()->set_cluster("house");
+    EXPECT_THAT(refusal(), HasSubstr("another cluster"));
+    greeting.mutable_hello()->set_hops(256);
+    EXPECT_THAT(rude.control({greeting}), SaysInvalid("out of"));
+    EXPECT_EQ(two.transport->counts().relays_refused, 3U);
+    EXPECT_EQ(two.transport->counts().relay_streams, 0U);
 }
 
 TEST(GrpcRudeness, InAQuestionIsRefused) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes whose network is cut while they live."""
 
+import threading
 import time
 import urllib.request
 
@@ -13,6 +14,8 @@ PEER_PORT, CLIENT_PORT, ADMIN_PORT = 7883, 1883, 9090
 AGREED_WITHIN_S = 10
 CUT_S = 15
 LONG_CUT_S = 50
+HEARD_AGAIN_WITHIN_S = 7
+DIRECT_AGAIN_WITHIN_S = 10
 
 
 class CutTest(ClusterTest):
@@ -132,3 +135,112 @@ class ClusterCut(CutTest):
 
     def test_two_nodes_agree_soon_after_a_long_cut(self):
         self.live_together(*self.machines(2), LONG_CUT_S)
+
+
+class Counting(threading.Thread):
+    """Publishes 0, 1, 2, … at QoS 1, each when the one before is acknowledged, until stop()."""
+
+    def __init__(self, test, node, topic):
+        super().__init__(daemon=True)
+        self.wire = test.wire(node, f"counts-{topic}")
+        self.topic = topic
+        self.sent = 0
+        self.is_over = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.is_over.is_set():
+            self.wire.publish_and_wait(self.topic, b"%d" % self.sent)
+            self.sent += 1
+            time.sleep(0.005)
+
+    def stop(self):
+        self.is_over.set()
+        self.join(30)
+        assert not self.is_alive(), f"{self.sent} is not acknowledged"
+        return self.sent
+
+
+class ClusterRelay(CutTest):
+    def next_text(self, wire, qos=0):
+        kind, body = wire.receive()
+        self.assertEqual(kind, PUBLISH)
+        length = int.from_bytes(body[:2], "big")
+        if qos:
+            wire.send(packet(0x40, body[2 + length:4 + length]))
+        return body[2 + length + (2 if qos else 0):].decode()
+
+    def hear_again(self, first, second, cut_at):
+        """How long after the cut a new message at QoS 0 is heard."""
+        with self.wire(second, "hears") as ear, self.wire(first, "speaks") as mouth:
+            ear.subscribe("news")  # other nodes hear of it when they can
+            ear.socket.settimeout(0.05)
+            while True:
+                mouth.publish("news", b"x")
+                try:
+                    ear.receive()
+                    return time.monotonic() - cut_at
+                except TimeoutError:
+                    self.assertLess(time.monotonic() - cut_at, 30)
+
+    def check_relay(self, cut):
+        first, second, third = self.machines(3)
+        with self.wire(second, "ear1") as forth, self.wire(first, "ear2") as back, \
+                self.wire(second, "ear3") as old_ear, self.wire(first, "mouth3") as mouth:
+            forth.subscribe("forth", 1)
+            back.subscribe("back", 1)
+            old_ear.subscribe("old")
+            counts = [Counting(self, first, "forth"), Counting(self, second, "back")]
+            self.assertEqual(self.next_text(forth, 1), "0")
+            self.assertEqual(self.next_text(back, 1), "0")
+            cut()
+            cut_at = time.monotonic()
+            # Who subscribed before: heard as soon as the lane is there.
+            old_ear.socket.settimeout(0.05)
+            mouth_sent = 0
+            while True:
+                mouth.publish("old", b"%d" % mouth_sent)
+                mouth_sent += 1
+                try:
+                    heard = int(self.next_text(old_ear))
+                    if time.monotonic() - cut_at > 1 or heard > 5:
+                        break
+                except TimeoutError:
+                    self.assertLess(time.monotonic() - cut_at, 30)
+            old = time.monotonic() - cut_at
+            # Who subscribes now: what they want must be told across the cut.
+            new = self.hear_again(first, second, cut_at)
+            self.publish(first, "lamps/1", ["on"], retain=True)
+            self.publish(second, "lamps/2", ["on"], retain=True)
+            lamps = {"lamps/1": "on", "lamps/2": "on"}
+            for each in (first, second, third):
+                wait_for("the lamps", lambda node=each: self.retained(node, "lamps/#") == lamps)
+            self.assertGreater(self.metric(first, "grapevine_cluster_lanes_relayed"), 0)
+            self.assertGreater(self.metric(second, "grapevine_cluster_lanes_relayed"), 0)
+            self.assertGreater(self.metric(third, "grapevine_cluster_relay_streams"), 0)
+            self.assertGreater(self.metric(third, "grapevine_cluster_relay_bytes_total"), 0)
+            self.assertGreater(self.network.dropped(2), 0)
+            self.network.heal(1, 2)
+            healed_at = time.monotonic()
+            for each, name in ((first, "lanes_relayed"), (second, "lanes_relayed"),
+                               (third, "relay_streams")):
+                wait_for("the direct way", lambda node=each, what=name: self.metric(
+                    node, f"grapevine_cluster_{what}") == 0)
+            direct = time.monotonic() - healed_at
+            for counting, ear in zip(counts, (forth, back)):
+                sent = counting.stop()
+                self.assertEqual([self.next_text(ear, 1) for _ in range(1, sent)],
+                                 [str(number) for number in range(1, sent)])
+                ear.socket.settimeout(0.5)
+                self.assertRaises(TimeoutError, ear.receive)
+        for each in (first, second, third):
+            self.assertNotIn("became=died", each.log())
+        self.figures = {"old": old, "new": new, "direct": direct, "sent": sent}
+        self.assertLess(max(old, new), HEARD_AGAIN_WITHIN_S, self.figures)
+        self.assertLess(direct, DIRECT_AGAIN_WITHIN_S, self.figures)
+
+    def test_a_link_cut_one_way_is_gone_round(self):
+        self.check_relay(lambda: self.network.cut(1, 2))
+
+    def test_a_link_cut_both_ways_is_gone_round(self):
+        self.check_relay(lambda: self.network.cut_both_ways(1, 2))
