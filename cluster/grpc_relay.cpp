@@ -13,6 +13,9 @@ namespace gv::cluster {
 
 namespace {
 
+/// Sent ahead by the neighbour that is meant, of replies that the caller has not read.
+constexpr std::size_t reply_window_bytes = 128u << 10;
+
 [[nodiscard]] const char* method_of(relayed_kind kind) noexcept {
     return kind == relayed_kind::control ? "/grapevine.cluster.v1.Link/Control"
                                          : "/grapevine.cluster.v1.Link/Lane";
@@ -129,9 +132,10 @@ relay::~relay() { core_.counts.relay_streams.fetch_sub(1); }
 void relay::start(grpc::ByteBuffer hello) {
     const keep_alive& silence =
         kind_ == relayed_kind::control ? core_.options.few_bytes : core_.options.many_bytes;
+    grpc_transport_options with = core_.options;
+    with.window_bytes = reply_window_bytes; // for frames, that of the receiver counts
     auto made = std::make_unique<leg>(
-        core_, shared_from_this(),
-        open_channel(address_, core_.options, silence, reply_bytes_max(kind_)));
+        core_, shared_from_this(), open_channel(address_, with, silence, reply_bytes_max(kind_)));
     const std::lock_guard lock(mutex_);
     if (stream_ == nullptr) {
         return;

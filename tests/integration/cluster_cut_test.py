@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes whose network is cut while they live."""
 
+import re
 import threading
 import time
 import urllib.request
@@ -244,3 +245,27 @@ class ClusterRelay(CutTest):
 
     def test_a_link_cut_both_ways_is_gone_round(self):
         self.check_relay(lambda: self.network.cut_both_ways(1, 2))
+
+    def test_another_neighbour_takes_the_place_of_one_that_dies(self):
+        nodes = self.machines(4)
+        first, second = nodes[:2]
+        with self.wire(second, "ear1") as ear:
+            ear.subscribe("forth", 1)
+            counting = Counting(self, first, "forth")
+            self.assertEqual(self.next_text(ear, 1), "0")
+            self.network.cut_both_ways(1, 2)
+            via = wait_for("another way", lambda: re.search(
+                r"way_changed .*via=([0-9a-f]{16})", first.log()))[1]
+            neighbour = next(each for each in nodes[2:] if each.name in re.search(
+                rf"member_changed .*became=joined id={via} ", first.log())[0])
+            wait_for("the lanes", lambda: self.metric(
+                first, "grapevine_cluster_lanes_relayed") == 2)
+            neighbour.kill()
+            killed_at = time.monotonic()
+            self.assertLess(self.hear_again(first, second, killed_at), HEARD_AGAIN_WITHIN_S)
+            sent = counting.stop()
+            self.assertEqual([self.next_text(ear, 1) for _ in range(1, sent)],
+                             [str(number) for number in range(1, sent)])
+            for each in (first, second):
+                for other in (first, second):
+                    self.assertNotRegex(each.log(), rf"node={other.name} became=died")
