@@ -29,8 +29,19 @@ class running_calls {
   public:
     /// False after close(): it must not be started.
     [[nodiscard]] bool enter(running_call& call) {
+        return enter(call, [] {});
+    }
+    /// The same, and starts it by `begin` where cancel() cannot come before. It may be gone when
+    /// this returns.
+    template <typename Begin>
+    [[nodiscard]] bool enter(running_call& call, Begin&& begin) {
         const std::lock_guard lock(mutex_);
-        return !is_closed_ && running_.insert(&call).second;
+        if (is_closed_) {
+            return false;
+        }
+        running_.insert(&call);
+        begin();
+        return true;
     }
     /// Deletes it; the last that it does. close() waits for that, too: a call holds its channel,
     /// and whoever drops the last of gRPC's objects joins gRPC's threads, which ends in memory

@@ -30,9 +30,10 @@ class timer final : public running_call {
 } // namespace
 
 void call_later(grpc_core& core, duration after, std::function<void()> due) {
-    auto wait = std::make_unique<timer>(core, std::move(due));
-    if (core.calls.enter(*wait)) {
-        wait.release()->start(after);
+    auto* const wait = new timer(core, std::move(due));
+    // An alarm that is cancelled before it is set goes off nevertheless, in its time.
+    if (!core.calls.enter(*wait, [&] { wait->start(after); })) {
+        delete wait;
     }
 }
 
