@@ -307,7 +307,7 @@ void cluster_node::member_changed(const member& now, member_change change) {
     }
     retained_->on_peer(who.node, who.boot, state, for_retained(now_), *this);
     if (state == peer_state::alive) {
-        transport_.open_control(who, seen.address);
+        transport_.open_control(who, seen.address, now.row.profile.features);
     } else {
         transport_.close_control(who.node);
     }

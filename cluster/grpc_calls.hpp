@@ -29,8 +29,19 @@ class running_calls {
   public:
     /// False after close(): it must not be started.
     [[nodiscard]] bool enter(running_call& call) {
+        return enter(call, [] {});
+    }
+    /// The same, and starts it by `begin` where cancel() cannot come before. It may be gone when
+    /// this returns.
+    template <typename Begin>
+    [[nodiscard]] bool enter(running_call& call, Begin&& begin) {
         const std::lock_guard lock(mutex_);
-        return !is_closed_ && running_.insert(&call).second;
+        if (is_closed_) {
+            return false;
+        }
+        running_.insert(&call);
+        begin();
+        return true;
     }
     /// Deletes it; the last that it does. close() waits for that, too: a call holds its channel,
     /// and whoever drops the last of gRPC's objects joins gRPC's threads, which ends in memory
@@ -74,7 +85,8 @@ class running_calls {
 struct shared_counts {
     using count = std::atomic<std::uint64_t>;
     count questions_sent, questions_unanswered, questions_dropped, malformed, control_sent,
-        control_dropped_closed, control_dropped_full, control_lost, hellos_refused;
+        control_dropped_closed, control_dropped_full, control_lost, hellos_refused, lanes_relayed,
+        relay_streams, relay_frames, relay_bytes, relays_refused;
 };
 
 inline void add_one(shared_counts::count& count) noexcept {
@@ -86,8 +98,12 @@ struct grpc_core {
     grpc_core(grpc_transport_options with, peer_listener& to)
         : options(std::move(with)), listener(to) {}
 
-    [[nodiscard]] link_hello hello_to(node_id to) const {
-        return {.cluster = options.cluster, .wire = options.wire, .from = options.self, .to = to};
+    [[nodiscard]] link_hello hello_to(node_id to, node_id via = {}) const {
+        return {.cluster = options.cluster,
+                .wire = options.wire,
+                .from = options.self,
+                .to = to,
+                .via = via};
     }
 
     const grpc_transport_options options;

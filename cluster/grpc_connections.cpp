@@ -38,11 +38,14 @@ constexpr const char* read_bytes_argument = "grpc.experimental.tcp_read_chunk_si
     return grpc::InsecureServerCredentials();
 }
 
-[[nodiscard]] grpc::ChannelArguments channel_arguments(const grpc_transport_options& options) {
+[[nodiscard]] grpc::ChannelArguments channel_arguments(const grpc_transport_options& options,
+                                                       const keep_alive& silence) {
     grpc::ChannelArguments with;
     with.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    with.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keep_alive_after));
-    with.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keep_alive_within));
+    // The second is also TCP_USER_TIMEOUT: without it the system sends into a cut link again after
+    // ever longer pauses, and finds out two minutes late that the link is back.
+    with.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(silence.after));
+    with.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(silence.within));
     with.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     with.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // Despite its name this one bounds an attempt, not the pause between two.
@@ -65,9 +68,9 @@ constexpr const char* read_bytes_argument = "grpc.experimental.tcp_read_chunk_si
 void set_arguments(grpc::ServerBuilder& builder, const grpc_transport_options& options) {
     // Otherwise two processes may listen at the same port and share what comes.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keep_alive_after));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.many_bytes.after));
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                               milliseconds(options.keep_alive_within));
+                               milliseconds(options.many_bytes.within));
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // Pings of peers are welcome at any rate; else they get GOAWAY with too_many_pings.
@@ -127,8 +130,9 @@ void take_over_log() {
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
                                             const grpc_transport_options& options,
+                                            const keep_alive& silence,
                                             std::size_t receive_bytes_max) {
-    grpc::ChannelArguments with = channel_arguments(options);
+    grpc::ChannelArguments with = channel_arguments(options, silence);
     with.SetMaxReceiveMessageSize(static_cast<int>(receive_bytes_max));
     // With the scheme, so that no address of a peer means a socket of this machine ("unix:").
     return grpc::CreateCustomChannel("dns:///" + address, channel_credentials(options.security),

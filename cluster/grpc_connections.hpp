@@ -20,6 +20,7 @@ namespace gv::cluster {
 /// it has at most so many bytes.
 [[nodiscard]] std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
                                                           const grpc_transport_options& options,
+                                                          const keep_alive& silence,
                                                           std::size_t receive_bytes_max);
 
 struct listening_server {

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link is what the owner asked for; a stream is one attempt at it. A link has one stream, or a
-// timer that will start the next. One lock holds all: a stream is told to write, and that it has
-// ended, only under it, so that nothing is begun on one that has ended. Listeners are called
-// without the lock.
+// A link is a way to a peer, direct or by a neighbour; a stream is one attempt at it. A link has
+// one stream, or a timer that will start the next. One lock holds all: a stream is told to write,
+// and that it has ended, only under it, so that nothing is begun on one that has ended. Listeners
+// are called without the lock.
+//
+// The direct link is tried for ever. If it is not there for `relay_after`, the relayed one is tried
+// as well, one neighbour after the other, until the direct one is there again.
 #include "cluster/grpc_control.hpp"
 
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_control_stream.hpp"
 #include "cluster/grpc_message.hpp"
+#include "cluster/grpc_timer.hpp"
+#include "cluster/relay_order.hpp"
 #include "cluster/wire_control.hpp"
 #include "cluster/wire_link.hpp"
 
-#include <grpcpp/alarm.h>
-#include <grpcpp/channel.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <proto/grapevine_cluster.grpc.pb.h>
+#include <proto/grapevine_cluster.pb.h>
 
-#include <deque>
 #include <random>
 #include <unordered_map>
 
@@ -31,146 +33,33 @@ namespace wire = grapevine::cluster::v1;
     return bytes_of(frame);
 }
 
-/// Names a link, also after another took its place.
-struct link_name {
-    node_id node;
-    std::uint64_t number = 0;
-};
-
-/// Who hears of a stream's life.
-template <typename Stream>
-class stream_owner {
-  public:
-    virtual void on_accepted(Stream& stream) = 0;
-    virtual void on_written(Stream& stream, bool is_fine) = 0;
-    /// Nothing may be written any longer.
-    virtual void on_ended(Stream& stream) = 0;
-    /// The stream is to be deleted.
-    virtual void on_done(Stream& stream, const grpc::Status& status) = 0;
-
-  protected:
-    ~stream_owner() = default;
-};
-
-class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, wire::ControlEnd>,
-                             public running_call {
-  public:
-    using owner = stream_owner<control_stream>;
-
-    control_stream(owner& whose, link_name of, std::shared_ptr<grpc::Channel> channel)
-        : owner_(whose), of_(of), stub_(std::move(channel)) {}
-
-    [[nodiscard]] link_name of() const noexcept { return of_; }
-    void cancel() override { context_.TryCancel(); }
-
-    /// Lifetime: on_done() ends it.
-    void start(grpc::ByteBuffer hello) {
-        stub_.PrepareBidiStreamingCall(&context_, "/grapevine.cluster.v1.Link/Control", {}, this);
-        AddHold();
-        StartRead(&end_);
-        write(std::move(hello));
-        StartCall();
-    }
-    /// Requires: the write before is over, and on_ended() was not called.
-    void write(grpc::ByteBuffer bytes) {
-        writing_.Swap(&bytes);
-        StartWrite(&writing_);
-    }
-    /// For on_ended(): gRPC may forget this from now on.
-    void let_go() { RemoveHold(); }
-
-    void OnReadInitialMetadataDone(bool ok) override {
-        // They also "arrive" when the call has failed, without this one.
-        if (ok && context_.GetServerInitialMetadata().contains("grapevine-node")) {
-            owner_.on_accepted(*this);
-        }
-    }
-    void OnWriteDone(bool ok) override { owner_.on_written(*this, ok); }
-    void OnReadDone(bool ok) override {
-        if (ok) {
-            cancel(); // an end without a status, which should follow
-        }
-        owner_.on_ended(*this);
-    }
-    void OnDone(const grpc::Status& status) override { owner_.on_done(*this, status); }
-
-  private:
-    owner& owner_;
-    const link_name of_;
-    // Any kind of call may be made as one of both directions; here nothing comes back.
-    grpc::TemplatedGenericStub<grpc::ByteBuffer, wire::ControlEnd> stub_;
-    grpc::ClientContext context_;
-    grpc::ByteBuffer writing_;
-    wire::ControlEnd end_;
-};
-
-struct control_link {
-    peer_identity to;
-    std::string address;
-    std::uint64_t number = 0;
-    std::shared_ptr<grpc::Channel> channel;
-    control_stream* stream = nullptr;
-    bool is_open = false;
-    bool is_writing = false;
-    time_point opened_at{};
-    duration pause{};
-    /// As bytes, which are what is counted; as objects they would take several times that.
-    std::deque<grpc::ByteBuffer> queue;
-    std::size_t queued_bytes = 0;
-
-    void forget_stream() {
-        stream = nullptr;
-        is_open = false;
-        queue.clear();
-        queued_bytes = 0;
-    }
-};
-
-/// Calls once, later or when it is cancelled. Deletes itself.
-class timer final : public running_call {
-  public:
-    timer(grpc_core& core, std::function<void()> due) : core_(core), due_(std::move(due)) {}
-    void start(duration after) {
-        alarm_.Set(std::chrono::system_clock::now() + after, [this](bool is_due) {
-            if (is_due) {
-                due_();
-            }
-            core_.calls.end(this);
-        });
-    }
-    void cancel() override { alarm_.Cancel(); }
-
-  private:
-    grpc_core& core_;
-    std::function<void()> due_;
-    grpc::Alarm alarm_;
-};
-
 } // namespace
 
 class control_links::table final : public stream_owner<control_stream> {
   public:
     explicit table(grpc_core& core) : core_(core) {}
 
-    void open(peer_identity to, std::string address) {
+    void tell_ways(way_listener to) { on_way_ = std::move(to); }
+
+    void open(peer_identity to, std::string address, std::uint64_t features) {
         const std::lock_guard lock(mutex_);
-        control_link& link = links_[to.node];
-        if (link.to == to && link.address == address) {
+        control_peer& peer = peers_[to.node];
+        if (peer.to == to && peer.address == address) {
+            peer.features = features;
             return;
         }
-        abandon(link);
-        link = {.to = to,
-                .address = std::move(address),
-                .number = ++last_number_,
-                .pause = core_.options.reopen_shortest};
-        link.channel = open_channel(link.address, core_.options, control_end_bytes_max);
-        start_stream(link);
+        peer.abandon();
+        peer = {.to = to, .address = std::move(address), .features = features};
+        peer.direct = new_link();
+        peer.direct.channel = channel_to(peer.address);
+        start_stream(peer, peer.direct);
+        relay_later(peer);
     }
     void close(node_id to) {
         const std::lock_guard lock(mutex_);
-        if (const auto found = links_.find(to); found != links_.end()) {
-            abandon(found->second);
-            links_.erase(found);
+        if (const auto found = peers_.find(to); found != peers_.end()) {
+            found->second.abandon();
+            peers_.erase(found);
         }
     }
     void send(node_id to, const control_message& message) {
@@ -181,128 +70,168 @@ class control_links::table final : public stream_owner<control_stream> {
         encode(message, frame);
         put(to, bytes_of(frame));
     }
+    [[nodiscard]] std::optional<std::string> direct_address(node_id to) {
+        const std::lock_guard lock(mutex_);
+        const auto found = peers_.find(to);
+        return found != peers_.end() && found->second.direct.is_open
+                   ? std::optional(found->second.address)
+                   : std::nullopt;
+    }
+    [[nodiscard]] std::optional<relay_place> relay_to(node_id to) {
+        const std::lock_guard lock(mutex_);
+        const auto found = peers_.find(to);
+        if (found == peers_.end() || found->second.open_link() != &found->second.relayed) {
+            return std::nullopt;
+        }
+        const auto neighbour = peers_.find(found->second.relayed.via);
+        return neighbour == peers_.end()
+                   ? std::nullopt
+                   : std::optional(relay_place{neighbour->first, neighbour->second.address});
+    }
+    void on_lane_refused(node_id to, node_id via) {
+        const std::lock_guard lock(mutex_);
+        const auto found = peers_.find(to);
+        if (found != peers_.end() && found->second.relayed.is_open
+            && found->second.relayed.via == via) {
+            found->second.relayed.stream->cancel();
+        }
+    }
 
     void on_accepted(control_stream& stream) override {
+        node_id via;
         {
             const std::lock_guard lock(mutex_);
-            control_link* link = link_of(stream);
+            const auto [peer, link] = find(stream);
             if (link == nullptr) {
                 return;
             }
             link->is_open = true;
             link->opened_at = std::chrono::steady_clock::now();
+            via = link->via;
+            if (link == &peer->direct) {
+                peer->relayed.abandon();
+                peer->relayed = {};
+            }
         }
-        core_.listener.on_control_open(stream.of().node);
+        on_way_(stream.of().node, via);
+        core_.listener.on_control_open(stream.of().node, via);
     }
     void on_written(control_stream& stream, bool is_fine) override {
         const std::lock_guard lock(mutex_);
-        if (control_link* link = link_of(stream); link != nullptr && is_fine) {
+        if (control_link* link = find(stream).link; link != nullptr && is_fine) {
             link->is_writing = false;
-            write_next(*link);
+            link->write_next();
         }
     }
     void on_ended(control_stream& stream) override {
         const std::lock_guard lock(mutex_);
-        if (control_link* link = link_of(stream)) {
+        if (control_link* link = find(stream).link) {
             link->is_open = false;
         }
         stream.let_go();
     }
     void on_done(control_stream& stream, const grpc::Status& status) override {
         const link_name of = stream.of();
-        if (forget(stream)) {
+        const ended end = forget(stream);
+        if (end.is_wanted) {
             add_one(core_.counts.control_lost);
+        }
+        if (end.is_told) {
             core_.listener.on_control_lost(of.node, text_of(status));
+        }
+        if (end.is_wanted) {
             reopen_later(of);
         }
         core_.calls.end(&stream);
     }
 
   private:
+    struct place {
+        control_peer* peer = nullptr;
+        control_link* link = nullptr; ///< null: another took the place of that one, or none did
+    };
+    struct ended {
+        bool is_wanted = false; ///< its link still is
+        bool is_told = false;
+    };
+
     [[nodiscard]] bool is_open(node_id to) {
         const std::lock_guard lock(mutex_);
-        const auto found = links_.find(to);
-        return found != links_.end() && found->second.is_open;
+        const auto found = peers_.find(to);
+        return found != peers_.end() && found->second.open_link() != nullptr;
     }
     void put(node_id to, grpc::ByteBuffer bytes) {
         const std::lock_guard lock(mutex_);
-        const auto found = links_.find(to);
-        if (found == links_.end() || !found->second.is_open) {
+        const auto found = peers_.find(to);
+        control_link* const link = found == peers_.end() ? nullptr : found->second.open_link();
+        if (link == nullptr) {
             return add_one(core_.counts.control_dropped_closed);
         }
-        control_link& link = found->second;
         // A message that is larger than the queue passes alone.
-        if (link.queued_bytes > 0
-            && link.queued_bytes + bytes.Length() > core_.options.control_queue_bytes_max) {
+        if (link->queued_bytes > 0
+            && link->queued_bytes + bytes.Length() > core_.options.control_queue_bytes_max) {
             return add_one(core_.counts.control_dropped_full);
         }
-        link.queued_bytes += bytes.Length();
-        link.queue.push_back(std::move(bytes));
         add_one(core_.counts.control_sent);
-        write_next(link);
+        link->put(std::move(bytes));
     }
-    void write_next(control_link& link) {
-        if (!link.is_open || link.is_writing || link.queue.empty()) {
-            return;
-        }
-        grpc::ByteBuffer bytes = std::move(link.queue.front());
-        link.queue.pop_front();
-        link.queued_bytes -= bytes.Length();
-        link.is_writing = true;
-        link.stream->write(std::move(bytes));
+    [[nodiscard]] place find(link_name name) {
+        const auto found = peers_.find(name.node);
+        return found == peers_.end()
+                   ? place{}
+                   : place{&found->second, found->second.link_numbered(name.number)};
     }
-    /// Null: another link took the place of that one, or none did.
-    [[nodiscard]] control_link* link_named(link_name name) {
-        const auto found = links_.find(name.node);
-        return found != links_.end() && found->second.number == name.number ? &found->second
-                                                                            : nullptr;
+    [[nodiscard]] place find(const control_stream& stream) {
+        const place at = find(stream.of());
+        return at.link != nullptr && at.link->stream == &stream ? at : place{};
     }
-    [[nodiscard]] control_link* link_of(const control_stream& stream) {
-        control_link* link = link_named(stream.of());
-        return link != nullptr && link->stream == &stream ? link : nullptr;
+    [[nodiscard]] control_link new_link() {
+        return {.number = ++last_number_, .pause = core_.options.reopen_shortest};
     }
-    static void abandon(control_link& link) {
-        if (link.stream != nullptr) {
-            link.stream->cancel();
-            link.forget_stream();
-        }
+    [[nodiscard]] std::shared_ptr<grpc::Channel> channel_to(const std::string& address) const {
+        return open_channel(address, core_.options, core_.options.few_bytes, control_end_bytes_max);
     }
-    void start_stream(control_link& link) {
-        auto stream = std::make_unique<control_stream>(*this, link_name{link.to.node, link.number},
+    void start_stream(control_peer& peer, control_link& link) {
+        auto stream = std::make_unique<control_stream>(*this, link_name{peer.to.node, link.number},
                                                        link.channel);
         if (!core_.calls.enter(*stream)) {
             return;
         }
         link.is_writing = true; // the hello
         link.stream = stream.release();
-        link.stream->start(written(core_.hello_to(link.to.node)));
+        link.stream->start(written(core_.hello_to(peer.to.node, link.via)));
     }
-    /// True if the link is still wanted.
-    [[nodiscard]] bool forget(const control_stream& stream) {
+    [[nodiscard]] ended forget(const control_stream& stream) {
         const std::lock_guard lock(mutex_);
-        control_link* link = link_of(stream);
+        const auto [peer, link] = find(stream);
         if (link == nullptr) {
-            return false;
+            return {};
         }
         link->forget_stream();
-        return true;
+        const bool was_open = link->opened_at != time_point{};
+        const bool is_direct = link == &peer->direct;
+        if (was_open && is_direct) {
+            ++peer->losses;
+            relay_later(*peer);
+        }
+        return {.is_wanted = true, .is_told = was_open || is_direct};
     }
     void reopen_later(link_name name) {
         const std::lock_guard lock(mutex_);
-        control_link* link = link_named(name);
-        if (link == nullptr) {
-            return;
+        if (control_link* link = find(name).link) {
+            reopen_later(name, *link);
         }
-        auto wait = std::make_unique<timer>(core_, [this, name] { reopen(name); });
-        if (core_.calls.enter(*wait)) {
-            wait.release()->start(next_pause(*link));
-        }
+    }
+    void reopen_later(link_name name, control_link& link) {
+        call_later(core_, next_pause(link), [this, name] { reopen(name); });
     }
     void reopen(link_name name) {
         const std::lock_guard lock(mutex_);
-        if (control_link* link = link_named(name)) {
-            start_stream(*link);
+        const auto [peer, link] = find(name);
+        if (link == nullptr) {
+            return;
         }
+        link == &peer->direct ? start_stream(*peer, *link) : start_relayed(*peer);
     }
     /// Decorrelated jitter, as cluster/redial.hpp; short again after a stream that has lasted.
     [[nodiscard]] duration next_pause(control_link& link) {
@@ -318,9 +247,49 @@ class control_links::table final : public stream_owner<control_stream> {
         return link.pause;
     }
 
+    // --- by way of a neighbour
+
+    void relay_later(const control_peer& peer) {
+        const link_name direct{peer.to.node, peer.direct.number};
+        call_later(core_, core_.options.relay_after,
+                   [this, direct, losses = peer.losses] { begin_relay(direct, losses); });
+    }
+    void begin_relay(link_name direct, std::uint64_t losses) {
+        const std::lock_guard lock(mutex_);
+        const auto [peer, link] = find(direct);
+        if (link == nullptr || link->is_open || peer->losses != losses
+            || peer->relayed.number != 0) {
+            return;
+        }
+        peer->relayed = new_link();
+        start_relayed(*peer);
+    }
+    void start_relayed(control_peer& peer) {
+        control_link& link = peer.relayed;
+        const auto neighbours =
+            relay_order(core_.options.self.node, peer.to.node, neighbours_but(peer.to.node));
+        if (neighbours.empty()) {
+            return reopen_later({peer.to.node, link.number}, link);
+        }
+        link.via = neighbours[peer.relays_tried++ % neighbours.size()];
+        link.channel = channel_to(peers_.at(link.via).address);
+        start_stream(peer, link);
+    }
+    /// Those that there is a link to, and that say that they pass streams on.
+    [[nodiscard]] std::vector<node_id> neighbours_but(node_id except) const {
+        std::vector<node_id> found;
+        for (const auto& [node, each] : peers_) {
+            if (node != except && each.direct.is_open && (each.features & feature_relay) != 0) {
+                found.push_back(node);
+            }
+        }
+        return found;
+    }
+
     grpc_core& core_;
+    way_listener on_way_;
     std::mutex mutex_;
-    std::unordered_map<node_id, control_link> links_;
+    std::unordered_map<node_id, control_peer> peers_;
     std::uint64_t last_number_ = 0;
     std::mt19937_64 random_{std::random_device{}()};
 };
@@ -329,10 +298,16 @@ control_links::control_links(grpc_core& core) : table_(std::make_unique<table>(c
 
 control_links::~control_links() = default;
 
-void control_links::open(peer_identity to, std::string address) {
-    table_->open(to, std::move(address));
+void control_links::tell_ways(way_listener to) { table_->tell_ways(std::move(to)); }
+void control_links::open(peer_identity to, std::string address, std::uint64_t features) {
+    table_->open(to, std::move(address), features);
 }
 void control_links::close(node_id to) { table_->close(to); }
 void control_links::send(node_id to, const control_message& message) { table_->send(to, message); }
+std::optional<std::string> control_links::direct_address(node_id to) {
+    return table_->direct_address(to);
+}
+std::optional<relay_place> control_links::relay_to(node_id to) { return table_->relay_to(to); }
+void control_links::on_lane_refused(node_id to, node_id via) { table_->on_lane_refused(to, via); }
 
 } // namespace gv::cluster

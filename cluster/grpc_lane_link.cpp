@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_control.hpp"
 #include "cluster/grpc_message.hpp"
 #include "cluster/wire_lane.hpp"
 
@@ -10,6 +11,7 @@
 #include <proto/grapevine_cluster.grpc.pb.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 namespace gv::cluster {
 
@@ -18,6 +20,24 @@ namespace {
 namespace wire = grapevine::cluster::v1;
 
 class lane_call;
+
+/// Streams of lanes that are there. Thread-safe.
+class lane_calls {
+  public:
+    void enter(lane_call& call) {
+        const std::lock_guard lock(mutex_);
+        running_.insert(&call);
+    }
+    void leave(lane_call& call) {
+        const std::lock_guard lock(mutex_);
+        running_.erase(&call);
+    }
+    void reroute(node_id to, node_id via);
+
+  private:
+    std::mutex mutex_;
+    std::unordered_set<lane_call*> running_;
+};
 
 /// What the owner's object and gRPC's share. The call is there as long as it may be written to.
 struct lane_link_state {
@@ -30,9 +50,31 @@ struct lane_link_state {
 class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::LaneReply>,
                         public running_call {
   public:
-    lane_call(grpc_core& core, std::shared_ptr<grpc::Channel> channel,
-              std::shared_ptr<lane_link_state> state)
-        : core_(core), stub_(wire::Link::NewStub(std::move(channel))), state_(std::move(state)) {}
+    lane_call(grpc_core& core, control_links& ways, lane_calls& others, node_id to, node_id via,
+              std::shared_ptr<grpc::Channel> channel, std::shared_ptr<lane_link_state> state)
+        : core_(core), ways_(ways), others_(others), to_(to), via_(via),
+          stub_(wire::Link::NewStub(std::move(channel))), state_(std::move(state)) {
+        others_.enter(*this);
+        if (via_ != node_id{}) {
+            add_one(core_.counts.lanes_relayed);
+        }
+    }
+    ~lane_call() {
+        if (via_ != node_id{}) {
+            core_.counts.lanes_relayed.fetch_sub(1);
+        }
+        others_.leave(*this);
+    }
+    lane_call(const lane_call&) = delete;
+    lane_call& operator=(const lane_call&) = delete;
+
+    /// Ends it if it goes to that node another way.
+    void reroute(node_id to, node_id via) {
+        if (to_ == to && via_ != via) {
+            is_rerouted_ = true;
+            cancel();
+        }
+    }
 
     void cancel() override { context_.TryCancel(); }
 
@@ -69,12 +111,24 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
         StartRead(&reply_);
     }
     void OnDone(const grpc::Status& status) override {
-        state_->gate.finish(
-            [&](lane_link_listener& to) { to.on_lost(fault_.empty() ? text_of(status) : fault_); });
+        if (!is_welcome_ && via_ != node_id{} && is_for_want_of_a_way(status)) {
+            ways_.on_lane_refused(to_, via_);
+        }
+        state_->gate.finish([&](lane_link_listener& to) { to.on_lost(why_lost(status)); });
         core_.calls.end(this);
     }
 
   private:
+    /// A neighbour that has no link there, is gone itself, or passes on too much.
+    [[nodiscard]] static bool is_for_want_of_a_way(const grpc::Status& status) {
+        return status.error_code() == grpc::StatusCode::UNAVAILABLE
+               || status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+    }
+    [[nodiscard]] std::string why_lost(const grpc::Status& status) const {
+        return is_rerouted_     ? "there is another way to it now"
+               : fault_.empty() ? text_of(status)
+                                : fault_;
+    }
     void start_write(lane_frame&& frame) {
         encode(std::move(frame), frame_);
         StartWrite(&frame_);
@@ -122,6 +176,11 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     }
 
     grpc_core& core_;
+    control_links& ways_;
+    lane_calls& others_;
+    const node_id to_;
+    const node_id via_; ///< who passes it on; 0: nobody
+    std::atomic<bool> is_rerouted_ = false;
     std::unique_ptr<wire::Link::Stub> stub_;
     std::shared_ptr<lane_link_state> state_;
     grpc::ClientContext context_;
@@ -134,6 +193,13 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     bool is_writing_ = false;
     lane_frame first_; ///< waits for the hello
 };
+
+void lane_calls::reroute(node_id to, node_id via) {
+    const std::lock_guard lock(mutex_);
+    for (lane_call* each : running_) {
+        each->reroute(to, via);
+    }
+}
 
 class grpc_lane_link final : public lane_link {
   public:
@@ -161,47 +227,59 @@ class grpc_lane_link final : public lane_link {
 
 } // namespace
 
-/// Connections that lanes to one address share, if they are to.
+/// Streams of lanes, and the connections that those to one address share, if they are to.
 class lane_links::channels {
   public:
     [[nodiscard]] std::shared_ptr<grpc::Channel> get(const std::string& address,
                                                      const grpc_transport_options& options) {
         if (options.lanes == lane_connections::one_each) {
-            return open_channel(address, options, lane_response_bytes_max);
+            return open_channel(address, options, options.many_bytes, lane_response_bytes_max);
         }
         const std::lock_guard lock(mutex_);
         std::erase_if(shared_, [](const auto& each) { return each.second.expired(); });
         std::weak_ptr<grpc::Channel>& known = shared_[address];
         auto channel = known.lock();
         if (channel == nullptr) {
-            channel = open_channel(address, options, lane_response_bytes_max);
+            channel = open_channel(address, options, options.many_bytes, lane_response_bytes_max);
             known = channel;
         }
         return channel;
     }
+
+    lane_calls running;
 
   private:
     std::mutex mutex_;
     std::unordered_map<std::string, std::weak_ptr<grpc::Channel>> shared_;
 };
 
-lane_links::lane_links(grpc_core& core) : core_(core), channels_(std::make_unique<channels>()) {}
+lane_links::lane_links(grpc_core& core, control_links& ways)
+    : core_(core), ways_(ways), channels_(std::make_unique<channels>()) {}
 lane_links::~lane_links() = default;
 
 std::unique_ptr<lane_link> lane_links::open(node_id to, const std::string& address,
                                             const lane_hello& hello, lane_link_listener& listener) {
+    const auto relay = ways_.relay_to(to);
+    const node_id via = relay ? relay->via : node_id{};
     auto state = std::make_shared<lane_link_state>();
     static_cast<void>(state->gate.open(listener));
     auto link = std::make_unique<grpc_lane_link>(state);
-    auto call = std::make_unique<lane_call>(core_, channels_->get(address, core_.options), state);
+    auto call = std::make_unique<lane_call>(
+        core_, ways_, channels_->running, to, via,
+        channels_->get(relay ? relay->address : address, core_.options), state);
     if (!core_.calls.enter(*call)) {
         listener.on_lost("this node goes down");
         return link;
     }
     const std::lock_guard lock(state->mutex);
     state->call = call.release();
-    state->call->start({.link = core_.hello_to(to), .lane = hello});
+    state->call->start({.link = core_.hello_to(to, via), .lane = hello});
+    // The way may have changed before the call could be told of it.
+    const auto relay_now = ways_.relay_to(to);
+    state->call->reroute(to, relay_now ? relay_now->via : node_id{});
     return link;
 }
+
+void lane_links::reroute(node_id to, node_id via) { channels_->running.reroute(to, via); }
 
 } // namespace gv::cluster

@@ -6,10 +6,12 @@
 
 namespace gv::cluster {
 
+class control_links;
+
 /// Thread-safe. Lifetime: core.calls must be closed before it goes; links may stay.
 class lane_links {
   public:
-    explicit lane_links(grpc_core& core);
+    lane_links(grpc_core& core, control_links& ways);
     ~lane_links();
     lane_links(const lane_links&) = delete;
     lane_links& operator=(const lane_links&) = delete;
@@ -18,9 +20,13 @@ class lane_links {
                                                   const lane_hello& hello,
                                                   lane_link_listener& listener);
 
+    /// Lanes to that node that go another way are lost; `via` 0: the direct one.
+    void reroute(node_id to, node_id via);
+
   private:
     class channels;
     grpc_core& core_;
+    control_links& ways_;
     std::unique_ptr<channels> channels_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams that other nodes have opened to this one: control, and the receiver's end of lanes.
+// Streams that other nodes have opened to this one: control, and the receiver's end of lanes; for
+// it, or to be passed on to a neighbour.
 #pragma once
 
 #include "cluster/grpc_calls.hpp"
@@ -10,10 +11,13 @@ class Service;
 
 namespace gv::cluster {
 
-/// Lifetime: the server must be shut down before it goes; incoming lanes may stay.
+class control_links;
+
+/// Lifetime: the server must be shut down before it goes; incoming lanes may stay. `links` know the
+/// neighbours.
 class link_service {
   public:
-    explicit link_service(grpc_core& core);
+    link_service(grpc_core& core, control_links& links);
     ~link_service();
     link_service(const link_service&) = delete;
     link_service& operator=(const link_service&) = delete;

@@ -207,8 +207,8 @@ class question_calls::asking {
             if (connections_.size() >= connections_max) {
                 connections_.erase(least_used());
             }
-            stub_pointer stub =
-                wire::Membership::NewStub(open_channel(address, core_.options, envelope_bytes_max));
+            stub_pointer stub = wire::Membership::NewStub(
+                open_channel(address, core_.options, core_.options.few_bytes, envelope_bytes_max));
             found = connections_.emplace(address, connection{std::move(stub)}).first;
         }
         found->second.last_used = ++uses_;

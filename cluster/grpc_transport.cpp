@@ -15,7 +15,9 @@ namespace gv::cluster {
 class grpc_transport::parts {
   public:
     parts(grpc_transport_options options, peer_listener& listener)
-        : core(std::move(options), listener) {}
+        : core(std::move(options), listener) {
+        control.tell_ways([this](node_id to, node_id via) { lanes.reroute(to, via); });
+    }
     ~parts() { shut_down(); }
     parts(const parts&) = delete;
     parts& operator=(const parts&) = delete;
@@ -41,8 +43,8 @@ class grpc_transport::parts {
     grpc_core core;
     question_calls questions{core};
     control_links control{core};
-    lane_links lanes{core};
-    link_service links{core};
+    lane_links lanes{core, control};
+    link_service links{core, control};
     std::uint16_t port = 0;
 
   private:
@@ -74,7 +76,12 @@ grpc_transport_counts grpc_transport::counts() const noexcept {
             .control_dropped_closed = now.control_dropped_closed,
             .control_dropped_full = now.control_dropped_full,
             .control_lost = now.control_lost,
-            .hellos_refused = now.hellos_refused};
+            .hellos_refused = now.hellos_refused,
+            .lanes_relayed = now.lanes_relayed,
+            .relay_streams = now.relay_streams,
+            .relay_frames = now.relay_frames,
+            .relay_bytes = now.relay_bytes,
+            .relays_refused = now.relays_refused};
 }
 
 void grpc_transport::ask(std::string address, const envelope& question) {
@@ -83,8 +90,8 @@ void grpc_transport::ask(std::string address, const envelope& question) {
 void grpc_transport::answer(question_id which, const envelope* answer) {
     parts_->questions.answer(which, answer);
 }
-void grpc_transport::open_control(peer_identity to, std::string address) {
-    parts_->control.open(to, std::move(address));
+void grpc_transport::open_control(peer_identity to, std::string address, std::uint64_t features) {
+    parts_->control.open(to, std::move(address), features);
 }
 void grpc_transport::close_control(node_id to) { parts_->control.close(to); }
 void grpc_transport::send(node_id to, const control_message& message) {

@@ -16,6 +16,13 @@ namespace gv::cluster {
 /// How nodes prove who they are. So far they do not: plain text, for loopback and trusted networks.
 struct transport_security {};
 
+/// A connection on which nothing was heard for `after` is pinged, and given up if nothing is heard
+/// within `within` then, or if the system has sent so long without an answer.
+struct keep_alive {
+    duration after;
+    duration within;
+};
+
 enum class lane_connections : std::uint8_t {
     one_each, ///< no lane waits behind another's bytes; more sockets
     one_a_node
@@ -38,10 +45,13 @@ struct grpc_transport_options {
     duration rows_within = 10s;
     duration notice_within = 1s;
 
-    /// A connection that is silent for so long is pinged, and given up without an answer within.
-    /// Shorter: cut links are found sooner. Longer: less traffic.
-    duration keep_alive_after = 10s;
-    duration keep_alive_within = 5s;
+    /// Of questions and control streams, on which a ping has little to wait behind. Shorter: cut
+    /// links are found sooner. Longer: less traffic, and more patience with nodes that stand still.
+    keep_alive few_bytes{.after = 2s, .within = 1500ms};
+    /// Of lanes, which may be full of bytes on a slow link; and of whatever others have opened.
+    keep_alive many_bytes{.after = 10s, .within = 5s};
+    /// A stream that another node has opened without saying who it is ends after this.
+    duration hello_within = 5s;
     /// An attempt to connect ends after this. Longer: works over links that lose packets. Shorter:
     /// a new attempt comes sooner when a cut link is back.
     duration connect_within = 2s;
@@ -51,6 +61,10 @@ struct grpc_transport_options {
     /// Pauses before a broken control stream is opened again, with jitter.
     duration reopen_shortest = 100ms;
     duration reopen_longest = 2s;
+    /// Without a direct control stream for so long, one by way of a neighbour is opened. Shorter:
+    /// traffic goes on sooner after a link is cut, and short breaks cause more of it. What
+    /// keep_alive needs to notice comes before: together 5 s.
+    duration relay_after = 1500ms;
 
     /// Largest message accepted.
     std::size_t receive_bytes_max = 17u << 20;
@@ -65,6 +79,8 @@ struct grpc_transport_options {
     std::size_t questions_max = 1'024;
     /// Streams that others have opened to this node.
     std::size_t incoming_streams_max = 4'096;
+    /// Of these, those that are passed on to a neighbour: each may hold a window and two messages.
+    std::size_t relay_streams_max = 64;
 
     message_limits members;
     route_limits routes;
@@ -81,6 +97,11 @@ struct grpc_transport_counts {
     std::uint64_t control_dropped_full = 0;   ///< too much waited
     std::uint64_t control_lost = 0;           ///< streams broken, or attempts that failed
     std::uint64_t hellos_refused = 0;         ///< of peers, by this node
+    std::uint64_t lanes_relayed = 0;          ///< now: lanes of this node by way of a neighbour
+    std::uint64_t relay_streams = 0;          ///< now: streams that this node passes on
+    std::uint64_t relay_frames = 0;           ///< passed on, both ways
+    std::uint64_t relay_bytes = 0;            ///< of these
+    std::uint64_t relays_refused = 0;         ///< streams that this node did not pass on
 };
 
 /// Thread-safe.
@@ -100,7 +121,7 @@ class grpc_transport final : public peer_transport {
 
     void ask(std::string address, const envelope& question) override;
     void answer(question_id which, const envelope* answer) override;
-    void open_control(peer_identity to, std::string address) override;
+    void open_control(peer_identity to, std::string address, std::uint64_t features) override;
     void close_control(node_id to) override;
     void send(node_id to, const control_message& message) override;
     [[nodiscard]] std::unique_ptr<lane_link> open_lane(node_id to, std::string address,

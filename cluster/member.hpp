@@ -56,10 +56,13 @@ struct member_profile {
     std::string peer_address;   ///< host:port at which other nodes reach it
     std::string client_address; ///< host:port to which clients are referred; may be empty
     wire_range wire;
-    std::uint64_t features = 0; ///< bits
+    std::uint64_t features = 0; ///< bits, see below
 
     friend bool operator==(const member_profile&, const member_profile&) = default;
 };
+
+/// Bits of member_profile::features. A node is asked for nothing that it does not say it can do.
+inline constexpr std::uint64_t feature_relay = 1; ///< passes streams on to a neighbour
 
 inline constexpr std::size_t node_name_bytes_max = 64;
 inline constexpr std::size_t address_bytes_max = 255;

@@ -17,7 +17,7 @@ void membership::try_seeds(moment at) {
         if (at.now < each.next_try.due()) {
             continue;
         }
-        each.next_try.again(at.now, options_.redial, random_);
+        each.next_try.again(at.now, options_.redial, seeds_.unanswered(), random_);
         each.sequence = ++sequence_;
         metrics_.push_pulls.add();
         send({node_id{}, each.address}, make(node_id{}, push_pull{each.sequence, all_rows()}, at));

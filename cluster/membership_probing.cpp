@@ -73,11 +73,13 @@ void membership::believe_hearsay(node_id node, moment at) {
 }
 
 void membership::redial_members(moment at) {
+    const std::size_t away =
+        table_.count(member_state::dead) + table_.count(member_state::remembered);
     for (auto& [node, each] : table_) {
         if (at.now < each.next_try.due()) {
             continue;
         }
-        each.next_try.again(at.now, options_.redial, random_);
+        each.next_try.again(at.now, options_.redial, away, random_);
         if (!probes_.is_probing(node)) {
             begin_probe(each, at);
         }

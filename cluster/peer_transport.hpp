@@ -7,6 +7,11 @@
 //              break is made up for by those who speak
 //   lanes      messages: one stream to each peer for each shard, with replies
 //
+// When the link to a peer is cut, and the peer is there nevertheless, its control stream and the
+// lanes to it go by way of another peer that has links to both: what they carry is the same, and
+// comes from whom it came. They go back when a direct stream can be opened again. The transport
+// chooses; who uses it sees streams that break and are there again.
+//
 // Everything that a peer sends has been checked for its form when a listener sees it (lengths,
 // enums, numbers in range), and comes from the node that it names as far as the link can tell.
 // Listeners are *foreign*: called by threads of the transport, one call at a time for each stream,
@@ -36,7 +41,9 @@ struct link_hello {
     std::string cluster; ///< name; others are refused
     wire_range wire;
     peer_identity from;
-    node_id to; ///< whoever else has the address refuses
+    node_id to;            ///< whoever else has the address refuses
+    node_id via;           ///< who passes the stream on to that node; 0: nobody
+    std::uint8_t hops = 0; ///< how often it was passed on
 };
 
 using control_message = std::variant<route_message, retained_message>;
@@ -105,14 +112,14 @@ class peer_listener {
     /// Nobody listens at that address; the question went to `to` (0: whoever is there).
     virtual void on_refused(node_id to, std::string address) = 0;
     virtual void on_control(peer_identity from, control_message message) = 0;
-    /// The stream that this node opened to that one is there, or is lost. Lost is also said of
-    /// every attempt that fails, so it may come again without an open in between; not of a stream
-    /// that was closed or replaced. A call may be under way when close_control() returns.
-    virtual void on_control_open(node_id to) = 0;
+    /// The stream that this node opened to that one is there, by way of `via` if that is not 0; or
+    /// is lost. Lost is also said of every direct attempt that fails, so it may come again without
+    /// an open in between; not of a stream that was closed or replaced. A call may be under way
+    /// when close_control() returns.
+    virtual void on_control_open(node_id to, node_id via) = 0;
     virtual void on_control_lost(node_id to, std::string why) = 0;
-    /// A peer opens a lane: the network part of its hello is checked, the lane part only for its
-    /// form; its origin may be another node than `from`, who then passes it on. Its stream waits
-    /// for welcome() or refuse().
+    /// A peer opens a lane, by itself or by way of another: the network part of its hello is
+    /// checked, the lane part only for its form. Its stream waits for welcome() or refuse().
     virtual void on_lane(std::unique_ptr<incoming_lane> lane, peer_identity from,
                          lane_hello hello) = 0;
 };
@@ -128,14 +135,16 @@ class peer_transport {
     virtual void answer(question_id which, const envelope* answer) = 0;
 
     /// From now on there is a control stream to that node, opened again when it breaks, until
-    /// close_control(). A new address or identity replaces the old.
-    virtual void open_control(peer_identity to, std::string address) = 0;
+    /// close_control(). A new address or identity replaces the old. `features`: bits of its
+    /// profile.
+    virtual void open_control(peer_identity to, std::string address, std::uint64_t features) = 0;
     virtual void close_control(node_id to) = 0;
     /// Dropped if the stream is not open, or if more than the limit waits to be written.
     virtual void send(node_id to, const control_message& message) = 0;
 
-    /// A lane to the node `to`, which has that address. The link may outlive the transport; it is
-    /// lost when that is shut down. Lifetime: the listener must outlive the link.
+    /// A lane to the node `to`, which has that address; by the way that its control stream goes. It
+    /// is lost when that way changes: it is to be opened again. The link may outlive the transport;
+    /// it is lost when that is shut down. Lifetime: the listener must outlive the link.
     [[nodiscard]] virtual std::unique_ptr<lane_link> open_lane(node_id to, std::string address,
                                                                const lane_hello& hello,
                                                                lane_link_listener& listener) = 0;

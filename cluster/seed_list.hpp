@@ -59,6 +59,10 @@ class seed_list {
     [[nodiscard]] auto begin() noexcept { return seeds_.begin(); }
     [[nodiscard]] auto end() noexcept { return seeds_.end(); }
     [[nodiscard]] std::size_t size() const noexcept { return seeds_.size(); }
+    /// Those that have not answered yet.
+    [[nodiscard]] std::size_t unanswered() const noexcept {
+        return static_cast<std::size_t>(std::ranges::count(seeds_, false, &seed::has_answered));
+    }
     [[nodiscard]] time_point next_due() const noexcept {
         time_point first = never;
         for (const seed& each : seeds_) {

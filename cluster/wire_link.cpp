@@ -41,6 +41,8 @@ void encode(const link_hello& hello, grapevine::cluster::v1::LinkHello& out) {
     out.set_from(hello.from.node.value);
     out.set_boot(hello.from.boot.value);
     out.set_to(hello.to.value);
+    out.set_via(hello.via.value);
+    out.set_hops(hello.hops);
 }
 
 result<link_hello, decode_fault> decode(grapevine::cluster::v1::LinkHello&& in) {
@@ -48,7 +50,9 @@ result<link_hello, decode_fault> decode(grapevine::cluster::v1::LinkHello&& in) 
     link_hello out{.cluster = std::move(*in.mutable_cluster()),
                    .wire = reader.versions(in.wire_min(), in.wire_max()),
                    .from = {.node = node_id{in.from()}, .boot = boot_id{in.boot()}},
-                   .to = node_id{in.to()}};
+                   .to = node_id{in.to()},
+                   .via = node_id{in.via()},
+                   .hops = reader.fitting<std::uint8_t>(in.hops())};
     if (const auto fault = reader.fault()) {
         return failure(decode_fault(*fault));
     }

@@ -111,6 +111,18 @@ struct exchange_metrics {
     counter<"grapevine_cluster_retained_messages_refused_total",
             "Messages about retained messages that no honest node sends.">
         retained_faults;
+    gauge<"grapevine_cluster_lanes_relayed",
+          "Lanes to other nodes that go by way of a third one, since the direct link is cut.">
+        lanes_relayed;
+    gauge<"grapevine_cluster_relay_streams", "Streams between other nodes that this one passes on.">
+        relay_streams;
+    counter<"grapevine_cluster_relay_frames_total",
+            "Frames and replies of other nodes passed on to other nodes.">
+        relay_frames;
+    counter<"grapevine_cluster_relay_bytes_total", "Bytes of these."> relay_bytes;
+    counter<"grapevine_cluster_relays_refused_total",
+            "Streams that this node was asked to pass on, and did not.">
+        relays_refused;
 };
 
 } // namespace gv::server

@@ -99,7 +99,8 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
     cluster::member_profile made{.name = name_,
                                  .peer_address = *options_.cluster.advertise,
                                  .client_address = *options_.mqtt.server_reference,
-                                 .wire = {}};
+                                 .wire = {},
+                                 .features = cluster::feature_relay};
     if (made.peer_address.empty()) {
         const std::string& bind = *options_.cluster.bind;
         made.peer_address = address_text(is_any(bind) ? host_name() : bind, port);
@@ -242,6 +243,16 @@ void cluster_service::publish_exchange() {
     exchange_.retained_distrusted.set(retained.rows_distrusted);
     exchange_.retained_collections.set(retained.collections);
     exchange_.retained_faults.set(retained.refused);
+    publish_relays();
+}
+
+void cluster_service::publish_relays() {
+    const cluster::grpc_transport_counts counts = transport_->counts();
+    exchange_.lanes_relayed.set(static_cast<std::int64_t>(counts.lanes_relayed));
+    exchange_.relay_streams.set(static_cast<std::int64_t>(counts.relay_streams));
+    exchange_.relay_frames.set(counts.relay_frames);
+    exchange_.relay_bytes.set(counts.relay_bytes);
+    exchange_.relays_refused.set(counts.relays_refused);
 }
 
 // --- seeds
@@ -447,9 +458,13 @@ void cluster_service::on_control(cluster::peer_identity from, cluster::control_m
     });
 }
 
-void cluster_service::on_control_open(node_id to) {
-    post([this, to](cluster::cluster_node& node, cluster::moment at) {
+void cluster_service::on_control_open(node_id to, node_id via) {
+    post([this, to, via](cluster::cluster_node& node, cluster::moment at) {
         last_problem_.erase(to);
+        if (std::exchange(ways_[to], via) != via) {
+            log::info("way_changed", {{"node", hex(to)},
+                                      {"via", via == node_id{} ? "the direct link" : hex(via)}});
+        }
         node.on_control_open(to, at);
     });
 }

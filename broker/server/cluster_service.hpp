@@ -74,7 +74,7 @@ class cluster_service final : public shard::cluster_seat,
     void on_answer(cluster::envelope answer) override;
     void on_refused(node_id to, std::string address) override;
     void on_control(cluster::peer_identity from, cluster::control_message message) override;
-    void on_control_open(node_id to) override;
+    void on_control_open(node_id to, node_id via) override;
     void on_control_lost(node_id to, std::string why) override;
     void on_lane(std::unique_ptr<cluster::incoming_lane> lane, cluster::peer_identity from,
                  cluster::lane_hello hello) override;
@@ -110,6 +110,7 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] cluster::wait_token wait_for(const told& word);
     void arm();
     void publish_exchange();
+    void publish_relays();
     void resolve_seeds();
     void on_resolved(std::size_t seed, const boost::asio::ip::tcp::resolver::results_type& found);
     void join_found(std::vector<std::string> addresses);
@@ -142,6 +143,7 @@ class cluster_service final : public shard::cluster_seat,
     };
     std::map<std::uint64_t, waiter> waiters_;
     std::uint64_t next_waiter_ = 0;
+    std::map<node_id, node_id> ways_;             ///< who passes on what goes there; 0: nobody
     std::map<node_id, std::string> last_problem_; ///< of a control stream, so that it is told once
 
     std::mutex members_lock_;

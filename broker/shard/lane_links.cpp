@@ -11,7 +11,7 @@ namespace {
 
 // A link that breaks is opened again soon, and less soon the more often that fails in a row.
 constexpr duration first_pause = 50ms;
-constexpr duration longest_pause = 1s;
+constexpr duration longest_pause = 500ms;
 
 } // namespace
 

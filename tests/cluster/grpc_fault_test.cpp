@@ -16,9 +16,8 @@ namespace wire = grapevine::cluster::v1;
 using testing::HasSubstr;
 
 void notice_silence_soon(grpc_transport_options& options) {
-    options.keep_alive_after = 100ms;
     // Long enough for a machine that does much else meanwhile.
-    options.keep_alive_within = 1s;
+    options.few_bytes = options.many_bytes = {.after = 100ms, .within = 1s};
     options.connect_within = 1s;
 }
 
@@ -26,7 +25,7 @@ TEST(GrpcSilence, APulledCableIsNoticedAndTheStreamComesBack) {
     grpc_peer one(1, notice_silence_soon);
     grpc_peer two(2, notice_silence_soon);
     stalling_proxy cable(two.options.port);
-    one.transport->open_control(two.self, cable.address());
+    one.transport->open_control(two.self, cable.address(), 0);
     ASSERT_TRUE(one.on.wait([&] { return one.opened.size() == 1; }));
     spoken_lane lane;
     lane.link = one.transport->open_lane(two.self.node, cable.address(), one.hello_of(0), lane);
@@ -115,6 +114,16 @@ class rude_peer {
         }
         return stream->Finish();
     }
+    [[nodiscard]] grpc::Status silent_control() {
+        grpc::ClientContext context;
+        context.set_deadline(std::chrono::system_clock::now() + patience);
+        wire::ControlEnd end;
+        // Until the end that the server sets: Finish() alone would say that nothing follows.
+        const auto stream = stub_->Control(&context, &end);
+        stream->WaitForInitialMetadata();
+        return stream->Finish();
+    }
+    [[nodiscard]] grpc::Status silent_lane() { return lane({}); }
     [[nodiscard]] grpc::Status push_pull(const wire::Envelope& question) {
         grpc::ClientContext context;
         context.set_deadline(std::chrono::system_clock::now() + patience);
@@ -182,6 +191,42 @@ TEST(GrpcRudeness, OnALaneEndsIt) {
         EXPECT_EQ(lane->lost, 1);
         EXPECT_TRUE(lane->frames.empty());
     }
+}
+
+TEST(GrpcRudeness, SilenceInsteadOfAHelloEndsTheStream) {
+    grpc_peer two(2, [](auto& options) { options.hello_within = 50ms; });
+    rude_peer rude(two);
+    EXPECT_EQ(rude.silent_control().error_message(), "no hello came");
+    EXPECT_EQ(rude.silent_lane().error_message(), "no hello came");
+    // Who has said it may be silent.
+    grpc_peer one(1);
+    one.open_control(two);
+    ASSERT_TRUE(one.on.wait([&] { return one.opened.size() == 1; }));
+    EXPECT_FALSE(one.on.wait([&] { return !one.lost.empty(); }, 200ms));
+}
+
+TEST(GrpcRudeness, WhatWasPassedOnIsNotPassedOnAgain) {
+    grpc_peer two(2);
+    grpc_peer three(3);
+    two.open_control(three);
+    ASSERT_TRUE(two.on.wait([&] { return two.opened.size() == 1; }));
+    rude_peer rude(two);
+    wire::ControlFrame greeting = rude_peer::greeting();
+    greeting.mutable_hello()->set_to(3);
+    const auto refusal = [&] { return rude.control({greeting}).error_message(); };
+    EXPECT_THAT(refusal(), HasSubstr("another node than node 3")) << "it was not asked to";
+    greeting.mutable_hello()->set_via(2);
+    greeting.mutable_hello()->set_hops(1);
+    EXPECT_EQ(refusal(), "it was passed on already");
+    greeting.mutable_hello()->set_hops(0);
+    greeting.mutable_hello()->set_to(4);
+    EXPECT_EQ(refusal(), "this neighbour has no link there itself");
+    greeting.mutable_hello()->set_cluster("house");
+    EXPECT_THAT(refusal(), HasSubstr("another cluster"));
+    greeting.mutable_hello()->set_hops(256);
+    EXPECT_THAT(rude.control({greeting}), SaysInvalid("out of"));
+    EXPECT_EQ(two.transport->counts().relays_refused, 3U);
+    EXPECT_EQ(two.transport->counts().relay_streams, 0U);
 }
 
 TEST(GrpcRudeness, InAQuestionIsRefused) {

@@ -179,7 +179,9 @@ class grpc_peer final : public peer_listener {
                 .to = to,
                 .body = std::move(body)};
     }
-    void open_control(const grpc_peer& to) { transport->open_control(to.self, to.address()); }
+    void open_control(const grpc_peer& to) {
+        transport->open_control(to.self, to.address(), feature_relay);
+    }
     void speak_lane(const grpc_peer& to, spoken_lane& lane, std::uint16_t shard = 0) {
         lane.link = transport->open_lane(to.self.node, to.address(), hello_of(shard), lane);
     }
@@ -209,8 +211,11 @@ class grpc_peer final : public peer_listener {
             static_cast<void>(on.wait([&] { return !holds_control; }));
         }
     }
-    void on_control_open(node_id to) override {
-        on.note([&] { opened.push_back(to); });
+    void on_control_open(node_id to, node_id via) override {
+        on.note([&] {
+            opened.push_back(to);
+            ways.push_back(via);
+        });
     }
     void on_control_lost(node_id to, std::string why) override {
         on.note([&] { lost.emplace_back(to, std::move(why)); });
@@ -248,6 +253,7 @@ class grpc_peer final : public peer_listener {
     std::vector<refused> refusals;
     std::vector<heard_control> control;
     std::vector<node_id> opened;
+    std::vector<node_id> ways; ///< of these: by way of whom
     std::vector<std::pair<node_id, std::string>> lost;
     std::vector<std::unique_ptr<heard_lane>> lanes;
     bool holds_control = false;

@@ -224,7 +224,7 @@ TEST(GrpcControl, MoreThanTheLimitIsDroppedAndCounted) {
 TEST(GrpcControl, ANewAddressReplacesTheOld) {
     grpc_peer one(1);
     grpc_peer two(2);
-    one.transport->open_control(two.self, dead_address());
+    one.transport->open_control(two.self, dead_address(), 0);
     ASSERT_TRUE(one.on.wait([&] { return !one.lost.empty(); }));
     one.open_control(two);
     one.open_control(two); // the same again changes nothing
@@ -264,7 +264,7 @@ TEST_P(GrpcHello, OfWhoDoesNotBelongIsRefusedWithBothNamed) {
     if (std::string_view(GetParam().name) == "OtherNode") {
         meant.node = node_id{3};
     }
-    one.transport->open_control(meant, two.address());
+    one.transport->open_control(meant, two.address(), 0);
     const std::string why = one.loss(0);
     EXPECT_THAT(why, HasSubstr(GetParam().why));
     EXPECT_THAT(why, HasSubstr("here is node 2 of cluster \"garden\", wire 1 to 1"));
@@ -298,7 +298,7 @@ TEST(GrpcShutDown, TheLastCallDoesNotTakeGrpcWithIt) {
         grpc_peer one(1);
         for (int i = 0; i < 10; ++i) {
             one.transport->ask(nobody, one.message(probe{1}));
-            one.transport->open_control({node_id{7}, boot_id{1}}, nobody);
+            one.transport->open_control({node_id{7}, boot_id{1}}, nobody, 0);
             one.transport->close_control(node_id{7});
             spoken_lane lane;
             lane.link = one.transport->open_lane(node_id{7}, nobody, one.hello_of(0), lane);

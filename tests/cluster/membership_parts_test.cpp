@@ -69,7 +69,7 @@ TEST(Redial, StaysWithinItsBoundsAndIsNotInStep) {
     next.begin(start, {}, random);
     EXPECT_LE(next.due(), start + 1s);
     for (int i = 0; i < 1'000; ++i) {
-        next.again(start, {}, random);
+        next.again(start, {}, 100, random);
         EXPECT_GE(next.due(), start + 1s);
         EXPECT_LE(next.due(), start + 30s);
         pauses.insert(next.due() - start);
@@ -77,6 +77,27 @@ TEST(Redial, StaysWithinItsBoundsAndIsNotInStep) {
     EXPECT_GT(pauses.size(), 500U);
     next.stop();
     EXPECT_EQ(next.due(), never);
+}
+
+TEST(Redial, FewAreTriedSoonAndManyCostNoMoreThanFew) {
+    const redial_bounds bounds;
+    EXPECT_EQ(bounds.longest_for(0), 2s);
+    EXPECT_EQ(bounds.longest_for(4), 2s);
+    EXPECT_EQ(bounds.longest_for(20), 10s);
+    EXPECT_EQ(bounds.longest_for(1'000), 30s);
+    std::mt19937_64 random(1);
+    for (const std::size_t away : {1U, 5U, 20U, 60U}) {
+        redial next;
+        next.begin(start, bounds, random);
+        time_point now = next.due();
+        std::size_t tries = 0;
+        for (; now < start + 1h; ++tries) {
+            next.again(now, bounds, away, random);
+            EXPECT_LE(next.due(), now + bounds.longest_for(away));
+            now = next.due();
+        }
+        EXPECT_LE(away * tries, 4U * 3'600) << away << " nodes, of all of them together";
+    }
 }
 
 TEST(ClockCheck, JudgesByHowFarAhead) {

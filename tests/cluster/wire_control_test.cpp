@@ -162,7 +162,9 @@ TEST(WireFaults, HaveTexts) {
 const link_hello here{.cluster = "garden",
                       .wire = {.min = 2, .max = 3},
                       .from = {node_id{5}, boot_id{7}},
-                      .to = node_id{9}};
+                      .to = node_id{9},
+                      .via = node_id{11},
+                      .hops = 1};
 
 TEST(WireHello, IsReadAsItWasWritten) {
     wire::LinkHello out;
@@ -173,6 +175,8 @@ TEST(WireHello, IsReadAsItWasWritten) {
     EXPECT_EQ(read->wire, here.wire);
     EXPECT_EQ(read->from, here.from);
     EXPECT_EQ(read->to, here.to);
+    EXPECT_EQ(read->via, here.via);
+    EXPECT_EQ(read->hops, here.hops);
 }
 
 TEST(WireHello, FaultsAreToldApart) {
@@ -193,6 +197,7 @@ TEST(WireHello, FaultsAreToldApart) {
               decode_fault(message_fault::wire_versions));
     EXPECT_EQ(fault_of([](auto& m) { m.set_wire_max(65'536); }),
               decode_fault(wire_fault::out_of_range));
+    EXPECT_EQ(fault_of([](auto& m) { m.set_hops(256); }), decode_fault(wire_fault::out_of_range));
 }
 
 TEST(WireHello, ARefusalNamesBothSides) {

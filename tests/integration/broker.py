@@ -28,9 +28,10 @@ def wait_for(what, condition, seconds=PATIENCE_S):
 
 
 class Broker:
-    """Listens on free ports of the loopback address; `port` is that of the first listener."""
+    """Listens on free ports of the loopback address; `port` is that of the first listener. The
+    command runs behind `prefix`, if there is one."""
 
-    def __init__(self, folder, *arguments, config=None, descriptors=None):
+    def __init__(self, folder, *arguments, config=None, descriptors=None, prefix=()):
         self.folder = pathlib.Path(folder)
         self.was_killed = False
         self.ports_file = self.folder / "ports"
@@ -46,6 +47,7 @@ class Broker:
         self.command += [str(each) for each in arguments]
         if descriptors is not None:
             self.command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *self.command]
+        self.command = [*prefix, *self.command]
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
         wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)

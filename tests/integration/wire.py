@@ -26,13 +26,13 @@ def packet(first_byte, body):
 
 
 class Wire:
-    def __init__(self, port, version=4, receive_bytes=None):
+    def __init__(self, port, version=4, receive_bytes=None, host="127.0.0.1"):
         self.version = version
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = bytearray()
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the streams have in common that other nodes open to this one.
+#pragma once
+
+#include "cluster/grpc_calls.hpp"
+#include "cluster/grpc_timer.hpp"
+#include "cluster/wire_fault.hpp"
+#include "cluster/wire_link.hpp"
+
+#include <grpcpp/support/status.h>
+
+#include <memory>
+
+namespace gv::cluster {
+
+[[nodiscard]] inline grpc::Status malformed(grpc_core& core, const decode_fault& fault) {
+    add_one(core.counts.malformed);
+    return {grpc::StatusCode::INVALID_ARGUMENT, std::string(text_of(fault))};
+}
+
+/// The status with which a caller is sent away, or OK.
+[[nodiscard]] inline grpc::Status check(grpc_core& core, const link_hello& caller) {
+    const auto accepted = accept(core.hello_to({}), caller);
+    if (accepted) {
+        return grpc::Status::OK;
+    }
+    add_one(core.counts.hellos_refused);
+    return {grpc::StatusCode::FAILED_PRECONDITION, accepted.error()};
+}
+
+/// Who still may tell the reader of a stream what to do. The reader is there until it has ended.
+template <typename Reader>
+struct reader_state {
+    std::mutex mutex;
+    Reader* reader = nullptr;
+    bool is_greeted = false; ///< it has said who it is
+};
+
+/// Ends the stream if it has not said by then who it is.
+template <typename State>
+void expect_hello(grpc_core& core, const std::shared_ptr<State>& state) {
+    call_later(core, core.options.hello_within, [state] {
+        const std::lock_guard lock(state->mutex);
+        if (state->reader != nullptr && !state->is_greeted) {
+            state->reader->end_locked({grpc::StatusCode::DEADLINE_EXCEEDED, "no hello came"});
+        }
+    });
+}
+
+} // namespace gv::cluster
