@@ -121,7 +121,7 @@ void membership::settle(member& which, bool is_another_life, time_point now) {
     if (state != member_state::dead && state != member_state::remembered) {
         which.next_try.stop();
     } else if (which.next_try.due() == never) {
-        which.next_try.begin(now, options_.redial, random_);
+        which.next_try.begin(now, options_.redial, options_.redial.shortest, random_);
     }
 }
 

@@ -36,10 +36,11 @@ struct redial_bounds {
 
 class redial {
   public:
-    /// The first try: at once, give or take the shortest pause.
-    void begin(time_point now, const redial_bounds& bounds, std::mt19937_64& random) {
+    /// The first try comes within that time.
+    void begin(time_point now, const redial_bounds& bounds, duration within,
+               std::mt19937_64& random) {
         pause_ = bounds.shortest;
-        due_ = now + between(duration{0}, bounds.shortest, random);
+        due_ = now + between(duration{0}, within, random);
     }
     /// The try after one that was just made, while so many nodes are tried.
     void again(time_point now, const redial_bounds& bounds, std::size_t away,

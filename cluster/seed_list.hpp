@@ -22,6 +22,10 @@ struct seed {
     bool has_answered = false;
 };
 
+/// A node that starts serves when somebody has answered, so it asks soon; but of many that start at
+/// once not all in the same moment.
+inline constexpr duration first_within = 50ms;
+
 class seed_list {
   public:
     explicit seed_list(std::size_t seeds_max) noexcept : max_(seeds_max) {}
@@ -39,7 +43,7 @@ class seed_list {
                 continue;
             }
             seeds_.push_back({.address = address});
-            seeds_.back().next_try.begin(now, bounds, random);
+            seeds_.back().next_try.begin(now, bounds, first_within, random);
         }
         return left_out;
     }

@@ -66,7 +66,7 @@ TEST(Redial, StaysWithinItsBoundsAndIsNotInStep) {
     std::set<duration> pauses;
     redial next;
     EXPECT_EQ(next.due(), never);
-    next.begin(start, {}, random);
+    next.begin(start, {}, 1s, random);
     EXPECT_LE(next.due(), start + 1s);
     for (int i = 0; i < 1'000; ++i) {
         next.again(start, {}, 100, random);
@@ -88,7 +88,7 @@ TEST(Redial, FewAreTriedSoonAndManyCostNoMoreThanFew) {
     std::mt19937_64 random(1);
     for (const std::size_t away : {1U, 5U, 20U, 60U}) {
         redial next;
-        next.begin(start, bounds, random);
+        next.begin(start, bounds, bounds.shortest, random);
         time_point now = next.due();
         std::size_t tries = 0;
         for (; now < start + 1h; ++tries) {
