@@ -171,6 +171,8 @@ class cluster_node final : private membership_effects,
     [[nodiscard]] retained_moment for_retained(moment at) const noexcept;
     void take_control(peer_identity from, const route_message& message, moment at);
     void take_control(peer_identity from, retained_message&& message, moment at);
+    /// They are for whoever shows them.
+    static void take_control(peer_identity, const node_figures&, moment) {}
     void complain(node_id about, std::string_view fault);
     [[nodiscard]] route_destination own_stream(destination_kind kind) const noexcept;
     [[nodiscard]] peer_slot slot_of(node_id node);

@@ -52,7 +52,8 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
     cluster::member_profile made{.name = name_,
                                  .peer_address = *options_.cluster.advertise,
                                  .client_address = *options_.mqtt.server_reference,
-                                 .wire = {}};
+                                 .wire = {},
+                                 .features = cluster::feature_figures};
     if (made.peer_address.empty()) {
         const std::string& bind = *options_.cluster.bind;
         made.peer_address = address_text(is_any_address(bind) ? host_name() : bind, port);
@@ -248,6 +249,17 @@ void cluster_service::hail(const std::string& address,
     arm();
 }
 
+void cluster_service::tell_figures(cluster::node_figures figures) {
+    post([this, told = cluster::control_message(std::move(figures))](cluster::cluster_node& node,
+                                                                     cluster::moment) {
+        for (const auto& [to, each] : node.members().members()) {
+            if (each.is_live() && (each.row.profile.features & cluster::feature_figures) != 0) {
+                transport_->send(to, told);
+            }
+        }
+    });
+}
+
 // An address of this node that it does not know to be its own.
 void cluster_service::note_own_question(const cluster::envelope& asked) {
     const auto* question = std::get_if<cluster::push_pull>(&asked.body);
@@ -380,6 +392,10 @@ void cluster_service::on_refused(node_id to, std::string address) {
 }
 
 void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message) {
+    if (auto* figures = std::get_if<cluster::node_figures>(&message)) {
+        figures_.hear(from, std::move(*figures));
+        return;
+    }
     post([from, message = std::move(message)](cluster::cluster_node& node,
                                               cluster::moment at) mutable {
         node.on_control(from, std::move(message), at);
@@ -425,6 +441,7 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
                     : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
                                                              : shard::peer_presence::gone,
         .is_suspected = now.is_suspected};
+    figures_.on_peer(now);
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }

@@ -6,6 +6,7 @@
 
 #include "broker/router/peer_routes.hpp"
 #include "broker/server/cluster_metrics.hpp"
+#include "broker/server/figures_heard.hpp"
 #include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
 #include "broker/server/seed_search.hpp"
@@ -73,6 +74,12 @@ class cluster_service final : public shard::cluster_seat,
     /// Asks whoever has that address to join; an answer is taken before `done` is called.
     void hail(const std::string& address, std::function<void(const hail_word&)> done);
 
+    /// Tells the others what this node counts.
+    void tell_figures(cluster::node_figures figures);
+    /// What the others have told. Thread-safe.
+    [[nodiscard]] std::vector<peer_figures> figures() const { return figures_.all(); }
+    /// What this node is called.
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Who this node is. Once it is open.
     [[nodiscard]] node_id self() const noexcept { return self_; }
     /// For the tables of retained messages of all shards.
@@ -154,6 +161,7 @@ class cluster_service final : public shard::cluster_seat,
     std::unique_ptr<seed_search> seeds_;
     std::unique_ptr<cluster::cluster_node> node_;
     node_id self_;
+    figures_heard figures_;
     std::set<node_id> linked_;      ///< control streams that are open
     std::set<std::uint64_t> hails_; ///< under way, and not heard by this node itself
     exchange_metrics exchange_;

@@ -183,6 +183,7 @@ std::vector<problem> server::build_cluster() {
         return {opened.error()};
     }
     board_->watch_cluster(cluster_.get());
+    observer_->watch_cluster(*cluster_);
     operator_ = std::make_unique<operator_service>(options_, *cluster_, loops_, control_,
                                                    [this] { leave(); });
     if (const auto opened = operator_->start(); !opened) {
