@@ -258,7 +258,8 @@ void cluster_node::who_wants(std::string_view topic,
 
 std::size_t cluster_node::routes_of(node_id node) const {
     std::size_t routes = 0;
-    for (const route_destination stream : {route_destination(node), route_destination::kept_of(node)}) {
+    for (const route_destination stream :
+         {route_destination(node), route_destination::kept_of(node)}) {
         const std::shared_lock reading(routes_lock_);
         if (const route_replica* const copy = routes_->replica(stream)) {
             routes += routes_->index().size(copy->slot());

@@ -57,8 +57,8 @@ ask(const std::string& path, const Request& request, std::chrono::seconds within
     }
     grpc::ChannelArguments with;
     with.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    wire::Operate::Stub stub(grpc::CreateCustomChannel(
-        "unix:" + folder->path_to(parts.name), grpc::InsecureChannelCredentials(), with));
+    wire::Operate::Stub stub(grpc::CreateCustomChannel("unix:" + folder->path_to(parts.name),
+                                                       grpc::InsecureChannelCredentials(), with));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + within);
     Out answer;

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <mutex>
 #include <system_error>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -114,9 +115,7 @@ class operate_service final : public wire::Operate::CallbackService {
             .remedy = "let the broker write to that folder, or set cluster.operator_socket"};
 }
 
-[[nodiscard]] std::string last_error() {
-    return text_of(static_cast<std::errc>(errno));
-}
+[[nodiscard]] std::string last_error() { return text_of(static_cast<std::errc>(errno)); }
 
 /// A folder beside the socket that nobody else may enter, while the socket is made.
 class workshop {

@@ -58,20 +58,23 @@ struct node_figures {
 
 inline constexpr std::size_t version_bytes_max = 64;
 
-inline constexpr std::array counter_fields{
-    &node_counters::packets_received,   &node_counters::packets_sent,
-    &node_counters::messages_received,  &node_counters::messages_sent,
-    &node_counters::messages_dropped,   &node_counters::payload_bytes_received,
-    &node_counters::payload_bytes_sent, &node_counters::bytes_received,
-    &node_counters::bytes_sent,         &node_counters::sessions_expired,
-    &node_counters::sockets,            &node_counters::connects};
+inline constexpr std::array counter_fields{&node_counters::packets_received,
+                                           &node_counters::packets_sent,
+                                           &node_counters::messages_received,
+                                           &node_counters::messages_sent,
+                                           &node_counters::messages_dropped,
+                                           &node_counters::payload_bytes_received,
+                                           &node_counters::payload_bytes_sent,
+                                           &node_counters::bytes_received,
+                                           &node_counters::bytes_sent,
+                                           &node_counters::sessions_expired,
+                                           &node_counters::sockets,
+                                           &node_counters::connects};
 inline constexpr std::array level_fields{
-    &node_levels::sessions,          &node_levels::sessions_max,
-    &node_levels::connected,         &node_levels::subscriptions,
-    &node_levels::shared_subscriptions, &node_levels::queued_messages,
-    &node_levels::queued_bytes,      &node_levels::retained_messages,
-    &node_levels::retained_bytes,    &node_levels::heap_bytes,
-    &node_levels::heap_bytes_max,    &node_levels::uptime_s};
+    &node_levels::sessions,      &node_levels::sessions_max,         &node_levels::connected,
+    &node_levels::subscriptions, &node_levels::shared_subscriptions, &node_levels::queued_messages,
+    &node_levels::queued_bytes,  &node_levels::retained_messages,    &node_levels::retained_bytes,
+    &node_levels::heap_bytes,    &node_levels::heap_bytes_max,       &node_levels::uptime_s};
 static_assert(sizeof(node_counters) == counter_fields.size() * sizeof(std::uint64_t));
 static_assert(sizeof(node_levels) == level_fields.size() * sizeof(std::uint64_t));
 

@@ -3,7 +3,8 @@
 // none waits behind another, each on connections of its own:
 //
 //   questions  of membership: one answer each, or none; small, with a deadline
-//   control    routes, retained messages and figures: one ordered stream to each peer; what is lost by a
+//   control    routes, retained messages and figures: one ordered stream to each peer; what is lost
+//   by a
 //              break is made up for by those who speak
 //   lanes      messages: one stream to each peer for each shard, with replies
 //

@@ -68,8 +68,8 @@ void encode(const operator_member& each, wire::Member& out) {
     out.set_is_self(each.is_self);
     out.set_since_ms(static_cast<std::uint64_t>(duration_cast<milliseconds>(each.since).count()));
     if (each.round_trip) {
-        out.set_round_trip_us(static_cast<std::uint64_t>(
-            duration_cast<microseconds>(*each.round_trip).count()));
+        out.set_round_trip_us(
+            static_cast<std::uint64_t>(duration_cast<microseconds>(*each.round_trip).count()));
     }
     if (each.clock_ahead) {
         out.set_clock_ahead_ms(each.clock_ahead->count());
@@ -84,24 +84,23 @@ void encode(const operator_member& each, wire::Member& out) {
 
 [[nodiscard]] operator_member decode(const wire::Member& in) {
     using namespace std::chrono;
-    operator_member made{
-        .row = {.node = node_id{in.node()},
-                .boot = boot_id{in.boot()},
-                .incarnation = incarnation_number{in.incarnation()},
-                .state = state_of(in.state()),
-                .accuser = {},
-                .profile = {.name = in.name(),
-                            .peer_address = in.address(),
-                            .client_address = in.client_address(),
-                            .wire = range_of(in.wire_min(), in.wire_max())}},
-        .is_self = in.is_self(),
-        .since = milliseconds(static_cast<std::int64_t>(in.since_ms())),
-        .round_trip = {},
-        .clock_ahead = {},
-        .is_linked = in.is_linked(),
-        .routes = in.routes(),
-        .lanes = lanes_of(in),
-        .retained_differences = {}};
+    operator_member made{.row = {.node = node_id{in.node()},
+                                 .boot = boot_id{in.boot()},
+                                 .incarnation = incarnation_number{in.incarnation()},
+                                 .state = state_of(in.state()),
+                                 .accuser = {},
+                                 .profile = {.name = in.name(),
+                                             .peer_address = in.address(),
+                                             .client_address = in.client_address(),
+                                             .wire = range_of(in.wire_min(), in.wire_max())}},
+                         .is_self = in.is_self(),
+                         .since = milliseconds(static_cast<std::int64_t>(in.since_ms())),
+                         .round_trip = {},
+                         .clock_ahead = {},
+                         .is_linked = in.is_linked(),
+                         .routes = in.routes(),
+                         .lanes = lanes_of(in),
+                         .retained_differences = {}};
     if (in.has_round_trip_us()) {
         made.round_trip = microseconds(static_cast<std::int64_t>(in.round_trip_us()));
     }

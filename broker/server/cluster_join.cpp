@@ -124,8 +124,8 @@ void cluster_join::take(attempt& from, const cluster_service::hail_word& word) {
     const auto* rows = std::get_if<cluster::push_pull_answer>(&answer.body);
     from.at = state::found;
     places_[from.place].is_found = true;
-    const bool is_named = rows != nullptr && !rows->rows.empty()
-                          && rows->rows.front().node == answer.from;
+    const bool is_named =
+        rows != nullptr && !rows->rows.empty() && rows->rows.front().node == answer.from;
     outcome_.found.push_back({.place = places_[from.place].text,
                               .address = from.address,
                               .node = answer.from,

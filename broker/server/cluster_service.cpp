@@ -209,25 +209,25 @@ void cluster_service::build_seeds() {
     using standing = seed_search::standing;
     seeds_ = std::make_unique<seed_search>(
         context_, *options_.cluster.seeds, *options_.cluster.bind, transport_->port(),
-        seed_search::callbacks{
-            .join =
-                [this](const std::vector<std::string>& addresses) {
-                    node_->join(addresses, now());
-                    arm();
-                },
-            .how =
-                [this] {
-                    const cluster::member_table& all = node_->members().members();
-                    const std::size_t away = all.count(cluster::member_state::dead)
-                                             + all.count(cluster::member_state::remembered);
-                    return all.live() == 0 ? standing::alone
-                           : away > 0      ? standing::some_away
-                                           : standing::complete;
-                }});
+        seed_search::callbacks{.join =
+                                   [this](const std::vector<std::string>& addresses) {
+                                       node_->join(addresses, now());
+                                       arm();
+                                   },
+                               .how =
+                                   [this] {
+                                       const cluster::member_table& all =
+                                           node_->members().members();
+                                       const std::size_t away =
+                                           all.count(cluster::member_state::dead)
+                                           + all.count(cluster::member_state::remembered);
+                                       return all.live() == 0 ? standing::alone
+                                              : away > 0      ? standing::some_away
+                                                              : standing::complete;
+                                   }});
 }
 
-void cluster_service::hail(const std::string& address,
-                           std::function<void(const hail_word&)> done) {
+void cluster_service::hail(const std::string& address, std::function<void(const hail_word&)> done) {
     const cluster::envelope question = node_->join_question(now());
     const std::uint64_t sequence = std::get<cluster::push_pull>(question.body).sequence;
     hails_.insert(sequence);

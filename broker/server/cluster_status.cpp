@@ -11,9 +11,9 @@ namespace {
 using cluster::member_row;
 using cluster::member_state;
 
-[[nodiscard]] cluster::operator_member
-member_of(const cluster::cluster_node& node, const cluster::member& of, const status_sources& from,
-          time_point now) {
+[[nodiscard]] cluster::operator_member member_of(const cluster::cluster_node& node,
+                                                 const cluster::member& of,
+                                                 const status_sources& from, time_point now) {
     const bool is_live = of.is_live();
     const auto lanes = from.lanes.find(of.row.node);
     cluster::operator_member made{
@@ -39,8 +39,7 @@ member_of(const cluster::cluster_node& node, const cluster::member& of, const st
 [[nodiscard]] problem live_problem(const member_row& row) {
     return {.place = row.profile.name,
             .what = "the node " + described(row) + " is "
-                    + std::string(
-                        cluster::member_state_names[static_cast<std::size_t>(row.state)]),
+                    + std::string(cluster::member_state_names[static_cast<std::size_t>(row.state)]),
             .remedy = "only a node that is not there any more can be forgotten: stop it, or let it "
                       "leave with `grapevine cluster leave` on its machine"};
 }
@@ -101,9 +100,9 @@ result<member_row, problem> find_to_forget(const cluster::membership& members,
     std::vector<member_row> forgotten;
     for (const auto& [id, each] : members.members()) {
         if (which == hex(id) || which == each.row.profile.name) {
-            (each.is_live()                              ? live
+            (each.is_live()                         ? live
              : each.row.state == member_state::gone ? forgotten
-                                                         : away)
+                                                    : away)
                 .push_back(each.row);
         }
     }

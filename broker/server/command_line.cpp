@@ -97,8 +97,9 @@ class parser {
   private:
     void read_argument(std::string_view argument) {
         if (!argument.starts_with('-') || argument.size() < 2) {
-            report(argument, "is neither a flag nor a command",
-                   "flags start with -; the commands are passwd, store and cluster, and come first");
+            report(
+                argument, "is neither a flag nor a command",
+                "flags start with -; the commands are passwd, store and cluster, and come first");
             return;
         }
         std::optional<std::string_view> attached;

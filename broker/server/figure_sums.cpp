@@ -114,11 +114,11 @@ void figure_sums::fold_those_without(std::span<const peer_figures> others) {
     });
 }
 
-std::map<node_id, std::string>
-topic_names(std::span<const std::pair<node_id, std::string>> nodes) {
+std::map<node_id, std::string> topic_names(std::span<const std::pair<node_id, std::string>> nodes) {
     std::map<node_id, std::string> made;
     for (const auto& [node, name] : nodes) {
-        const bool is_shared = std::ranges::count(nodes, name, &std::pair<node_id, std::string>::second) > 1;
+        const bool is_shared =
+            std::ranges::count(nodes, name, &std::pair<node_id, std::string>::second) > 1;
         made.emplace(node, escaped(name) + (is_shared ? "@" + hex(node) : ""));
     }
     return made;

@@ -31,8 +31,8 @@ std::string leave_mark_path(const options& all) {
 
 result<void, problem> write_leave_mark(const options& all, node_id node) {
     const std::string path = leave_mark_path(all);
-    const std::string text = std::string(first_word) + *all.cluster.name + "\nnode "
-                             + std::to_string(node.value) + "\n";
+    const std::string text =
+        std::string(first_word) + *all.cluster.name + "\nnode " + std::to_string(node.value) + "\n";
     if (const auto wrong = write_whole(path, text, "storage.folder"); !wrong.empty()) {
         return failure(wrong.front());
     }

@@ -144,37 +144,41 @@ void observer::publish_of_all(const cluster::node_figures& own, time_point now) 
     publish_of_nodes(nodes, now);
 }
 
-// Who is not there any more has no topics; a new life begins its loads anew.
 void observer::publish_of_nodes(std::span<const peer_figures> nodes, time_point now) {
     std::vector<std::pair<node_id, std::string>> called;
     for (const peer_figures& each : nodes) {
         called.emplace_back(each.node, each.name);
     }
     const std::map<node_id, std::string> names = topic_names(called);
-    std::erase_if(nodes_, [&](auto& each) {
-        auto& [node, shown] = each;
-        const auto name = names.find(node);
-        const bool is_over = name == names.end() || name->second != shown.name;
-        if (is_over) {
-            remove(shown.topics);
-        }
-        return is_over;
-    });
+    remove_all_but(names);
     for (const peer_figures& each : nodes) {
-        const std::string& name = names.at(each.node);
-        const auto fresh = [&] {
-            return node_topics{.name = name,
-                               .boot = each.boot,
-                               .topics = sys_topics(std::string(node_root) + name + "/")};
-        };
-        auto found = nodes_.find(each.node);
-        if (found == nodes_.end()) {
-            found = nodes_.emplace(each.node, fresh()).first;
-        } else if (found->second.boot != each.boot) {
-            found->second = fresh();
-        }
-        publish(found->second.topics.update(each.figures, each.figures.counters, now));
+        publish(
+            topics_of(each, names.at(each.node)).update(each.figures, each.figures.counters, now));
     }
+}
+
+// Who is not there any more, or is called otherwise, has no topics.
+void observer::remove_all_but(const std::map<node_id, std::string>& names) {
+    for (auto each = nodes_.begin(); each != nodes_.end();) {
+        const auto name = names.find(each->first);
+        if (name != names.end() && name->second == each->second.name) {
+            ++each;
+        } else {
+            remove(each->second.topics);
+            each = nodes_.erase(each);
+        }
+    }
+}
+
+// A new life begins its loads anew, under the same topics.
+sys_topics& observer::topics_of(const peer_figures& node, const std::string& name) {
+    const auto known = nodes_.find(node.node);
+    if (known != nodes_.end() && known->second.boot == node.boot) {
+        return known->second.topics;
+    }
+    node_topics fresh{
+        .name = name, .boot = node.boot, .topics = sys_topics(std::string(node_root) + name + "/")};
+    return nodes_.insert_or_assign(node.node, std::move(fresh)).first->second.topics;
 }
 
 // Retained and at QoS 2, as Mosquitto does: subscribers get the QoS they asked for.

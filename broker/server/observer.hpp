@@ -40,6 +40,8 @@ class observer {
     void publish_sys();
     void publish_of_all(const cluster::node_figures& own, time_point now);
     void publish_of_nodes(std::span<const peer_figures> nodes, time_point now);
+    void remove_all_but(const std::map<node_id, std::string>& names);
+    [[nodiscard]] sys_topics& topics_of(const peer_figures& node, const std::string& name);
     void remove(sys_topics& topics);
     [[nodiscard]] cluster::node_figures read_figures();
     void publish(std::vector<sys_value> values);

@@ -30,8 +30,8 @@ constexpr int end_patience_ms = 30'000;
 void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 void report(const problem& wrong) {
-    std::fprintf(stderr, "grapevine cluster: %s: %s; %s\n", wrong.place.c_str(),
-                 wrong.what.c_str(), wrong.remedy.c_str());
+    std::fprintf(stderr, "grapevine cluster: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
+                 wrong.remedy.c_str());
 }
 
 int report(const cluster::operator_failure& wrong) {
@@ -105,8 +105,7 @@ int forget(const std::string& socket, const operate_options& wanted) {
     if (!wanted.socket.empty()) {
         return wanted.socket;
     }
-    const loaded_options loaded =
-        load_options(wanted.broker, process_environment(), profile_here);
+    const loaded_options loaded = load_options(wanted.broker, process_environment(), profile_here);
     for (const problem& each : loaded.problems) {
         report(each);
     }

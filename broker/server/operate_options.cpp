@@ -172,8 +172,7 @@ class option_reader {
 
 } // namespace
 
-result<operate_options, std::string>
-parse_operate_options(std::span<const std::string_view> args) {
+result<operate_options, std::string> parse_operate_options(std::span<const std::string_view> args) {
     return option_reader(args).read();
 }
 

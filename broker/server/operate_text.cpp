@@ -55,10 +55,9 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
 }
 
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes) {
-    return bytes < 10'000 ? std::to_string(bytes) + " B"
-           : bytes < 10'000'000
-               ? std::to_string(bytes / 1'000) + " kB"
-               : std::to_string(bytes / 1'000'000) + " MB";
+    return bytes < 10'000       ? std::to_string(bytes) + " B"
+           : bytes < 10'000'000 ? std::to_string(bytes / 1'000) + " kB"
+                                : std::to_string(bytes / 1'000'000) + " MB";
 }
 
 [[nodiscard]] std::string lanes_text(const cluster::lane_summary& lanes) {
@@ -102,9 +101,9 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
             each.clock_ahead ? std::to_string(each.clock_ahead->count()) + " ms" : "-",
             std::to_string(each.routes),
             lanes_text(each.lanes),
-            each.lanes.spool_rows == 0 ? "0"
-                                       : std::to_string(each.lanes.spool_rows) + ", "
-                                             + bytes_text(each.lanes.spool_bytes),
+            each.lanes.spool_rows == 0
+                ? "0"
+                : std::to_string(each.lanes.spool_rows) + ", " + bytes_text(each.lanes.spool_bytes),
             retained_text(each.retained_differences)};
 }
 
@@ -133,27 +132,26 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
 }
 
 [[nodiscard]] std::string_view standing_of(const operator_status& status) {
-    return status.is_forgotten  ? "the cluster has forgotten this life of this node: restart it"
-           : status.is_leaving  ? "leaving"
-           : !status.is_ready   ? "starting"
+    return status.is_forgotten ? "the cluster has forgotten this life of this node: restart it"
+           : status.is_leaving ? "leaving"
+           : !status.is_ready  ? "starting"
            : status.has_routes && status.has_retained
                ? "serving clients"
                : "serving clients, without all that others have";
 }
 
 [[nodiscard]] boost::json::object json_of(const operator_member& each) {
-    boost::json::object made{
-        {"name", each.row.profile.name},
-        {"node", hex(each.row.node)},
-        {"state", name_of(each.row.state)},
-        {"self", each.is_self},
-        {"boot", each.row.boot.value},
-        {"incarnation", each.row.incarnation.value},
-        {"address", each.row.profile.peer_address},
-        {"client_address", each.row.profile.client_address},
-        {"wire_min", each.row.profile.wire.min},
-        {"wire_max", each.row.profile.wire.max},
-        {"routes", each.routes}};
+    boost::json::object made{{"name", each.row.profile.name},
+                             {"node", hex(each.row.node)},
+                             {"state", name_of(each.row.state)},
+                             {"self", each.is_self},
+                             {"boot", each.row.boot.value},
+                             {"incarnation", each.row.incarnation.value},
+                             {"address", each.row.profile.peer_address},
+                             {"client_address", each.row.profile.client_address},
+                             {"wire_min", each.row.profile.wire.min},
+                             {"wire_max", each.row.profile.wire.max},
+                             {"routes", each.routes}};
     if (each.is_self) {
         return made;
     }
@@ -191,13 +189,13 @@ std::string status_text(const operator_status& status) {
     const auto alive =
         std::ranges::count(status.members, cluster::member_state::alive,
                            [](const operator_member& each) { return each.row.state; });
-    const auto registered = std::ranges::count_if(
-        status.members,
-        [](const operator_member& each) { return cluster::is_registered(each.row.state); });
+    const auto registered = std::ranges::count_if(status.members, [](const operator_member& each) {
+        return cluster::is_registered(each.row.state);
+    });
     std::string text = "cluster " + status.cluster + ": " + std::to_string(alive) + " of "
                        + std::to_string(registered) + " members alive, wire "
-                       + std::to_string(status.wire.min) + " to "
-                       + std::to_string(status.wire.max) + "\n";
+                       + std::to_string(status.wire.min) + " to " + std::to_string(status.wire.max)
+                       + "\n";
     text += "this node: " + std::string(standing_of(status)) + ", "
             + std::to_string(status.kept_sessions) + " kept sessions, "
             + std::to_string(status.queued_messages) + " queued messages\n\n";

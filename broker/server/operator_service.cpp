@@ -156,16 +156,15 @@ void operator_service::on_status(reply<cluster::operator_status> answer) {
                 .is_forgotten = node.members().is_forgotten(),
                 .kept_sessions = sum.kept_sessions,
                 .queued_messages = sum.queued_messages,
-                .members =
-                    members_of(node, {.lanes = sum.lanes, .is_linked = is_linked}, at.now)});
+                .members = members_of(node, {.lanes = sum.lanes, .is_linked = is_linked}, at.now)});
         });
     });
 }
 
 void operator_service::on_join(std::vector<std::string> places,
                                reply<cluster::operator_join> answer) {
-    cluster_.run([this, places = std::move(places), answer = std::move(answer)](
-                     cluster::cluster_node&, cluster::moment) mutable {
+    cluster_.run([this, places = std::move(places),
+                  answer = std::move(answer)](cluster::cluster_node&, cluster::moment) mutable {
         std::make_shared<cluster_join>(cluster_, std::move(places), std::move(answer))->start();
     });
 }
@@ -204,8 +203,8 @@ void operator_service::leave(const gathering& what, bool is_forced,
 }
 
 void operator_service::on_forget(std::string which, reply<cluster::operator_forget> answer) {
-    cluster_.run([which = std::move(which), answer = std::move(answer)](
-                     cluster::cluster_node& node, cluster::moment at) {
+    cluster_.run([which = std::move(which), answer = std::move(answer)](cluster::cluster_node& node,
+                                                                        cluster::moment at) {
         const auto found = find_to_forget(node.members(), which);
         if (!found) {
             answer(failure(found.error()));

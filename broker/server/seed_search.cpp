@@ -8,6 +8,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
+
 #include <ifaddrs.h>
 
 #include <algorithm>
@@ -128,10 +129,9 @@ seed_addresses seed_search::without_self(const std::vector<endpoint>& found,
                                          std::string problem) const {
     seed_addresses made{.found = {}, .problem = std::move(problem), .is_self = false};
     for (const endpoint& where : found) {
-        const bool is_self =
-            where.port() == port_
-            && (is_any_address(bind_) ? is_own_address(where.address())
-                                      : where.address().to_string() == bind_);
+        const bool is_self = where.port() == port_
+                             && (is_any_address(bind_) ? is_own_address(where.address())
+                                                       : where.address().to_string() == bind_);
         made.is_self = made.is_self || is_self;
         std::string text = address_text(where.address().to_string(), where.port());
         if (!is_self && std::ranges::find(made.found, text) == made.found.end()) {
@@ -192,9 +192,9 @@ void seed_search::tell(const std::string& seed, const std::string& problem) {
     if (problem.empty()) {
         log::info("seed_found", {{"seed", seed}});
     } else {
-        log::warn("seed_not_found", {{"seed", seed},
-                                     {"problem", problem},
-                                     {"note", "it is looked up again and again"}});
+        log::warn(
+            "seed_not_found",
+            {{"seed", seed}, {"problem", problem}, {"note", "it is looked up again and again"}});
     }
     told = problem;
 }

@@ -76,7 +76,7 @@ class seed_search {
     boost::asio::steady_timer timer_;
     std::size_t under_way_ = 0;
     bool has_joined_ = false;
-    std::map<std::string, std::string> problems_; ///< of seeds, so that each is told once
+    std::map<std::string, std::string> problems_;       ///< of seeds, so that each is told once
     std::unique_ptr<boost::asio::thread_pool> threads_; ///< null: there was no name yet
 };
 

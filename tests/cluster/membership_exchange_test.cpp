@@ -61,8 +61,8 @@ TEST(MembershipJoin, ASeedIsTriedAgainWhenItIsNamedWhileAMemberIsAway) {
     };
     node.machine->join(seeds, node.at());
     node.run_to<push_pull>();
-    node.hear_from(2, push_pull_answer{node.sent_of<push_pull>().at(0).second.sequence,
-                                       {script::row_of(2)}});
+    node.hear_from(
+        2, push_pull_answer{node.sent_of<push_pull>().at(0).second.sequence, {script::row_of(2)}});
     node.sent.clear();
     node.machine->join(seeds, node.at());
     node.run_for(2s, true);
@@ -80,8 +80,8 @@ TEST(MembershipJoin, AQuestionToOneAddressIsNotTriedAgain) {
     EXPECT_EQ(std::get<push_pull>(question.body).rows.front(), node.machine->self());
     node.run_for(60s);
     EXPECT_TRUE(node.sent.empty());
-    node.hear_from(2, push_pull_answer{std::get<push_pull>(question.body).sequence,
-                                       {script::row_of(2)}});
+    node.hear_from(
+        2, push_pull_answer{std::get<push_pull>(question.body).sequence, {script::row_of(2)}});
     EXPECT_EQ(node.state_of(2), member_state::alive);
 }
 

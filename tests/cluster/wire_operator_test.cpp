@@ -95,10 +95,13 @@ TEST(WireOperator, EveryStateIsReadAgain) {
 }
 
 TEST(WireOperator, OutcomesAreReadAgain) {
-    const auto joined = through<wire::JoinAnswer>(result<operator_join, problem>(
-        operator_join{.found = {{.place = "p", .address = "a", .node = node_id{3}, .name = "n",
-                                 .is_known_already = true}},
-                      .failed = {wrong}}));
+    const auto joined = through<wire::JoinAnswer>(
+        result<operator_join, problem>(operator_join{.found = {{.place = "p",
+                                                                .address = "a",
+                                                                .node = node_id{3},
+                                                                .name = "n",
+                                                                .is_known_already = true}},
+                                                     .failed = {wrong}}));
     ASSERT_EQ(joined.value().found.size(), 1U);
     EXPECT_EQ(joined->found.front().place, "p");
     EXPECT_EQ(joined->found.front().address, "a");

@@ -86,7 +86,7 @@ class Dns(ClusterTest):
         begun = time.monotonic()
         node = self.named("node1", "127.0.0.1")
         self.wait_until_ready(node)
-        self.assertLess(time.monotonic() - begun, 8)
+        self.assertLess(time.monotonic() - begun, 12)
         status = operate("status", "--storage.folder", node.store)
         self.assertEqual(status.returncode, 0, status.stderr)
         begun = time.monotonic()

@@ -36,7 +36,7 @@ TEST(SeedPlace, WhatIsNeitherIsRefused) {
 [[nodiscard]] std::vector<unsigned char> answer(const std::vector<std::string>& rows) {
     std::string bytes = "\x12\x34\x81\x80\x00\x01\x00"s;
     bytes += static_cast<char>(rows.size());
-    bytes += "\x00\x00\x00\x00"s;                         // no authority, nothing else
+    bytes += "\x00\x00\x00\x00"s;                        // no authority, nothing else
     bytes += "\x02_c\x04_tcp\x01h\x00\x00\x21\x00\x01"s; // the question
     for (const std::string& row : rows) {
         bytes += row;
@@ -46,8 +46,8 @@ TEST(SeedPlace, WhatIsNeitherIsRefused) {
 
 /// Of the name in the question: type, class IN, 30 s to live.
 [[nodiscard]] std::string row(char type, const std::string& data) {
-    return "\xc0\x0c\x00"s + type + "\x00\x01\x00\x00\x00\x1e\x00"s
-           + static_cast<char>(data.size()) + data;
+    return "\xc0\x0c\x00"s + type + "\x00\x01\x00\x00\x00\x1e\x00"s + static_cast<char>(data.size())
+           + data;
 }
 
 [[nodiscard]] std::string srv(const std::string& port, const std::string& target) {
@@ -56,16 +56,16 @@ TEST(SeedPlace, WhatIsNeitherIsRefused) {
 
 TEST(SrvAnswer, HasHostsAndPortsWhateverTheirPriority) {
     // The second target ends in the name of the question, from its third label on.
-    const auto found =
-        parse_srv_answer(answer({srv("\x1e\xcb"s, "\x01\x61\x00"s), srv("\x00\x01"s, "\x01\x62\xc0\x14"s)}));
+    const auto found = parse_srv_answer(
+        answer({srv("\x1e\xcb"s, "\x01\x61\x00"s), srv("\x00\x01"s, "\x01\x62\xc0\x14"s)}));
     ASSERT_TRUE(found) << found.error();
     EXPECT_THAT(*found, ElementsAre(srv_target{.host = "a", .port = 7883},
                                     srv_target{.host = "b.h", .port = 1}));
 }
 
 TEST(SrvAnswer, OtherRowsAreSkipped) {
-    const auto found = parse_srv_answer(
-        answer({row('\x05', "\x01\x78\x00"s), srv("\x1e\xcb"s, "\x01\x61\x00"s)}));
+    const auto found =
+        parse_srv_answer(answer({row('\x05', "\x01\x78\x00"s), srv("\x1e\xcb"s, "\x01\x61\x00"s)}));
     ASSERT_TRUE(found) << found.error();
     EXPECT_THAT(*found, ElementsAre(srv_target{.host = "a", .port = 7883}));
 }

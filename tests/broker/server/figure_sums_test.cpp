@@ -25,7 +25,10 @@ using cluster::peer_state;
 class FigureSums : public testing::Test {
   protected:
     void there(std::uint64_t node, std::uint32_t boot, const node_figures& told) {
-        set({.node = node_id{node}, .boot = boot_id{boot}, .name = "n", .is_there = true,
+        set({.node = node_id{node},
+             .boot = boot_id{boot},
+             .name = "n",
+             .is_there = true,
              .figures = told});
     }
     void away(std::uint64_t node) { find(node)->is_there = false; }

@@ -46,7 +46,8 @@ TEST(OperateOptions, TheSocketIsNamedOrFoundByTheFlagsOfTheBroker) {
 TEST(OperateOptions, WhatMakesNoSenseIsNamed) {
     EXPECT_THAT(refusal_of({}), HasSubstr("status, join, leave or forget"));
     EXPECT_THAT(refusal_of({"dance"}), HasSubstr("\"dance\""));
-    EXPECT_THAT(refusal_of({"status", "now"}), HasSubstr("status takes nothing behind it: \"now\""));
+    EXPECT_THAT(refusal_of({"status", "now"}),
+                HasSubstr("status takes nothing behind it: \"now\""));
     EXPECT_THAT(refusal_of({"join"}), HasSubstr("join takes 1 to 64 places"));
     EXPECT_THAT(refusal_of({"join", "a"}), HasSubstr("\"a\" is not host:port"));
     EXPECT_THAT(refusal_of({"join", "_c._tcp.a:7883"}), HasSubstr("has a port"));

@@ -114,12 +114,10 @@ TEST(OperateText, OutcomesAreSentences) {
               "b:1: found node2 (0000000000000002) at 10.0.0.2:1\n");
     EXPECT_EQ(forget_text({.node = node_id{2}, .name = "node2", .was_forgotten_already = true}),
               "node2 (0000000000000002) was forgotten already.\n");
-    EXPECT_EQ(leave_text({.node = node_id{2},
-                          .name = "node2",
-                          .cluster = "home",
-                          .process = 1,
-                          .mark = {}}),
-              "node2 (0000000000000002) has left the cluster home, and its process has ended.\n");
+    EXPECT_EQ(
+        leave_text(
+            {.node = node_id{2}, .name = "node2", .cluster = "home", .process = 1, .mark = {}}),
+        "node2 (0000000000000002) has left the cluster home, and its process has ended.\n");
 }
 
 } // namespace
