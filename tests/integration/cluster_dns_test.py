@@ -39,7 +39,7 @@ class Dns(ClusterTest):
         self.dns.rows[SERVICE] = [self.row(node, f"node{at + 1}.grapevine")
                                   for at, node in enumerate((first, second, third))]
         self.wait_until_joined(first, second, third)
-        first.wait_for_log(f"seed_found seed={SERVICE}")
+        first.wait_for_log_match(f"seed_found .*seed={SERVICE}")
 
     def test_all_addresses_of_all_targets_are_tried(self):
         """The first target is nobody's, the second has one address where nobody is and one where a
@@ -71,7 +71,7 @@ class Dns(ClusterTest):
                             ([srv(".", 7883)], "DNS knows no service of that name"),
                             ([srv("lost.grapevine", 7883)], "lost.grapevine: ")):
             self.dns.rows[SERVICE] = rows
-            node.wait_for_log_match(f"seed_not_found seed={SERVICE} problem=.*{words}")
+            node.wait_for_log_match(f"seed_not_found .*seed={SERVICE} problem=.*{words}")
             before = len(self.dns.asked)
             wait_for("two more lookups", lambda: self.dns.asked[before:].count((SERVICE, SRV)) >= 2)
         told = [line for line in node.log().splitlines() if "seed_not_found" in line]
