@@ -192,14 +192,41 @@ void operator_service::leave(const gathering& what, bool is_forced,
     }
     cluster_.run([this, answer](cluster::cluster_node& node, cluster::moment at) {
         node.leave(cluster::departure::for_good, at);
-        answer(cluster::operator_leave{.node = node.members().self().node,
-                                       .name = node.members().self().profile.name,
-                                       .cluster = *options_.cluster.name,
-                                       .process = ::getpid(),
-                                       .mark = leave_mark_path(options_)});
-        log::info("left_the_cluster", {{"cluster", *options_.cluster.name}});
-        boost::asio::post(control_, end_);
+        tell_all(node, [this, &node, answer] { finish_leaving(node, answer); });
     });
+}
+
+// The word that membership sends is not waited for, and would be lost with a process that ends at
+// once. So each is asked to answer it, with all that there is to tell.
+void operator_service::tell_all(const cluster::cluster_node& node, std::function<void()> told) {
+    auto waiting = std::make_shared<std::size_t>(1);
+    const auto one_less = [waiting, told = std::move(told)] {
+        if (--*waiting == 0) {
+            told();
+        }
+    };
+    std::vector<std::string> others;
+    for (const auto& [to, each] : node.members().members()) {
+        if (each.is_live()) {
+            others.push_back(each.row.profile.peer_address);
+        }
+    }
+    *waiting += others.size();
+    for (const std::string& each : others) {
+        cluster_.hail(each, [one_less](const cluster_service::hail_word&) { one_less(); });
+    }
+    one_less();
+}
+
+void operator_service::finish_leaving(const cluster::cluster_node& node,
+                                      const reply<cluster::operator_leave>& answer) {
+    answer(cluster::operator_leave{.node = node.members().self().node,
+                                   .name = node.members().self().profile.name,
+                                   .cluster = *options_.cluster.name,
+                                   .process = ::getpid(),
+                                   .mark = leave_mark_path(options_)});
+    log::info("left_the_cluster", {{"cluster", *options_.cluster.name}});
+    boost::asio::post(control_, end_);
 }
 
 void operator_service::on_forget(std::string which, reply<cluster::operator_forget> answer) {

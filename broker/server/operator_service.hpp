@@ -41,6 +41,9 @@ class operator_service final : private cluster::operator_listener {
     void on_forget(std::string which, reply<cluster::operator_forget> answer) override;
 
     void gather(gathered done);
+    void tell_all(const cluster::cluster_node& node, std::function<void()> told);
+    void finish_leaving(const cluster::cluster_node& node,
+                        const reply<cluster::operator_leave>& answer);
     void leave(const gathering& what, bool is_forced, const reply<cluster::operator_leave>& answer);
 
     const options& options_;
