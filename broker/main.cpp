@@ -6,6 +6,7 @@
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
+#include "broker/server/operate_command.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
 #include "broker/server/server.hpp"
@@ -83,6 +84,10 @@ int main(int count, char** arguments) {
         const int outcome = server::store_main(rest);
         log::shutdown();
         return outcome;
+    }
+    case action::cluster: {
+        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
+        return server::operate_main(rest);
     }
     case action::run:
     case action::check_config:

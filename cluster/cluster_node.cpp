@@ -46,6 +46,8 @@ void cluster_node::join(std::span<const std::string> seeds, moment at) {
     after_input();
 }
 
+envelope cluster_node::join_question(moment at) { return membership_->join_question(at); }
+
 void cluster_node::on_question(question_id which, const envelope& asked, moment at) {
     in_question_ = {.id = which,
                     .from = asked.from,
@@ -255,6 +257,20 @@ void cluster_node::who_wants(std::string_view topic,
             groups.push_back(std::move(made));
         }
     }
+}
+
+std::size_t cluster_node::routes_of(node_id node) const {
+    std::size_t routes = 0;
+    for (const route_destination stream :
+         {route_destination(node), route_destination::kept_of(node)}) {
+        const std::shared_lock reading(routes_lock_);
+        if (const route_replica* const copy = routes_->replica(stream)) {
+            routes += routes_->index().size(copy->slot());
+        } else if (const route_owner* const own = routes_->owner(stream)) {
+            routes += own->size();
+        }
+    }
+    return routes;
 }
 
 std::optional<peer_slot> cluster_node::find_slot(const route_destination& to) const {

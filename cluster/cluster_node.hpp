@@ -71,6 +71,8 @@ class cluster_node final : private membership_effects,
 
     /// Begins to look for others there; ready() follows.
     void join(std::span<const std::string> seeds, moment at);
+    /// See membership.
+    [[nodiscard]] envelope join_question(moment at);
     void on_question(question_id which, const envelope& asked, moment at);
     void on_answer(const envelope& answer, moment at);
     void on_refused(node_id to, const std::string& address, moment at);
@@ -115,6 +117,17 @@ class cluster_node final : private membership_effects,
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
+    /// How far the start is: what others want is known, what they retain, and clients may come.
+    struct progress {
+        bool has_routes = false;
+        bool has_retained = false;
+        bool is_ready = false;
+    };
+    [[nodiscard]] progress start_progress() const noexcept {
+        return {.has_routes = has_routes_, .has_retained = has_retained_, .is_ready = is_ready_};
+    }
+    /// Filters that another node wants, or this one (then those of both its streams).
+    [[nodiscard]] std::size_t routes_of(node_id node) const;
     [[nodiscard]] const retained_exchange& retained() const noexcept { return *retained_; }
 
   private:
@@ -158,6 +171,8 @@ class cluster_node final : private membership_effects,
     [[nodiscard]] retained_moment for_retained(moment at) const noexcept;
     void take_control(peer_identity from, const route_message& message, moment at);
     void take_control(peer_identity from, retained_message&& message, moment at);
+    /// They are for whoever shows them.
+    static void take_control(peer_identity, const node_figures&, moment) {}
     void complain(node_id about, std::string_view fault);
     [[nodiscard]] route_destination own_stream(destination_kind kind) const noexcept;
     [[nodiscard]] peer_slot slot_of(node_id node);

@@ -4,6 +4,7 @@
 #include "cluster/grpc_calls.hpp"
 #include "cluster/grpc_connections.hpp"
 #include "cluster/grpc_control.hpp"
+#include "cluster/grpc_hail.hpp"
 #include "cluster/grpc_lane_link.hpp"
 #include "cluster/grpc_link_service.hpp"
 #include "cluster/grpc_questions.hpp"
@@ -101,6 +102,10 @@ std::unique_ptr<lane_link> grpc_transport::open_lane(node_id to, std::string add
                                                      const lane_hello& hello,
                                                      lane_link_listener& listener) {
     return parts_->lanes.open(to, address, hello, listener);
+}
+void grpc_transport::hail(const std::string& address, const envelope& question,
+                          std::function<void(hail_outcome)> done) {
+    cluster::hail(parts_->core, address, question, std::move(done));
 }
 void grpc_transport::shut_down() { parts_->shut_down(); }
 

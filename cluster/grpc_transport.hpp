@@ -8,7 +8,9 @@
 #include "cluster/peer_transport.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace gv::cluster {
@@ -86,6 +88,10 @@ struct grpc_transport_options {
     route_limits routes;
 };
 
+/// What came of a hail: the answer (of a node that gives none, or of this one itself, empty), or
+/// why there is none, for a person.
+using hail_outcome = result<std::optional<envelope>, std::string>;
+
 /// What happened since the start.
 struct grpc_transport_counts {
     std::uint64_t questions_sent = 0;
@@ -128,6 +134,11 @@ class grpc_transport final : public peer_transport {
                                                        const lane_hello& hello,
                                                        lane_link_listener& listener) override;
     void shut_down() override;
+
+    /// A question to whoever has that address, beside all others: `done` is called once, by a
+    /// thread of gRPC, and must only post. Not after shut_down().
+    void hail(const std::string& address, const envelope& question,
+              std::function<void(hail_outcome)> done);
 
   private:
     class parts;

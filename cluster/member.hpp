@@ -62,7 +62,9 @@ struct member_profile {
 };
 
 /// Bits of member_profile::features. A node is asked for nothing that it does not say it can do.
-inline constexpr std::uint64_t feature_relay = 1; ///< passes streams on to a neighbour
+inline constexpr std::uint64_t feature_relay = 1U << 0U; ///< passes streams on to a neighbour
+inline constexpr std::uint64_t feature_figures = 1U
+                                                 << 1U; ///< takes node_figures in control streams
 
 inline constexpr std::size_t node_name_bytes_max = 64;
 inline constexpr std::size_t address_bytes_max = 255;

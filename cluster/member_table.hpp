@@ -22,6 +22,7 @@ struct member {
     bool is_told_live = false;      ///< and not yet that it is no more
     std::optional<suspicion> doubt; ///< while suspect
     std::optional<time_point> answered;  ///< when it last answered a probe of this node itself
+    std::optional<duration> round_trip;  ///< of the last probe that it answered itself
     std::optional<member_row> hearsay;   ///< somebody suspects it; a probe will tell
     bool was_refused = false;            ///< nobody listened at the last try
     redial next_try;                     ///< while remembered or dead

@@ -68,8 +68,12 @@ class membership {
     // Inputs. Each may be called with any time not before that of the input before.
 
     /// Looks for the cluster at these addresses too, each until it has answered once. May be called
-    /// again, as when names were resolved anew.
+    /// again, as when names were resolved anew: while a member is away, or nobody is there, those
+    /// that have answered are tried again, since another node may have the address now.
     void join(std::span<const std::string> addresses, moment at);
+    /// What to ask at an address that is not to be tried again and again: all that this node knows.
+    /// The answer is for on_message().
+    [[nodiscard]] envelope join_question(moment at);
     /// Requires: the transport has checked that the message comes from the node it names.
     /// Errors: the message is malformed; nothing of it was used.
     result<void, message_fault> on_message(const envelope& message, moment at);

@@ -10,6 +10,16 @@ void membership::join(std::span<const std::string> addresses, moment at) {
     notice_stall(at.now);
     const std::size_t left_out = seeds_.add(addresses, at.now, options_.redial, random_);
     metrics_.left_out.add(left_out);
+    const std::size_t away =
+        table_.count(member_state::dead) + table_.count(member_state::remembered);
+    if (away > 0 || table_.live() == 0) {
+        seeds_.try_again(addresses, at.now, options_.redial, random_);
+    }
+}
+
+envelope membership::join_question(moment at) {
+    metrics_.push_pulls.add();
+    return make(node_id{}, push_pull{++sequence_, all_rows()}, at);
 }
 
 void membership::try_seeds(moment at) {

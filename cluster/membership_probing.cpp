@@ -233,6 +233,9 @@ void membership::on_body(const envelope& message, const ack& body, moment at) {
     if (target != nullptr && target->doubt) {
         target->doubt->restart(at.now);
     }
+    if (target != nullptr && answered.target == message.from) {
+        target->round_trip = at.now - answered.sent;
+    }
     if (target != nullptr && body.subject == message.from
         && (body.wants_state || answered.is_redial)) {
         exchange_with(*target, at);

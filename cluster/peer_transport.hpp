@@ -3,7 +3,8 @@
 // none waits behind another, each on connections of its own:
 //
 //   questions  of membership: one answer each, or none; small, with a deadline
-//   control    routes and retained messages: one ordered stream to each peer; what is lost by a
+//   control    routes, retained messages and figures: one ordered stream to each peer; what is lost
+//   by a
 //              break is made up for by those who speak
 //   lanes      messages: one stream to each peer for each shard, with replies
 //
@@ -20,6 +21,7 @@
 
 #include "cluster/lane.hpp"
 #include "cluster/membership_message.hpp"
+#include "cluster/node_figures.hpp"
 #include "cluster/retained_message.hpp"
 #include "cluster/route_message.hpp"
 
@@ -46,7 +48,7 @@ struct link_hello {
     std::uint8_t hops = 0; ///< how often it was passed on
 };
 
-using control_message = std::variant<route_message, retained_message>;
+using control_message = std::variant<route_message, retained_message, node_figures>;
 
 /// Names a question of a peer until it is answered.
 using question_id = strong_id<struct question_id_tag, std::uint64_t>;

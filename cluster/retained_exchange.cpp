@@ -152,6 +152,17 @@ void retained_exchange::leave_pass() {
 }
 
 /// Round and round, so that a peer that does not answer keeps no other waiting.
+std::optional<std::size_t> retained_exchange::differences(node_id node) const {
+    const auto found = peers_.find(node);
+    if (found == peers_.end() || !found->second.has_exchanged) {
+        return std::nullopt;
+    }
+    if (pass_ && pass_->with() == node) {
+        return std::max(std::size_t{1}, pass_->differing());
+    }
+    return found->second.differs ? 1 : 0;
+}
+
 auto retained_exchange::next_that_differs() -> std::map<node_id, peer>::iterator {
     const auto differs = [](const auto& each) { return each.second.differs.has_value(); };
     const auto after = peers_.upper_bound(last_pass_with_);

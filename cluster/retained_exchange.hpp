@@ -123,6 +123,9 @@ class retained_exchange {
     /// Whether something is fetched or collected.
     [[nodiscard]] bool is_busy() const noexcept { return pass_.has_value() || is_collecting_; }
     [[nodiscard]] bool is_ready() const noexcept { return is_ready_; }
+    /// Buckets in which that node was last seen to differ; 0 if it has the same, 1 if it is not
+    /// known how many. Nothing if there was no comparison in this life of it.
+    [[nodiscard]] std::optional<std::size_t> differences(node_id node) const;
 
   private:
     struct peer {

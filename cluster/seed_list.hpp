@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses under which nodes of the cluster may be found. Each is tried until it has answered
 // once; from then on the node behind it is a member, and redialled as such. So the parts of a
-// cluster find each other whichever of them starts first.
+// cluster find each other whichever of them starts first. Where a member is away, another node may
+// have got its address: whoever names the addresses anew says that they are to be tried again.
 #pragma once
 
 #include "base/ids.hpp"
@@ -46,6 +47,18 @@ class seed_list {
             seeds_.back().next_try.begin(now, bounds, first_within, random);
         }
         return left_out;
+    }
+
+    /// Those of them that have answered are tried once more.
+    void try_again(std::span<const std::string> addresses, time_point now,
+                   const redial_bounds& bounds, std::mt19937_64& random) {
+        for (seed& each : seeds_) {
+            if (each.has_answered
+                && std::ranges::find(addresses, each.address) != addresses.end()) {
+                each.has_answered = false;
+                each.next_try.begin(now, bounds, first_within, random);
+            }
+        }
     }
 
     /// The address of the push_pull with that number needs no further try.

@@ -158,6 +158,7 @@ class decoder {
         case wire::ControlFrame::kRetainedHashes:
         case wire::ControlFrame::kRetainedRowsRequest:
         case wire::ControlFrame::kRetainedPage:
+        case wire::ControlFrame::kNodeFigures:
         case wire::ControlFrame::CONTENT_NOT_SET:
             break;
         }

@@ -23,9 +23,11 @@ struct cluster_options {
     option<text_list> seeds{
         {.name = "cluster.seeds",
          .doc =
-             "Where other nodes may be found, as host:port; a name may stand for many addresses. "
-             "It is enough that one of them answers at some time, in whatever order the nodes "
-             "start. The node itself may be among them.",
+             "Where other nodes may be found: as host:port, where a name may stand for many "
+             "addresses, or as a name for which DNS has hosts and ports (SRV), which begins with _ "
+             "as in \"_cluster._tcp.grapevine.default.svc.cluster.local\", or with srv:. Names are "
+             "looked up again and again. It is enough that one of them answers at some time, in "
+             "whatever order the nodes start. The node itself may be among them.",
          .applies = reload::restart}};
     option<std::string> bind{
         {.name = "cluster.bind",
@@ -43,6 +45,12 @@ struct cluster_options {
         {.name = "cluster.advertise",
          .doc = "host:port at which other nodes reach this one. Empty: cluster.bind and "
                 "cluster.port, or the name of the machine if it listens on all addresses.",
+         .applies = reload::restart}};
+    option<std::string> operator_socket{
+        {.name = "cluster.operator_socket",
+         .doc = "Path of the unix socket for `grapevine cluster`; whoever may open it may do all "
+                "that this command does. Empty: operate.sock in storage.folder, or none if nothing "
+                "is kept.",
          .applies = reload::restart}};
     option<bool> allow_plaintext{
         {.name = "cluster.allow_plaintext",

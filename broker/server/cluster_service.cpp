@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "base/thread_name.hpp"
+#include "broker/server/cluster_status.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/validate.hpp"
 #include "cluster/grpc_transport.hpp"
@@ -10,7 +11,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
-#include <ifaddrs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,11 +22,6 @@ namespace {
 
 using cluster::member_change;
 
-/// How often names of seeds are resolved: often until another node is known.
-constexpr auto resolve_soon = std::chrono::seconds(2);
-constexpr auto resolve_later = std::chrono::seconds(30);
-/// How long a start waits for the resolver before it looks among the nodes that it remembers.
-constexpr auto resolve_patience = std::chrono::seconds(3);
 /// Tombstones looked at in one turn of a shard.
 constexpr std::size_t collect_visits_max = 4'096;
 
@@ -37,48 +32,6 @@ constexpr std::size_t collect_visits_max = 4'096;
 [[nodiscard]] std::string host_name() {
     char text[256] = {};
     return ::gethostname(text, sizeof text - 1) == 0 && text[0] != '\0' ? text : "localhost";
-}
-
-[[nodiscard]] std::string hex(node_id node) {
-    char text[17] = {};
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(node.value));
-    return text;
-}
-
-[[nodiscard]] bool is_any(const std::string& address) {
-    return address == "0.0.0.0" || address == "::";
-}
-
-/// Whether some interface of this machine has that address.
-[[nodiscard]] bool is_own_address(const boost::asio::ip::address& address) {
-    ifaddrs* first = nullptr;
-    if (::getifaddrs(&first) != 0) {
-        return false;
-    }
-    bool is_found = false;
-    for (const ifaddrs* each = first; each != nullptr && !is_found; each = each->ifa_next) {
-        if (each->ifa_addr == nullptr) {
-            continue;
-        }
-        if (address.is_v4() && each->ifa_addr->sa_family == AF_INET) {
-            const auto* found = reinterpret_cast<const sockaddr_in*>(each->ifa_addr);
-            is_found = ntohl(found->sin_addr.s_addr) == address.to_v4().to_uint();
-        } else if (address.is_v6() && each->ifa_addr->sa_family == AF_INET6) {
-            const auto* found = reinterpret_cast<const sockaddr_in6*>(each->ifa_addr);
-            is_found = std::ranges::equal(found->sin6_addr.s6_addr, address.to_v6().to_bytes());
-        }
-    }
-    ::freeifaddrs(first);
-    return is_found;
-}
-
-[[nodiscard]] std::pair<std::string, std::string> split_address(const std::string& text) {
-    const std::size_t colon = text.rfind(':');
-    std::string host = text.substr(0, colon);
-    if (host.starts_with('[')) {
-        host = host.substr(1, host.size() - 2);
-    }
-    return {std::move(host), text.substr(colon + 1)};
 }
 
 [[nodiscard]] std::string members_path(const options& all) {
@@ -100,10 +53,10 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
                                  .peer_address = *options_.cluster.advertise,
                                  .client_address = *options_.mqtt.server_reference,
                                  .wire = {},
-                                 .features = cluster::feature_relay};
+                                 .features = cluster::feature_relay | cluster::feature_figures};
     if (made.peer_address.empty()) {
         const std::string& bind = *options_.cluster.bind;
-        made.peer_address = address_text(is_any(bind) ? host_name() : bind, port);
+        made.peer_address = address_text(is_any_address(bind) ? host_name() : bind, port);
     }
     return made;
 }
@@ -149,6 +102,8 @@ cluster_service::open(const cluster::peer_identity& who,
         cluster::retained_start{.digest = &digest_,
                                 .claim = loops.front()->logic().retained().claim()},
         *transport_, mine, now());
+    self_ = who.node;
+    build_seeds();
     for (const auto& each : loops) {
         each->open_lanes();
     }
@@ -167,7 +122,7 @@ std::string cluster_service::local() const {
 void cluster_service::start(std::function<void()> ready) {
     ready_ = std::move(ready);
     boost::asio::post(context_, [this] {
-        resolve_seeds();
+        seeds_->start();
         arm();
     });
     thread_ = std::thread([this] {
@@ -192,6 +147,9 @@ void cluster_service::stop() {
         context_.stop();
         thread_.join();
     }
+    if (seeds_) {
+        seeds_->stop();
+    }
     write_members();
 }
 
@@ -203,6 +161,10 @@ void cluster_service::post(Input input) {
         input(*node_, now());
         arm();
     });
+}
+
+void cluster_service::run(std::function<void(cluster::cluster_node&, cluster::moment)> what) {
+    post(std::move(what));
 }
 
 void cluster_service::arm() {
@@ -255,78 +217,69 @@ void cluster_service::publish_relays() {
     exchange_.relays_refused.set(counts.relays_refused);
 }
 
-// --- seeds
+// --- other nodes that are looked for
 
-// A name may stand for several nodes, and for others tomorrow: it is resolved again and again,
-// often as long as nobody is known.
-void cluster_service::resolve_seeds() {
-    const text_list& seeds = *options_.cluster.seeds;
-    if (seeds.empty()) {
-        join_found({});
-        return;
-    }
-    resolving_ = seeds.size();
-    for (std::size_t at = 0; at < seeds.size(); ++at) {
-        const auto [host, port] = split_address(seeds[at]);
-        resolver_.async_resolve(
-            host, port,
-            [this, at](const boost::system::error_code& error,
-                       const boost::asio::ip::tcp::resolver::results_type& found) {
-                if (error == boost::asio::error::operation_aborted) {
-                    return;
-                }
-                on_resolved(at, error ? boost::asio::ip::tcp::resolver::results_type{} : found);
-            });
-    }
-    if (!has_joined_) {
-        resolve_timer_.expires_after(resolve_patience);
-        resolve_timer_.async_wait([this](const boost::system::error_code& error) {
-            if (!error && !has_joined_) {
-                join_found({});
-            }
-        });
-    }
+void cluster_service::build_seeds() {
+    using standing = seed_search::standing;
+    seeds_ = std::make_unique<seed_search>(
+        context_, *options_.cluster.seeds, *options_.cluster.bind, transport_->port(),
+        seed_search::callbacks{.join =
+                                   [this](const std::vector<std::string>& addresses) {
+                                       node_->join(addresses, now());
+                                       arm();
+                                   },
+                               .how =
+                                   [this] {
+                                       const cluster::member_table& all =
+                                           node_->members().members();
+                                       const std::size_t away =
+                                           all.count(cluster::member_state::dead)
+                                           + all.count(cluster::member_state::remembered);
+                                       return all.live() == 0 ? standing::alone
+                                              : away > 0      ? standing::some_away
+                                                              : standing::complete;
+                                   }});
 }
 
-void cluster_service::on_resolved(std::size_t seed,
-                                  const boost::asio::ip::tcp::resolver::results_type& found) {
-    std::vector<std::string> addresses;
-    for (const auto& each : found) {
-        const boost::asio::ip::tcp::endpoint where = each.endpoint();
-        const bool is_self = where.port() == transport_->port()
-                             && (is_any(*options_.cluster.bind)
-                                     ? is_own_address(where.address())
-                                     : where.address().to_string() == *options_.cluster.bind);
-        if (!is_self) {
-            addresses.push_back(address_text(where.address().to_string(), where.port()));
-        }
-    }
-    if (found.empty()) {
-        log::debug({}, "seed_not_found", {{"seed", (*options_.cluster.seeds)[seed]}});
-    }
-    if (!addresses.empty()) {
-        node_->join(addresses, now());
-        arm();
-    }
-    if (--resolving_ > 0) {
-        return;
-    }
-    if (!has_joined_) {
-        join_found({});
-    }
-    const bool is_alone = node_->members().members().live() == 0;
-    resolve_timer_.expires_after(is_alone ? resolve_soon : resolve_later);
-    resolve_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) {
-            resolve_seeds();
+void cluster_service::hail(const std::string& address, std::function<void(const hail_word&)> done) {
+    const cluster::envelope question = node_->join_question(now());
+    const std::uint64_t sequence = std::get<cluster::push_pull>(question.body).sequence;
+    hails_.insert(sequence);
+    transport_->hail(address, question, [this, sequence, done = std::move(done)](auto outcome) {
+        post([this, sequence, done, outcome = std::move(outcome)](cluster::cluster_node& node,
+                                                                  cluster::moment at) {
+            hail_word word{.outcome = outcome,
+                           .is_self = hails_.erase(sequence) == 0,
+                           .own_cluster = *options_.cluster.name,
+                           .own_wire = node.members().self().profile.wire};
+            if (outcome && *outcome) {
+                const cluster::member* known = node.members().members().find((*outcome)->from);
+                word.was_live = known != nullptr && known->is_live();
+                node.on_answer(**outcome, at);
+            }
+            done(word);
+        });
+    });
+    arm();
+}
+
+void cluster_service::tell_figures(cluster::node_figures figures) {
+    post([this, told = cluster::control_message(std::move(figures))](cluster::cluster_node& node,
+                                                                     cluster::moment) {
+        for (const auto& [to, each] : node.members().members()) {
+            if (each.is_live() && (each.row.profile.features & cluster::feature_figures) != 0) {
+                transport_->send(to, told);
+            }
         }
     });
 }
 
-void cluster_service::join_found(std::vector<std::string> addresses) {
-    has_joined_ = true;
-    node_->join(addresses, now());
-    arm();
+// An address of this node that it does not know to be its own.
+void cluster_service::note_own_question(const cluster::envelope& asked) {
+    const auto* question = std::get_if<cluster::push_pull>(&asked.body);
+    if (asked.from == self_ && question != nullptr) {
+        hails_.erase(question->sequence);
+    }
 }
 
 // --- what shards say
@@ -434,7 +387,8 @@ cluster::peer_transport& cluster_service::transport() { return *transport_; }
 // --- what peers say
 
 void cluster_service::on_question(cluster::question_id which, cluster::envelope asked) {
-    post([which, asked = std::move(asked)](cluster::cluster_node& node, cluster::moment at) {
+    post([this, which, asked = std::move(asked)](cluster::cluster_node& node, cluster::moment at) {
+        note_own_question(asked);
         node.on_question(which, asked, at);
     });
 }
@@ -452,6 +406,10 @@ void cluster_service::on_refused(node_id to, std::string address) {
 }
 
 void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message) {
+    if (auto* figures = std::get_if<cluster::node_figures>(&message)) {
+        figures_.hear(from, std::move(*figures));
+        return;
+    }
     post([from, message = std::move(message)](cluster::cluster_node& node,
                                               cluster::moment at) mutable {
         node.on_control(from, std::move(message), at);
@@ -465,12 +423,14 @@ void cluster_service::on_control_open(node_id to, node_id via) {
             log::info("way_changed", {{"node", hex(to)},
                                       {"via", via == node_id{} ? "the direct link" : hex(via)}});
         }
+        linked_.insert(to);
         node.on_control_open(to, at);
     });
 }
 
 void cluster_service::on_control_lost(node_id to, std::string why) {
     boost::asio::post(context_, [this, to, why = std::move(why)] {
+        linked_.erase(to);
         if (std::exchange(last_problem_[to], why) != why) {
             log::info("control_stream_lost", {{"node", hex(to)}, {"problem", why}});
         }
@@ -486,6 +446,9 @@ void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane, clus
 // --- what the node asks for
 
 void cluster_service::peer_changed(const cluster::peer_view& now) {
+    if (now.state != cluster::peer_state::alive) {
+        linked_.erase(now.who.node);
+    }
     const shard::peer_place place{
         .slot = now.slot,
         .node = now.who.node,
@@ -496,6 +459,7 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
                     : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
                                                              : shard::peer_presence::gone,
         .is_suspected = now.is_suspected};
+    figures_.on_peer(now);
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }

@@ -6,19 +6,22 @@
 
 #include "broker/router/peer_routes.hpp"
 #include "broker/server/cluster_metrics.hpp"
+#include "broker/server/figures_heard.hpp"
 #include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
+#include "broker/server/seed_search.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "cluster/cluster_node.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +53,35 @@ class cluster_service final : public shard::cluster_seat,
     /// Waits until nothing of it runs any more. After the shards have ended.
     void stop();
 
+    /// Calls `what` on the thread of the cluster.
+    void run(std::function<void(cluster::cluster_node&, cluster::moment)> what);
+
+    // On that thread, for what run() has called.
+
+    [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+    [[nodiscard]] seed_search& seeds() noexcept { return *seeds_; }
+    /// Whether the control stream to that node is open.
+    [[nodiscard]] bool has_link(node_id to) const { return linked_.contains(to); }
+    /// What came of asking whoever has an address to join.
+    struct hail_word {
+        /// The answer, if there is one; or why nobody was reached, for a person.
+        result<std::optional<cluster::envelope>, std::string> outcome;
+        bool is_self = false;  ///< this node itself was asked
+        bool was_live = false; ///< who answered was here already
+        std::string own_cluster;
+        cluster::wire_range own_wire;
+    };
+    /// Asks whoever has that address to join; an answer is taken before `done` is called.
+    void hail(const std::string& address, std::function<void(const hail_word&)> done);
+
+    /// Tells the others what this node counts.
+    void tell_figures(cluster::node_figures figures);
+    /// What the others have told. Thread-safe.
+    [[nodiscard]] std::vector<peer_figures> figures() const { return figures_.all(); }
+    /// What this node is called.
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// Who this node is. Once it is open.
+    [[nodiscard]] node_id self() const noexcept { return self_; }
     /// For the tables of retained messages of all shards.
     [[nodiscard]] retained_digest& digest() noexcept { return digest_; }
     // Numbers; any thread may read them.
@@ -111,9 +143,8 @@ class cluster_service final : public shard::cluster_seat,
     void arm();
     void publish_exchange();
     void publish_relays();
-    void resolve_seeds();
-    void on_resolved(std::size_t seed, const boost::asio::ip::tcp::resolver::results_type& found);
-    void join_found(std::vector<std::string> addresses);
+    void build_seeds();
+    void note_own_question(const cluster::envelope& asked);
     [[nodiscard]] cluster::member_profile profile_of(std::uint16_t port) const;
     void write_members();
 
@@ -128,14 +159,15 @@ class cluster_service final : public shard::cluster_seat,
     // Of its thread, once that runs.
     boost::asio::io_context context_{1};
     boost::asio::steady_timer timer_{context_};
-    boost::asio::steady_timer resolve_timer_{context_};
-    boost::asio::ip::tcp::resolver resolver_{context_};
+    std::unique_ptr<seed_search> seeds_;
     std::unique_ptr<cluster::cluster_node> node_;
+    node_id self_;
+    figures_heard figures_;
+    std::set<node_id> linked_;      ///< control streams that are open
+    std::set<std::uint64_t> hails_; ///< under way, and not heard by this node itself
     exchange_metrics exchange_;
     time_point armed_for_ = never;
-    std::size_t resolving_ = 0;  ///< names under way
     std::size_t collecting_ = 0; ///< shards that have not erased their tombstones yet
-    bool has_joined_ = false;
     std::function<void()> ready_;
     struct waiter {
         shard_id shard;

@@ -68,14 +68,23 @@ constexpr std::array<flag_row, 9> flag_table{{
     {{"", "--version", "", "Print the version."}, want<action::version>},
 }};
 
+constexpr std::array<std::pair<std::string_view, action>, 3> commands{{
+    {"passwd", action::passwd},
+    {"store", action::store},
+    {"cluster", action::cluster},
+}};
+
 class parser {
   public:
     explicit parser(std::span<const std::string_view> arguments) : arguments_(arguments) {}
 
     command_line parse() {
-        if (!arguments_.empty()
-            && (arguments_.front() == "passwd" || arguments_.front() == "store")) {
-            out_.wanted = arguments_.front() == "store" ? action::store : action::passwd;
+        const auto* const command =
+            arguments_.empty() ? commands.end()
+                               : std::ranges::find(commands, arguments_.front(),
+                                                   [](const auto& each) { return each.first; });
+        if (command != commands.end()) {
+            out_.wanted = command->second;
             out_.rest.assign(arguments_.begin() + 1, arguments_.end());
             return std::move(out_);
         }
@@ -88,8 +97,9 @@ class parser {
   private:
     void read_argument(std::string_view argument) {
         if (!argument.starts_with('-') || argument.size() < 2) {
-            report(argument, "is neither a flag nor a command",
-                   "flags start with -; the commands are passwd and store, and come first");
+            report(
+                argument, "is neither a flag nor a command",
+                "flags start with -; the commands are passwd, store and cluster, and come first");
             return;
         }
         std::optional<std::string_view> attached;

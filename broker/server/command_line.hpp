@@ -21,7 +21,8 @@ struct command_line {
         help,
         version,
         passwd,
-        store
+        store,
+        cluster
     };
 
     action wanted = action::run;
@@ -29,7 +30,7 @@ struct command_line {
     std::string config_file;          ///< -c; empty: none
     std::vector<std::uint16_t> ports; ///< each -p, in order
     std::vector<assignment> assignments;
-    std::vector<std::string> rest; ///< what follows `passwd` or `store`
+    std::vector<std::string> rest; ///< what follows `passwd`, `store` or `cluster`
     std::vector<problem> problems;
 };
 

@@ -146,7 +146,8 @@ std::string help_text() {
                       + ", an MQTT broker.\n\n"
                         "Usage: grapevine [flags]\n"
                         "       grapevine passwd …    manage a password file\n"
-                        "       grapevine store …     look into the store, or move it\n\n"
+                        "       grapevine store …     look into the store, or move it\n"
+                        "       grapevine cluster …   look at the cluster, join, leave, forget\n\n"
                         "Flags:\n";
     for (const flag_doc& flag : flag_docs()) {
         out.append(help_of_flag(flag));

@@ -12,13 +12,16 @@ namespace {
 
 /// Losses are told at most so often.
 constexpr unsigned loss_period_seconds = 10;
+/// Other nodes hear of this one so often.
+constexpr unsigned figures_period_seconds = 2;
+constexpr std::string_view node_root = "$SYS/broker/node/";
 
 } // namespace
 
 observer::observer(boost::asio::io_context& control, metric_board& board,
                    shard::event_loop& publisher)
     : control_(control), board_(board), publisher_(publisher), second_(control), sys_(control),
-      topics_(std::chrono::steady_clock::now()) {}
+      own_(std::chrono::steady_clock::now()) {}
 
 void observer::start(std::chrono::milliseconds sys_interval) {
     sys_interval_ = sys_interval;
@@ -35,8 +38,16 @@ void observer::set_interval(std::chrono::milliseconds sys_interval) {
         gather_sys();
         return;
     }
+    remove(topics_);
+    for (auto& [node, each] : nodes_) {
+        remove(each.topics);
+    }
+    nodes_.clear();
+}
+
+void observer::remove(sys_topics& topics) {
     std::vector<sys_value> removed;
-    for (std::string& topic : topics_.clear()) {
+    for (std::string& topic : topics.clear()) {
         removed.push_back({.topic = std::move(topic), .text = {}});
     }
     publish(std::move(removed));
@@ -72,6 +83,17 @@ void observer::on_second() {
             }
         });
     }
+    if (cluster_ != nullptr && seconds_ % figures_period_seconds == 0) {
+        refresh([this] {
+            if (!is_stopped_) {
+                cluster_->tell_figures(read_figures());
+            }
+        });
+    }
+}
+
+cluster::node_figures observer::read_figures() {
+    return own_.make(board_.total(), heap_bytes(), std::chrono::steady_clock::now());
 }
 
 void observer::wait_for_sys() {
@@ -99,8 +121,64 @@ void observer::publish_sys() {
     if (is_stopped_ || sys_interval_.count() == 0) {
         return;
     }
-    publish(topics_.update(board_.total(), heap_bytes(), std::chrono::steady_clock::now()));
+    const time_point now = std::chrono::steady_clock::now();
+    const cluster::node_figures own = read_figures();
+    if (cluster_ == nullptr) {
+        publish(topics_.update(own, own.counters, now));
+    } else {
+        publish_of_all(own, now);
+    }
     wait_for_sys();
+}
+
+void observer::publish_of_all(const cluster::node_figures& own, time_point now) {
+    std::vector<peer_figures> nodes = cluster_->figures();
+    const figure_sums::summed all = sums_.add(own, nodes);
+    publish(topics_.update(all.shown, all.progress, now));
+    std::erase_if(nodes, [](const peer_figures& each) { return !each.is_there; });
+    nodes.push_back({.node = cluster_->self(),
+                     .boot = boot_id{1},
+                     .name = cluster_->name(),
+                     .is_there = true,
+                     .figures = own});
+    publish_of_nodes(nodes, now);
+}
+
+void observer::publish_of_nodes(std::span<const peer_figures> nodes, time_point now) {
+    std::vector<std::pair<node_id, std::string>> called;
+    for (const peer_figures& each : nodes) {
+        called.emplace_back(each.node, each.name);
+    }
+    const std::map<node_id, std::string> names = topic_names(called);
+    remove_all_but(names);
+    for (const peer_figures& each : nodes) {
+        publish(
+            topics_of(each, names.at(each.node)).update(each.figures, each.figures.counters, now));
+    }
+}
+
+// Who is not there any more, or is called otherwise, has no topics.
+void observer::remove_all_but(const std::map<node_id, std::string>& names) {
+    for (auto each = nodes_.begin(); each != nodes_.end();) {
+        const auto name = names.find(each->first);
+        if (name != names.end() && name->second == each->second.name) {
+            ++each;
+        } else {
+            remove(each->second.topics);
+            each = nodes_.erase(each);
+        }
+    }
+}
+
+// A new life begins its loads anew, under the same topics.
+sys_topics& observer::topics_of(const peer_figures& node, const std::string& name) {
+    const auto known = nodes_.find(node.node);
+    if (known != nodes_.end() && known->second.boot == node.boot) {
+        return known->second.topics;
+    }
+    node_topics fresh{
+        .name = name, .boot = node.boot, .topics = sys_topics(std::string(node_root) + name + "/")};
+    return nodes_.insert_or_assign(node.node, std::move(fresh)).first->second.topics;
 }
 
 // Retained and at QoS 2, as Mosquitto does: subscribers get the QoS they asked for.

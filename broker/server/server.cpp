@@ -7,6 +7,7 @@
 #include "broker/server/derive.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
+#include "broker/server/leave_mark.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
@@ -159,6 +160,9 @@ std::vector<problem> server::build_cluster() {
     if (!cluster_) {
         return {};
     }
+    if (const auto may_join = check_leave_mark(options_); !may_join) {
+        return {may_join.error()};
+    }
     cluster::peer_identity self;
     if (store_) {
         self = {.node = store_->node().node, .boot = store_->node().boot};
@@ -179,6 +183,12 @@ std::vector<problem> server::build_cluster() {
         return {opened.error()};
     }
     board_->watch_cluster(cluster_.get());
+    observer_->watch_cluster(*cluster_);
+    operator_ = std::make_unique<operator_service>(options_, *cluster_, loops_, control_,
+                                                   [this] { leave(); });
+    if (const auto opened = operator_->start(); !opened) {
+        return {opened.error()};
+    }
     return {};
 }
 
@@ -367,10 +377,23 @@ void server::wait_for_signal() {
     });
 }
 
+// Once: a signal may have come meanwhile.
+void server::leave() {
+    if (!is_stopped_) {
+        log::info("stopping", {{"why", "this node has left the cluster"}});
+        signals_.cancel();
+        stop();
+    }
+}
+
 void server::stop() {
+    is_stopped_ = true;
     notify_supervisor("STOPPING=1");
     board_->set_readiness(admin::readiness::stopping);
     observer_->stop();
+    if (operator_) {
+        operator_->stop();
+    }
     if (space_) {
         space_->stop();
     }

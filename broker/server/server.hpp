@@ -12,6 +12,7 @@
 #include "broker/server/load.hpp"
 #include "broker/server/metric_board.hpp"
 #include "broker/server/observer.hpp"
+#include "broker/server/operator_service.hpp"
 #include "broker/server/reload.hpp"
 #include "broker/server/space_watch.hpp"
 #include "broker/shard/event_loop.hpp"
@@ -76,6 +77,7 @@ class server {
     [[nodiscard]] std::vector<problem> build_rules(reload_parts& into) const;
     void apply(reload_parts parts);
     void log_changes(const std::vector<option_change>& changes);
+    void leave();
     void stop();
 
     options options_;                    ///< in force: what waits for a restart is not in it
@@ -93,12 +95,14 @@ class server {
     std::unique_ptr<storage::store> store_;    ///< null: nothing is kept. Outlives the loops.
     std::unique_ptr<cluster_service> cluster_; ///< null: this node is alone. Outlives the loops.
     std::vector<std::unique_ptr<shard::event_loop>> loops_;
+    std::unique_ptr<operator_service> operator_; ///< null: this node is alone
     std::vector<std::unique_ptr<acceptor>> acceptors_;
     std::vector<std::size_t> accepting_options_; ///< which listener of the options each serves
     std::shared_ptr<std::atomic<std::uint32_t>> open_total_;
     std::unique_ptr<space_watch> space_; ///< null: nothing is kept
     std::unique_ptr<observer> observer_;
     boost::asio::signal_set signals_{control_};
+    bool is_stopped_ = false;
 };
 
 } // namespace gv::server

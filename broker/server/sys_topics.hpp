@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The topics of $SYS/broker/, named and written as Mosquitto 2 writes them, so that its dashboards
-// and exporters work. Pure: sums and time go in, what has changed comes out. docs/operations.md
-// lists them.
+// and exporters work; in a cluster, the same once more for each node. Pure: figures and time go in,
+// what has changed comes out. docs/operations.md lists them.
 #pragma once
 
 #include "base/time.hpp"
-#include "broker/server/metrics.hpp"
+#include "cluster/node_figures.hpp"
 
 #include <array>
 #include <cstdint>
@@ -23,13 +23,14 @@ struct sys_value {
 
 class sys_topics {
   public:
-    /// `started`: since when the broker is up.
-    explicit sys_topics(time_point started) noexcept : started_(started) {}
+    /// `root`: what all topics begin with.
+    explicit sys_topics(std::string root = "$SYS/broker/") noexcept : root_(std::move(root)) {}
 
-    /// Every topic at the first call; then those whose text has changed. `heap_bytes`: memory that
-    /// the process holds now.
-    [[nodiscard]] std::vector<sys_value> update(const shard_metrics& total,
-                                                std::uint64_t heap_bytes, time_point now);
+    /// Every topic at the first call; then those whose text has changed. `progress` is what loads
+    /// are made of: only what it grows by counts. Requires: no counter of it gets less.
+    [[nodiscard]] std::vector<sys_value> update(const cluster::node_figures& shown,
+                                                const cluster::node_counters& progress,
+                                                time_point now);
 
     /// Forgets all that was given: names of the topics, each of which is to be cleared.
     [[nodiscard]] std::vector<std::string> clear();
@@ -44,13 +45,13 @@ class sys_topics {
 
     void set(std::string_view name, std::string text);
     void set(std::string_view name, std::uint64_t number);
-    void set_clients(const shard_metrics& total);
-    void set_messages(const shard_metrics& total);
-    void set_stored(const shard_metrics& total);
-    void set_loads(const shard_metrics& total, time_point now);
+    void set_clients(const cluster::node_figures& shown);
+    void set_messages(const cluster::node_counters& shown);
+    void set_stored(const cluster::node_levels& shown);
+    void set_loads(const cluster::node_counters& progress, time_point now);
     void set_load(std::string_view name, std::uint64_t count, double seconds);
 
-    time_point started_;
+    std::string root_;
     time_point updated_ = time_point::min(); ///< not yet
     std::map<std::string, std::string, std::less<>> given_;
     std::map<std::string, load, std::less<>> loads_;

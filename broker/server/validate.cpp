@@ -3,6 +3,7 @@
 
 #include "base/topic.hpp"
 #include "broker/mqtt/utf8.hpp"
+#include "broker/server/seed_place.hpp"
 
 #include <arpa/inet.h>
 #include <pwd.h>
@@ -255,9 +256,9 @@ class checker {
                    "nobody else is in");
         }
         for (const std::string& each : *cluster.seeds) {
-            if (!is_host_and_port(each)) {
-                report("cluster.seeds", "\"" + each + "\" is not host:port",
-                       "write such as node2.home:7883 or [fd00::2]:7883");
+            if (const auto seed = parse_seed(each); !seed) {
+                report("cluster.seeds", "\"" + each + "\" " + seed.error(),
+                       "write such as node2.home:7883, [fd00::2]:7883 or _cluster._tcp.home");
             }
         }
         if (!cluster.advertise->empty() && !is_host_and_port(*cluster.advertise)) {

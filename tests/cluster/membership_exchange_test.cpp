@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace gv::cluster {
 namespace {
 
@@ -48,6 +50,39 @@ TEST(MembershipJoin, TriesASeedUntilItAnswers) {
     for (const auto& each : node.sent) {
         EXPECT_NE(each.address, "a:1");
     }
+}
+
+TEST(MembershipJoin, ASeedIsTriedAgainWhenItIsNamedWhileAMemberIsAway) {
+    script node;
+    const std::vector<std::string> seeds{"a:1"};
+    const auto asked_there = [&] {
+        const auto sent = std::exchange(node.sent, {});
+        return std::ranges::count(sent, "a:1", &script::sent_message::address);
+    };
+    node.machine->join(seeds, node.at());
+    node.run_to<push_pull>();
+    node.hear_from(
+        2, push_pull_answer{node.sent_of<push_pull>().at(0).second.sequence, {script::row_of(2)}});
+    node.sent.clear();
+    node.machine->join(seeds, node.at());
+    node.run_for(2s, true);
+    EXPECT_EQ(asked_there(), 0) << "all are there";
+    node.hear_from(2, notice{}, {script::row_of(3, member_state::dead, 0, 1, 3)});
+    node.machine->join(seeds, node.at());
+    node.run_for(2s);
+    EXPECT_GE(asked_there(), 1) << "another node may have that address now";
+}
+
+TEST(MembershipJoin, AQuestionToOneAddressIsNotTriedAgain) {
+    script node;
+    const envelope question = node.machine->join_question(node.at());
+    EXPECT_EQ(question.to, node_id{}) << "whoever is there";
+    EXPECT_EQ(std::get<push_pull>(question.body).rows.front(), node.machine->self());
+    node.run_for(60s);
+    EXPECT_TRUE(node.sent.empty());
+    node.hear_from(
+        2, push_pull_answer{std::get<push_pull>(question.body).sequence, {script::row_of(2)}});
+    EXPECT_EQ(node.state_of(2), member_state::alive);
 }
 
 TEST(MembershipLeave, EndsWithNothingMoreToDo) {

@@ -19,6 +19,16 @@ TEST(MembershipProbe, NobodyIsSuspectWhoAnswers) {
     EXPECT_NEAR(static_cast<double>(node.metrics.probes.get()), 4 * 30, 4) << "all, each second";
 }
 
+TEST(MembershipProbe, AnAnswerTellsTheWayThereAndBack) {
+    script node;
+    node.know(2);
+    EXPECT_FALSE(node.machine->members().find(node_id{2})->round_trip);
+    node.run_to<probe>();
+    node.now += 7ms;
+    node.hear_from(2, ack{node.sent_of<probe>().front().second.sequence, node_id{2}});
+    EXPECT_EQ(node.machine->members().find(node_id{2})->round_trip, 7ms);
+}
+
 TEST(MembershipProbe, OneASecondInALargerCluster) {
     script node;
     node.know(20);

@@ -176,7 +176,7 @@ TEST(MetricNames, EveryEnumEndsWithItsLastText) {
     };
     EXPECT_EQ(text(refusal_labels{}, refusal::shutting_down), "shutting_down");
     EXPECT_EQ(text(closing_labels{}, closing::administrative), "administrative");
-    EXPECT_EQ(text(drop_labels{}, drop_reason::superseded), "superseded");
+    EXPECT_EQ(text(drop_labels{}, drop_reason::group_empty), "group_empty");
     EXPECT_EQ(text(auth_labels{}, auth_outcome::busy), "busy");
     EXPECT_EQ(text(acl_labels{}, acl_action::subscribe), "subscribe");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/documents.hpp"
+#include "broker/server/own_figures.hpp"
 #include "broker/server/sys_topics.hpp"
 
 #include <gmock/gmock.h>
@@ -22,7 +23,8 @@ class SysTopics : public testing::Test {
     texts publish(duration after) {
         now += after;
         texts out;
-        for (const sys_value& each : topics.update(total, heap, now)) {
+        const cluster::node_figures figures = own.make(total, heap, now);
+        for (const sys_value& each : topics.update(figures, figures.counters, now)) {
             EXPECT_TRUE(each.topic.starts_with("$SYS/broker/")) << each.topic;
             out.emplace(each.topic.substr(12), each.text);
         }
@@ -32,7 +34,8 @@ class SysTopics : public testing::Test {
     time_point now{1000s};
     std::uint64_t heap = 5000;
     shard_metrics total;
-    sys_topics topics{now};
+    own_figures own{now};
+    sys_topics topics;
 };
 
 TEST_F(SysTopics, AllAreGivenFirst) {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/operate_command.hpp"
+
+#include "broker/server/environment.hpp"
+#include "broker/server/load.hpp"
+#include "broker/server/operate_options.hpp"
+#include "broker/server/operate_text.hpp"
+#include "broker/server/operator_service.hpp"
+#include "broker/server/persistence.hpp"
+#include "cluster/grpc_operator_client.hpp"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace gv::server {
+
+namespace {
+
+constexpr int done = 0;
+constexpr int failed = 1;
+constexpr int misused = 2;
+constexpr int not_found = 3;
+/// A node that has left gives its clients some seconds to read their good-bye.
+constexpr int end_patience_ms = 30'000;
+
+void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void report(const problem& wrong) {
+    std::fprintf(stderr, "grapevine cluster: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
+                 wrong.remedy.c_str());
+}
+
+int report(const cluster::operator_failure& wrong) {
+    report(wrong.what);
+    return wrong.is_absent ? not_found : failed;
+}
+
+/// Waits until it has ended, whether or not its parent has noticed. Returns whether it has.
+[[nodiscard]] bool has_ended(std::int64_t process) {
+    const int descriptor =
+        static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(process), 0U));
+    if (descriptor < 0) {
+        return errno == ESRCH;
+    }
+    pollfd end{.fd = descriptor, .events = POLLIN, .revents = 0};
+    const bool is_over = ::poll(&end, 1, end_patience_ms) == 1;
+    ::close(descriptor);
+    return is_over;
+}
+
+int status(const std::string& socket, const operate_options& wanted) {
+    const auto answer = cluster::ask_status(socket);
+    if (!answer) {
+        return report(answer.error());
+    }
+    say(wanted.as_json ? status_json(*answer) : status_text(*answer));
+    return is_whole(*answer) ? done : failed;
+}
+
+int join(const std::string& socket, const operate_options& wanted) {
+    const auto answer = cluster::ask_join(socket, wanted.places);
+    if (!answer) {
+        return report(answer.error());
+    }
+    for (const cluster::operator_found& each : answer->found) {
+        say(found_text(each));
+    }
+    for (const problem& each : answer->failed) {
+        report(each);
+    }
+    return answer->failed.empty() ? done : failed;
+}
+
+int leave(const std::string& socket, const operate_options& wanted) {
+    const auto answer = cluster::ask_leave(socket, wanted.is_forced);
+    if (!answer) {
+        return report(answer.error());
+    }
+    if (!has_ended(answer->process)) {
+        report({.place = answer->name,
+                .what = "it has left, but its process " + std::to_string(answer->process)
+                        + " still runs",
+                .remedy = "look at its log"});
+        return failed;
+    }
+    say(leave_text(*answer));
+    return done;
+}
+
+int forget(const std::string& socket, const operate_options& wanted) {
+    const auto answer = cluster::ask_forget(socket, wanted.which);
+    if (!answer) {
+        return report(answer.error());
+    }
+    say(forget_text(*answer));
+    return done;
+}
+
+/// Empty: it was told what is wrong.
+[[nodiscard]] std::string find_socket(const operate_options& wanted) {
+    if (!wanted.socket.empty()) {
+        return wanted.socket;
+    }
+    const loaded_options loaded = load_options(wanted.broker, process_environment(), profile_here);
+    for (const problem& each : loaded.problems) {
+        report(each);
+    }
+    if (!loaded.problems.empty()) {
+        return {};
+    }
+    std::string path = operator_socket(loaded.values);
+    if (path.empty()) {
+        report({.place = "storage.enabled",
+                .what = "a broker that keeps nothing has no folder for a socket",
+                .remedy = "set cluster.operator_socket, for the broker and for this command"});
+    }
+    return path;
+}
+
+} // namespace
+
+int operate_main(std::span<const std::string_view> args) {
+    const auto wanted = parse_operate_options(args);
+    if (!wanted) {
+        std::fprintf(stderr, "grapevine cluster: %s\n", wanted.error().c_str());
+        return misused;
+    }
+    if (wanted->task == operate_task::help) {
+        say(operate_usage());
+        return done;
+    }
+    const std::string socket = find_socket(*wanted);
+    if (socket.empty()) {
+        return misused;
+    }
+    switch (wanted->task) {
+    case operate_task::status:
+        return status(socket, *wanted);
+    case operate_task::join:
+        return join(socket, *wanted);
+    case operate_task::leave:
+        return leave(socket, *wanted);
+    case operate_task::forget:
+        return forget(socket, *wanted);
+    case operate_task::help:
+        break;
+    }
+    return done;
+}
+
+} // namespace gv::server

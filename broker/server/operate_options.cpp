@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/operate_options.hpp"
+
+#include "broker/server/seed_place.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace gv::server {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, operate_task>, 6> tasks{{
+    {"status", operate_task::status},
+    {"join", operate_task::join},
+    {"leave", operate_task::leave},
+    {"forget", operate_task::forget},
+    {"help", operate_task::help},
+    {"--help", operate_task::help},
+}};
+constexpr std::size_t places_max = 64;
+
+[[nodiscard]] bool is_option(std::string_view arg) { return arg.size() > 1 && arg.front() == '-'; }
+
+/// Flags of the broker that take a value and say where its folder is.
+[[nodiscard]] bool is_of_broker(std::string_view name) {
+    return name == "-c" || name == "--config" || name == "-p" || name == "--port"
+           || (name.starts_with("--") && name.find('.') != std::string_view::npos);
+}
+
+class option_reader {
+  public:
+    explicit option_reader(std::span<const std::string_view> args) : rest_(args) {}
+
+    result<operate_options, std::string> read() {
+        while (!rest_.empty()) {
+            const std::string_view arg = take();
+            if (!is_option(arg)) {
+                positions_.push_back(arg);
+            } else if (const std::string wrong = on_option(arg); !wrong.empty()) {
+                return failure(wrong);
+            }
+        }
+        const std::string wrong = wants_help_ ? std::string() : check_together();
+        if (!wrong.empty()) {
+            return failure(wrong);
+        }
+        return std::move(options_);
+    }
+
+  private:
+    std::string_view take() {
+        const std::string_view first = rest_.front();
+        rest_ = rest_.subspan(1);
+        return first;
+    }
+
+    // These return what is wrong; empty: nothing.
+
+    std::string on_option(std::string_view option) {
+        if (option == "-h" || option == "--help") {
+            wants_help_ = true;
+            return {};
+        }
+        if (option == "--json") {
+            options_.as_json = true;
+            return {};
+        }
+        if (option == "--force") {
+            options_.is_forced = true;
+            return {};
+        }
+        const std::size_t equals =
+            option.starts_with("--") ? option.find('=') : std::string_view::npos;
+        const std::string_view name = option.substr(0, equals);
+        const bool is_socket = name == "--socket";
+        if (!is_socket && !is_of_broker(name)) {
+            return "the option " + std::string(name) + " is not known; see --help";
+        }
+        if (equals == std::string_view::npos && rest_.empty()) {
+            return std::string(name) + " needs a value";
+        }
+        const std::string_view value =
+            equals == std::string_view::npos ? take() : option.substr(equals + 1);
+        if (value.empty()) {
+            return std::string(name) + " needs a value";
+        }
+        if (is_socket) {
+            options_.socket = value;
+        } else {
+            broker_.push_back(name);
+            broker_.push_back(value);
+        }
+        return {};
+    }
+
+    std::string check_together() {
+        if (positions_.empty()) {
+            return "say what to do: status, join, leave or forget; see --help";
+        }
+        const auto* const found = std::ranges::find(tasks, positions_.front(),
+                                                    [](const auto& each) { return each.first; });
+        if (found == tasks.end()) {
+            return "\"" + std::string(positions_.front())
+                   + "\" is neither status, join, leave nor forget; see --help";
+        }
+        options_.task = found->second;
+        if (options_.as_json && options_.task != operate_task::status) {
+            return "--json is for status";
+        }
+        if (options_.is_forced && options_.task != operate_task::leave) {
+            return "--force is for leave";
+        }
+        if (const std::string wrong = take_words(); !wrong.empty()) {
+            return wrong;
+        }
+        return take_broker_flags();
+    }
+
+    std::string take_words() {
+        const std::span<const std::string_view> words(positions_.begin() + 1, positions_.end());
+        switch (options_.task) {
+        case operate_task::join:
+            return take_places(words);
+        case operate_task::forget:
+            if (words.size() != 1) {
+                return "forget takes the name of one node, or its node id; see --help";
+            }
+            options_.which = words.front();
+            return {};
+        case operate_task::status:
+        case operate_task::leave:
+        case operate_task::help:
+            break;
+        }
+        return words.empty() ? std::string()
+                             : std::string(positions_.front()) + " takes nothing behind it: \""
+                                   + std::string(words.front()) + "\"; see --help";
+    }
+
+    std::string take_places(std::span<const std::string_view> words) {
+        if (words.empty() || words.size() > places_max) {
+            return "join takes 1 to 64 places where other nodes are, such as node2.home:7883; see "
+                   "--help";
+        }
+        for (const std::string_view each : words) {
+            if (const auto place = parse_seed(each); !place) {
+                return "\"" + std::string(each) + "\" " + place.error()
+                       + "; write such as node2.home:7883 or [fd00::2]:7883";
+            }
+            options_.places.emplace_back(each);
+        }
+        return {};
+    }
+
+    std::string take_broker_flags() {
+        options_.broker = parse_command_line(broker_);
+        if (!options_.broker.problems.empty()) {
+            const problem& first = options_.broker.problems.front();
+            return first.place + " " + first.what + "; " + first.remedy;
+        }
+        return {};
+    }
+
+    std::span<const std::string_view> rest_;
+    std::vector<std::string_view> positions_;
+    std::vector<std::string_view> broker_;
+    operate_options options_;
+    bool wants_help_ = false;
+};
+
+} // namespace
+
+result<operate_options, std::string> parse_operate_options(std::span<const std::string_view> args) {
+    return option_reader(args).read();
+}
+
+std::string_view operate_usage() noexcept {
+    return "Usage: grapevine cluster status [options]        say who is in the cluster and how it "
+           "is\n"
+           "       grapevine cluster join [options] PLACE…    look for other nodes there, now\n"
+           "       grapevine cluster leave [options]         this node leaves for good, and ends\n"
+           "       grapevine cluster forget [options] NODE   remove a member that is no more\n"
+           "\n"
+           "Works on a running node, on its machine and as its user, by the socket that it has in\n"
+           "its storage.folder.\n"
+           "\n"
+           "  --socket PATH   the socket (default: that of the configuration)\n"
+           "  -c FILE, -p PORT, --section.option VALUE\n"
+           "                  as they were given to the broker; without them the environment and\n"
+           "                  the defaults say where its socket is\n"
+           "  --json          status prints one JSON object\n"
+           "  --force         leave although kept sessions or messages are on this node alone\n"
+           "  -h, --help      print this\n"
+           "\n"
+           "PLACE is host:port, or a name for which DNS has hosts and ports (SRV), which begins\n"
+           "with _ or srv:. NODE is the name of a node, or its node id as status shows it.\n"
+           "\n"
+           "Exit code: 0 done, and for status: all members are alive; 1 failed, or some member is\n"
+           "not alive; 2 a command line without sense; 3 no broker was found.\n";
+}
+
+} // namespace gv::server

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `grapevine cluster`.
+#pragma once
+
+#include "base/result.hpp"
+#include "broker/server/command_line.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gv::server {
+
+enum class operate_task : std::uint8_t { status, join, leave, forget, help };
+
+struct operate_options {
+    operate_task task = operate_task::help;
+    std::string socket;              ///< empty: that of the configuration
+    std::vector<std::string> places; ///< to join
+    std::string which;               ///< to forget
+    bool as_json = false;
+    bool is_forced = false;
+    command_line broker; ///< flags of the broker that say where its socket is
+};
+
+/// `args` is what follows "cluster". Errors: a sentence for a person.
+[[nodiscard]] result<operate_options, std::string>
+parse_operate_options(std::span<const std::string_view> args);
+
+/// What --help prints.
+[[nodiscard]] std::string_view operate_usage() noexcept;
+
+} // namespace gv::server

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers to an operator as text for a person, and as JSON for machines.
+#pragma once
+
+#include "cluster/operator_answers.hpp"
+
+#include <string>
+
+namespace gv::server {
+
+/// Whether every registered member is alive; who has left counts no more.
+[[nodiscard]] bool is_whole(const cluster::operator_status& status);
+
+/// A line of the node, and a table of all members.
+[[nodiscard]] std::string status_text(const cluster::operator_status& status);
+/// One object in one line; fields that are not known are absent.
+[[nodiscard]] std::string status_json(const cluster::operator_status& status);
+
+[[nodiscard]] std::string found_text(const cluster::operator_found& found);
+[[nodiscard]] std::string leave_text(const cluster::operator_leave& left);
+[[nodiscard]] std::string forget_text(const cluster::operator_forget& forgotten);
+
+} // namespace gv::server

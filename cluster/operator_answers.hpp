@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an operator asks a node on its own machine, and what the node answers. It travels by gRPC on
+// a unix socket (proto/grapevine_operator.proto).
+#pragma once
+
+#include "base/time.hpp"
+#include "cluster/lane_sender.hpp"
+#include "cluster/member.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gv::cluster {
+
+/// All lanes of a node to another.
+struct lane_summary {
+    std::size_t lanes = 0;
+    std::size_t linked = 0;
+    lane_state state = lane_state::live; ///< spooling if one is, else draining if one is
+    std::uint64_t queue_bytes = 0;
+    std::uint64_t spool_rows = 0;
+    std::uint64_t spool_bytes = 0;
+};
+
+/// A member, as the node that was asked sees it.
+struct operator_member {
+    member_row row;
+    bool is_self = false;
+    duration since{}; ///< in this state, as far as the node knows; of itself: 0
+    std::optional<duration> round_trip;
+    std::optional<std::chrono::milliseconds> clock_ahead;
+    bool is_linked = false; ///< the control stream to it is open
+    std::uint64_t routes = 0;
+    lane_summary lanes;
+    std::optional<std::uint64_t> retained_differences; ///< see retained_exchange::differences()
+};
+
+struct operator_status {
+    std::string cluster;
+    wire_range wire;
+    bool is_ready = false; ///< serves clients
+    bool has_routes = false;
+    bool has_retained = false;
+    bool is_leaving = false;
+    bool is_forgotten = false;
+    std::uint64_t kept_sessions = 0;
+    std::uint64_t queued_messages = 0;
+    std::vector<operator_member> members; ///< itself first
+};
+
+struct operator_found {
+    std::string place; ///< as the operator wrote it
+    std::string address;
+    node_id node;
+    std::string name;
+    bool is_known_already = false;
+};
+
+struct operator_join {
+    std::vector<operator_found> found;
+    std::vector<problem> failed; ///< places where nobody was found
+};
+
+struct operator_leave {
+    node_id node;
+    std::string name;
+    std::string cluster;
+    std::int64_t process = 0;
+    std::string mark; ///< the file that keeps it from joining again; empty: there is none
+};
+
+struct operator_forget {
+    node_id node;
+    std::string name;
+    bool was_forgotten_already = false;
+};
+
+/// Foreign: called by threads of gRPC, and must only post. Each reply is to be called once; it may
+/// be dropped when the process ends. Replies are thread-safe.
+class operator_listener {
+  public:
+    template <typename Answer>
+    using reply = std::function<void(result<Answer, problem>)>;
+
+    virtual ~operator_listener() = default;
+    virtual void on_status(reply<operator_status> answer) = 0;
+    virtual void on_join(std::vector<std::string> places, reply<operator_join> answer) = 0;
+    /// `is_forced`: even if something is on this node alone.
+    virtual void on_leave(bool is_forced, reply<operator_leave> answer) = 0;
+    /// `which` is a name or a node id.
+    virtual void on_forget(std::string which, reply<operator_forget> answer) = 0;
+};
+
+} // namespace gv::cluster

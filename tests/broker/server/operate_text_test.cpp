@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/operate_text.hpp"
+
+#include <gtest/gtest.h>
+
+namespace gv::server {
+namespace {
+
+using cluster::member_state;
+using cluster::operator_member;
+using cluster::operator_status;
+
+[[nodiscard]] operator_member member(std::uint64_t number, member_state state) {
+    return {.row = {.node = node_id{number},
+                    .boot = boot_id{2},
+                    .incarnation = cluster::incarnation_number{3},
+                    .state = state,
+                    .accuser = {},
+                    .profile = {.name = "node" + std::to_string(number),
+                                .peer_address = "10.0.0." + std::to_string(number) + ":7883",
+                                .client_address = {},
+                                .wire = {}}},
+            .is_self = number == 1,
+            .since = 125s,
+            .round_trip = {},
+            .clock_ahead = {},
+            .is_linked = false,
+            .routes = 7,
+            .lanes = {},
+            .retained_differences = {}};
+}
+
+[[nodiscard]] operator_status status_with(std::vector<operator_member> members) {
+    return {.cluster = "home",
+            .wire = {},
+            .is_ready = true,
+            .has_routes = true,
+            .has_retained = true,
+            .is_leaving = false,
+            .is_forgotten = false,
+            .kept_sessions = 4,
+            .queued_messages = 9,
+            .members = std::move(members)};
+}
+
+TEST(OperateText, ATableHasAColumnForEachFigure) {
+    operator_member other = member(2, member_state::alive);
+    other.round_trip = 1'340us;
+    other.clock_ahead = std::chrono::milliseconds(-12);
+    other.is_linked = true;
+    other.lanes = {.lanes = 2,
+                   .linked = 1,
+                   .state = cluster::lane_state::draining,
+                   .queue_bytes = 0,
+                   .spool_rows = 3,
+                   .spool_bytes = 123'456};
+    other.retained_differences = 0;
+    operator_member dead = member(3, member_state::dead);
+    dead.row.profile.name = "küche";
+    EXPECT_EQ(
+        status_text(status_with({member(1, member_state::alive), other, dead})),
+        "cluster home: 2 of 3 members alive, wire 1 to 1\n"
+        "this node: serving clients, 4 kept sessions, 9 queued messages\n"
+        "\n"
+        "NAME   NODE              STATE             ADDRESS        BOOT  LINK    ROUND TRIP  CLOCK"
+        "   ROUTES  LANES         SPOOL      RETAINED\n"
+        "node1  0000000000000001  alive, this node  10.0.0.1:7883  2/3   -       -           -    "
+        "   7       -             -          -\n"
+        "node2  0000000000000002  alive 2 min       10.0.0.2:7883  2/3   open    1.3 ms      -12 ms"
+        "  7       draining 1/2  3, 123 kB  same\n"
+        "küche  0000000000000003  dead 2 min        10.0.0.3:7883  2/3   closed  -           -    "
+        "   7       -             0          -\n");
+}
+
+TEST(OperateText, WholeIsAClusterWhoseMembersAreAllAlive) {
+    const operator_member self = member(1, member_state::alive);
+    EXPECT_TRUE(is_whole(status_with({self, member(2, member_state::alive)})));
+    EXPECT_TRUE(is_whole(status_with({self, member(2, member_state::left)})));
+    for (const member_state state :
+         {member_state::remembered, member_state::suspect, member_state::dead}) {
+        EXPECT_FALSE(is_whole(status_with({self, member(2, state)})));
+    }
+    operator_status forgotten = status_with({self});
+    forgotten.is_forgotten = true;
+    EXPECT_FALSE(is_whole(forgotten));
+    EXPECT_NE(status_text(forgotten).find("forgotten this life of this node"), std::string::npos);
+}
+
+TEST(OperateText, JsonLeavesOutWhatIsNotKnown) {
+    operator_member other = member(2, member_state::suspect);
+    other.retained_differences = 5;
+    EXPECT_EQ(
+        status_json(status_with({member(1, member_state::alive), other})),
+        R"({"cluster":"home","whole":false,"wire_min":1,"wire_max":1,"ready":true,)"
+        R"("routes_ready":true,"retained_ready":true,"leaving":false,"forgotten":false,)"
+        R"("kept_sessions":4,"queued_messages":9,"members":[)"
+        R"({"name":"node1","node":"0000000000000001","state":"alive","self":true,"boot":2,)"
+        R"("incarnation":3,"address":"10.0.0.1:7883","client_address":"","wire_min":1,)"
+        R"("wire_max":1,"routes":7},)"
+        R"({"name":"node2","node":"0000000000000002","state":"suspect","self":false,"boot":2,)"
+        R"("incarnation":3,"address":"10.0.0.2:7883","client_address":"","wire_min":1,)"
+        R"("wire_max":1,"routes":7,"state_seconds":1.25E2,"linked":false,)"
+        R"("lanes":{"state":"live","lanes":0,"linked":0,"queue_bytes":0,"spool_messages":0,)"
+        R"("spool_bytes":0},"retained_differences":5}]})"
+        "\n");
+}
+
+TEST(OperateText, OutcomesAreSentences) {
+    EXPECT_EQ(found_text({.place = "b:1",
+                          .address = "10.0.0.2:1",
+                          .node = node_id{2},
+                          .name = "node2",
+                          .is_known_already = false}),
+              "b:1: found node2 (0000000000000002) at 10.0.0.2:1\n");
+    EXPECT_EQ(forget_text({.node = node_id{2}, .name = "node2", .was_forgotten_already = true}),
+              "node2 (0000000000000002) was forgotten already.\n");
+    EXPECT_EQ(
+        leave_text(
+            {.node = node_id{2}, .name = "node2", .cluster = "home", .process = 1, .mark = {}}),
+        "node2 (0000000000000002) has left the cluster home, and its process has ended.\n");
+}
+
+} // namespace
+} // namespace gv::server
