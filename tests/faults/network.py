@@ -83,6 +83,11 @@ class Network:
         self.hosts[number].add_rule("arriving", f"ip saddr {HOSTS} ip saddr != {address(number)}")
         self.hosts[number].add_rule("leaving", f"ip daddr {HOSTS} ip daddr != {address(number)}")
 
+    def silence(self, number):
+        """As if its power had gone: from nodes and clients."""
+        self.hosts[number].add_rule("arriving", f"ip saddr != {address(number)}")
+        self.hosts[number].add_rule("leaving", f"ip daddr != {address(number)}")
+
     def lose(self, number, percent):
         """Of all packets between it and other nodes."""
         draw = f"numgen random mod 100 < {percent}"
