@@ -125,13 +125,14 @@ class Scene:
                  "cluster_retained_compares_total")]
 
     def judge_processes(self, with_memory=True):
+        """Memory only where it was noted when the same was under way as now."""
         deaths = 0
         for each in self.nodes:
             each.note_death()
             deaths += each.deaths
         self.report.at_most("processes that ended by themselves", deaths, 0)
-        grown, more = self.growth()
-        if with_memory and self.baselines:
+        if self.baselines and with_memory:
+            grown, more = self.growth()
             self.report.at_most("memory, beside that before", grown, GROWTH_MAX, "times")
             self.report.at_most("descriptors, beside those before", more, GROWTH_MAX, "times")
 
