@@ -66,7 +66,7 @@ class Member:
 
 
 class Node:
-    def __init__(self, program, host, folder, peers, has_proxy=False, clock=None, settings=()):
+    def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None, settings=()):
         """`settings`: further flags. `clock`: file that libfaketime reads."""
         self.host, self.name, self.address = host, host.name, host.address
         self.folder = folder / self.name
@@ -76,9 +76,9 @@ class Node:
         self.log_file = self.folder / "log"
         self.log_file.touch()
         port = PROXY if has_proxy else CLUSTER
-        seeds = ", ".join(f'"{peer.address}:{port}"' for peer in peers)
         (self.folder / "grapevine.toml").write_text(CONFIGURATION.format(
-            name=self.name, address=self.address, port=port, seeds=seeds, folder=self.folder))
+            name=self.name, address=self.address, port=port, folder=self.folder,
+            seeds=", ".join(f'"{each}"' for each in seeds)))
         self.command = ["ip", "netns", "exec", self.name, str(program), "-v",
                         "-c", str(self.folder / "grapevine.toml"), *settings]
         self.process = self.proxy = None

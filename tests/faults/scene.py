@@ -5,20 +5,13 @@ import asyncio
 import time
 
 from tests.faults.network import Network, address
-from tests.faults.nodes import Node, wait_for
+from tests.faults.nodes import CLUSTER, PROXY, Node, wait_for
 from tests.faults.workload import Workload
 
 COMPARE_PERIOD_S = 5
 DROPS = ("cluster_messages_dropped_unlinked_total", "cluster_messages_dropped_full_total",
          "messages_dropped_total")
 GROWTH_MAX = 1.10
-
-
-class Place:
-    """Where a node is, before it is there."""
-
-    def __init__(self, number):
-        self.address = address(number)
 
 
 class Scene:
@@ -34,7 +27,8 @@ class Scene:
         return quick_s if self.is_quick else full_s
 
     async def start(self, count, started=None, **how):
-        """Hosts for `count` nodes; the nodes of the numbers `started` (all), which know each other."""
+        """Hosts for `count` nodes, of which the first `started` run (all). `clocks` has files for
+        those with a clock of their own, `proxied` the numbers of those with a proxy."""
         self.network = Network(count)
         for number in range(1, count + 1):
             self.nodes.append(self.node(number, count, **how))
@@ -45,10 +39,11 @@ class Scene:
         self.report.event(f"{len(running)} nodes")
         return self.nodes
 
-    def node(self, number, count, clocks=None, **how):
-        peers = [Place(other) for other in range(1, count + 1) if other != number]
-        return Node(self.options.broker, self.network.hosts[number], self.folder, peers,
-                    clock=(clocks or {}).get(number), **how)
+    def node(self, number, count, clocks=None, proxied=(), **how):
+        seeds = [f"{address(other)}:{PROXY if other in proxied else CLUSTER}"
+                 for other in range(1, count + 1) if other != number]
+        return Node(self.options.broker, self.network.hosts[number], self.folder, seeds,
+                    has_proxy=number in proxied, clock=(clocks or {}).get(number), **how)
 
     async def wait_until_whole(self, nodes, seconds=60):
         """Each serves, and holds all others for alive. Returns how long that took."""
