@@ -118,13 +118,12 @@ class Proxy:
             await self.wait_for_flow(peer)
             if self.fault(peer).swallow:
                 self.counts.swallowed += len(data)
-                if data:
-                    continue
             elif data:
                 await self.pass_on(data, writer)
-                continue
-            writer.close()
-            return
+            else:
+                writer.close()
+            if not data:
+                return
 
     async def wait_for_flow(self, peer):
         if self.fault(peer).stall:
@@ -133,6 +132,8 @@ class Proxy:
                 await self.changed.wait_for(lambda: not self.fault(peer).stall)
 
     async def pass_on(self, data, writer):
+        if writer.is_closing():
+            return
         try:
             writer.write(data)
             await writer.drain()
