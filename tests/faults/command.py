@@ -35,6 +35,7 @@ def parse(arguments):
                      + ", ".join(EXPERIMENTS))
     if not pathlib.Path(options.broker).exists():
         parser.error(f"no broker at {options.broker}: build it, or name another with --broker")
+    options.broker = str(pathlib.Path(options.broker).resolve())
     options.experiments = options.experiments or list(EXPERIMENTS)
     return options
 

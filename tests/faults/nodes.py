@@ -95,7 +95,8 @@ class Node:
                             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                             "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
         with self.log_file.open("a") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log,
+                                            env=environment)  # a core is left in the folder
         self.starts += 1
 
     def start_proxy(self):

@@ -19,7 +19,7 @@ SAMPLES, GHOSTS, GAP_ROUNDS = 600, 300, 200
 JOIN_WITHIN_S, JOIN_FILTERS = 5, 200_000
 OLD_WORDS_MS = 4_000
 JITTER_MS = 40
-IN_FLIGHT_S = 2
+IN_FLIGHT_S, LATEST_S = 2, 10
 
 
 def wider(topic):
@@ -137,8 +137,7 @@ async def run(scene):
     await judge_all(scene, forest, "after a fast restart")
     await join(scene, forest, joins)
     await judge_all(scene, forest, "after a join")
-    report.at_most("route messages that no honest node sends",
-                   int(await scene.sum_of("cluster_route_messages_refused_total")), 0)
+    report.at_most("messages that no honest node sends", malformed(scene), 0)
     await scene.judge_agreement()
     scene.judge_processes()
     for each in forest.holders:
@@ -148,34 +147,44 @@ async def run(scene):
 # --- faults
 
 async def churn_and_gaps(scene, forest):
-    """While filters come and go over links with jitter, whoever has a SUBACK gets what is published
-    afterwards."""
+    """While filters come and go, whoever has a SUBACK gets what is published afterwards; also over
+    links with jitter."""
     first, second, _ = scene.running()
+    scene.report.event("churn")
+    await churn_all(scene, forest, "churn")
     scene.report.event(f"churn, and up to {JITTER_MS} ms of jitter between n1 and n2")
     first.fault_from(second, jitter_ms=JITTER_MS)
     second.fault_from(first, jitter_ms=JITTER_MS)
+    await churn_all(scene, forest, "churn and jitter")
+    for one, other in ((first, second), (second, first)):
+        one.fault_from(other)
+    scene.report.bit("pieces delayed by the proxies", first.proxy_counts["delayed"]
+                     + second.proxy_counts["delayed"])
+
+
+async def churn_all(scene, forest, what):
+    """A SUBACK that does not have the word of all nodes comes after 50 ms, and is counted: of those
+    no more is promised."""
     late = await scene.sum_of("cluster_subscribe_waits_late_total")
+    waits = await scene.sum_of("cluster_subscribe_waits_total")
     is_over = asyncio.Event()
 
     async def go_on(holder):
         while not is_over.is_set():
             await forest.churn(holder, 50)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
     before = len(forest.dropped)
     tasks = [asyncio.create_task(go_on(each)) for each in forest.holders]
     missed = await gaps(scene)
     is_over.set()
     await asyncio.gather(*tasks)
-    for one, other in ((first, second), (second, first)):
-        one.fault_from(other)
     late = int(await scene.sum_of("cluster_subscribe_waits_late_total") - late)
-    scene.report.bit("filters replaced", len(forest.dropped) - before)
-    scene.report.bit("pieces delayed by the proxies", first.proxy_counts["delayed"]
-                     + second.proxy_counts["delayed"])
-    scene.report.note(f"{late} subscriptions of all were acknowledged after 50 ms without the word "
-                      "of all nodes")
-    scene.report.at_most(f"of {GAP_ROUNDS} publishes after the SUBACK not delivered", missed,
-                         min(late, GAP_ROUNDS // 10))
+    waits = int(await scene.sum_of("cluster_subscribe_waits_total") - waits)
+    scene.report.bit(f"{what}, filters replaced", len(forest.dropped) - before)
+    scene.report.note(f"{what}: {late:,} of {waits:,} subscriptions were acknowledged without the "
+                      "word of all nodes, after 50 ms")
+    scene.report.at_most(f"{what}, publishes after the SUBACK not delivered, of {GAP_ROUNDS}",
+                         missed, 0 if late == 0 else min(late, GAP_ROUNDS // 10))
 
 
 async def gaps(scene):
@@ -270,11 +279,11 @@ async def judge_samples(scene, forest, when):
     filters = [each for holder in forest.holders for each in sorted(holder.filters)]
     topics = [forest.topic_of(each) for each in forest.chance.sample(filters, SAMPLES // 2)]
     topics += [forest.topic_of(each) for each in forest.chance.sample(forest.dropped, SAMPLES // 2)]
-    await publish_all(scene, topics)
+    asked = await publish_all(scene, topics)
     wanted = {topic: forest.takers(topic) for topic in topics}
     try:
         await wait_for("all samples", lambda: all(
-            len(forest.got[topic]) >= len(names) for topic, names in wanted.items()), IN_FLIGHT_S)
+            len(forest.got[topic]) >= len(names) for topic, names in wanted.items()), LATEST_S)
     except TimeoutError:
         pass
     await asyncio.sleep(0.5)
@@ -283,7 +292,8 @@ async def judge_samples(scene, forest, when):
     scene.report.at_most(f"{when}, samples of {len(topics)} that took another way than by the model",
                          len(wrong), 0)
     for each in wrong[:3]:
-        scene.report.note(f"for example {each}: {forest.got[each]}, by the model {wanted[each]}")
+        scene.report.note(f"for example {each}, published by {asked[each]}: {forest.got[each]}, by "
+                          f"the model {wanted[each]}")
 
 
 async def judge_ghosts(scene, forest, when):
@@ -297,10 +307,17 @@ async def judge_ghosts(scene, forest, when):
 
 
 async def publish_all(scene, topics):
-    """Each on a node that is drawn, at QoS 1."""
+    """Each on a node that is drawn, at QoS 1. Returns topic → by whom."""
     clients = [await Client(f"asks-{node.name}").connect(node.address)
                for node in scene.running()]
-    acked = [await scene.chance.choice(clients).publish(topic, b"who?", 1) for topic in topics]
+    asked = {topic: scene.chance.choice(clients) for topic in topics}
+    acked = [await client.publish(topic, b"who?", 1) for topic, client in asked.items()]
     await asyncio.wait_for(asyncio.gather(*acked), 30)
     for each in clients:
         await each.disconnect()
+    return {topic: client.name for topic, client in asked.items()}
+
+
+def malformed(scene):
+    """Alarms of nodes about each other."""
+    return sum(each.log().count(" alarm=malformed ") for each in scene.nodes)
