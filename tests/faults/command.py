@@ -25,6 +25,8 @@ def parse(arguments):
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT",
                         help=f"of {', '.join(EXPERIMENTS)}; none: all")
     parser.add_argument("--broker", default=str(ROOT / "build/release/broker/grapevine"))
+    parser.add_argument("--clock", default=str(ROOT / "build/release/tests/faults/libfalse_clock.so"),
+                        help="the false clock, where it is not in build/release")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     parser.add_argument("--quick", action="store_true", help="shorter, and fewer rounds")
     parser.add_argument("--keep", action="store_true", help="keep folders with logs and stores")

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 
 from tests.faults import proxy
-from tests.faults.machine import command
 
 MQTT, CLUSTER, ADMIN, PROXY = 1883, 7883, 9883, 7884
 PATIENCE_S = 30
@@ -41,7 +40,6 @@ profile = "server"
 [log]
 lines_per_second = 10000
 """
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 async def wait_for(what, condition, seconds=PATIENCE_S):
@@ -67,7 +65,7 @@ class Member:
 
 class Node:
     def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None, settings=()):
-        """`settings`: further flags. `clock`: file that libfaketime reads."""
+        """`settings`: further flags. `clock`: its own."""
         self.host, self.name, self.address = host, host.name, host.address
         self.folder = folder / self.name
         self.folder.mkdir(exist_ok=True)
@@ -91,9 +89,7 @@ class Node:
             self.start_proxy()
         environment = dict(os.environ)
         if self.clock is not None:
-            environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                            "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+            environment |= self.clock.environment()
         with self.log_file.open("a") as log:
             self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log,
                                             env=environment)  # a core is left in the folder
@@ -194,17 +190,3 @@ class Node:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-
-def has_faketime():
-    return pathlib.Path(FAKETIME).exists()
-
-
-def set_clock(file, text):
-    """For libfaketime: "+600" is ten minutes ahead."""
-    waiting = file.with_suffix(".new")
-    waiting.write_text(text + "\n")
-    waiting.rename(file)
-
-
-__all__ = ["Node", "command", "has_faketime", "set_clock", "wait_for"]

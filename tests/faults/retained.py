@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from tests.faults.mqtt import Client
-from tests.faults.nodes import has_faketime, set_clock, wait_for
+from tests.faults.nodes import wait_for
 
 TOPICS, ONLY_TOPICS = 500, 50
 DAYS = 8  # longer than cluster/retained_coverage.hpp waits for a member (age_max)
@@ -41,10 +41,7 @@ class Model:
 
 
 async def run(scene):
-    if not has_faketime():
-        raise RuntimeError("libfaketime is missing: tools/install_packages test")
-    clock = scene.folder / "clock"
-    set_clock(clock, "+0")
+    clock = scene.false_clock()
     nodes = await scene.start(3, clocks={1: clock, 2: clock, 3: clock})
     report, model = scene.report, Model(scene.chance)
     await concurrent(scene, model, nodes)
@@ -122,7 +119,7 @@ async def alone_and_away(scene, node):
 async def forget_removals(scene, clock, nodes):
     scene.report.event(f"the clocks of all jump {DAYS} days")
     before = [await each.metric("cluster_retained_collections_total") for each in nodes]
-    set_clock(clock, f"+{DAYS * 86400}")
+    clock.set(ahead_s=DAYS * 86400)
 
     async def have_forgotten():
         now = [await each.metric("cluster_retained_collections_total") for each in nodes]

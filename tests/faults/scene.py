@@ -2,8 +2,10 @@
 """What every experiment has: hosts, nodes, clients, and the criteria that always hold."""
 
 import asyncio
+import pathlib
 import time
 
+from tests.faults.clock import Clock
 from tests.faults.network import Network, address
 from tests.faults.nodes import CLUSTER, PROXY, Node, wait_for
 from tests.faults.workload import Workload
@@ -25,8 +27,8 @@ class Scene:
         return quick_s if self.is_quick else full_s
 
     async def start(self, count, started=None, **how):
-        """Hosts for `count` nodes, of which the first `started` run (all). `clocks` has files for
-        those with a clock of their own, `proxied` the numbers of those with a proxy."""
+        """Hosts for `count` nodes, of which the first `started` run (all). `clocks` has
+        those with one of their own, `proxied` the numbers of those with a proxy."""
         self.network = Network(count)
         for number in range(1, count + 1):
             self.nodes.append(self.node(number, count, **how))
@@ -57,6 +59,12 @@ class Scene:
             if await each.metric("cluster_members_alive") != len(nodes) - 1:
                 return False
         return True
+
+    def false_clock(self):
+        """Right until it is set."""
+        if not pathlib.Path(self.options.clock).exists():
+            raise RuntimeError(f"no {self.options.clock}: ninja -C build/release false_clock")
+        return Clock(self.folder / "clock", self.options.clock)
 
     async def sum_of(self, name, nodes=None):
         return sum([await each.metric(name) for each in nodes or self.running()])
