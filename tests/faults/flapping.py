@@ -15,10 +15,12 @@ ALONE_S, ALONE_QUICK_S = 300, 60
 REJOINED_WITHIN_S = 35
 DRAINED_WITHIN_S = 120
 ROUTES_PER_NODE = 40
+# Buffers of the store fill for minutes; small ones are full when memory is noted.
+SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
 
 
 async def run(scene):
-    await scene.start(NODES)
+    await scene.start(NODES, settings=SMALL_STORE)
     await begin_load(scene)
     await asyncio.sleep(scene.lasting(20, 8))
     scene.note_baseline()

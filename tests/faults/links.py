@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""F5: links that fail while the nodes live. One direction between two nodes, then both, then a node
-that loses 30 % of its packets."""
+"""F5: links that fail while the nodes live. One direction between two nodes, then both, then
+connections that are open and carry nothing, then a node that loses 30 % of its packets."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ STREAMS = ((0, 20), (1, 20), (2, 10))
 
 
 async def run(scene):
-    first, second, third = await scene.start(3)
+    _, _, third = await scene.start(3, proxied={2})
     work, report = scene.work, scene.report
     for node in scene.nodes:
         await work.listen(node, f"ear-{node.name}", ["load/#"], 2)
@@ -26,6 +26,7 @@ async def run(scene):
     scene.note_baseline()
     await one_way(scene)
     await both_ways(scene)
+    await half_open(scene)
     await lossy(scene, third)
     work.stop_speaking()
     report.at_most("all delivered after the end of the load",
@@ -37,32 +38,48 @@ async def run(scene):
 
 
 async def one_way(scene):
-    report = scene.report
-    report.event("what n1 sends to n2 is dropped")
-    await cut_link(scene, lambda: scene.network.cut_one_way(1, 2), "one way", ("n1", "n2"))
+    scene.report.event("what n1 sends to n2 is dropped")
+    network = scene.network
+    await break_link(scene, "one way", "packets dropped", network.packets_dropped,
+                     lambda: network.cut_one_way(1, 2), network.heal)
 
 
 async def both_ways(scene):
-    report = scene.report
-    report.event("link n1 to n2 cut, both reach n3")
-    await cut_link(scene, lambda: scene.network.cut(1, 2), "cut", ("n1", "n2"))
+    scene.report.event("link n1 to n2 cut, both reach n3")
+    network = scene.network
+    await break_link(scene, "cut", "packets dropped", network.packets_dropped,
+                     lambda: network.cut(1, 2), network.heal)
 
 
-async def cut_link(scene, cut, what, nodes):
+async def half_open(scene):
+    """TCP goes on and acknowledges; nothing arrives. At the end the connections are reset."""
+    scene.report.event("connections of n1 to n2 are half open")
+    first, second, _ = scene.nodes
+
+    def heal():
+        second.fault_from(first, reset=True)
+        second.fault_from(first)
+    await break_link(scene, "half open", "bytes swallowed",
+                     lambda: second.proxy_told()["swallowed"],
+                     lambda: second.fault_from(first, swallow=True), heal)
+
+
+async def break_link(scene, what, counted, count, cut, heal):
+    """Of n1 to n2, for a while."""
     report, history = scene.report, scene.work.history
-    dropped = scene.network.packets_dropped()
+    before = count()
     deaths = await scene.sum_of("cluster_deaths_total")
     began = time.monotonic()
     cut()
     await asyncio.sleep(scene.lasting(25, 15))
-    scene.network.heal()
+    bit = count() - before
+    heal()
     healed = time.monotonic()
-    report.bit(f"{what}, packets dropped", scene.network.packets_dropped() - dropped)
+    report.bit(f"{what}, {counted}", bit)
     for qos in (1, 2):
-        came = history.first_after(
-            f"ear-{nodes[1]}", began,
-            lambda message, qos=qos: message[1] == f"load/{nodes[0]}/{qos}")
-        report.at_most(f"{what}, traffic from {nodes[0]} to {nodes[1]} resumes at QoS {qos}",
+        came = history.first_after("ear-n2", began,
+                                   lambda message, qos=qos: message[1] == f"load/n1/{qos}")
+        report.at_most(f"{what}, traffic from n1 to n2 resumes at QoS {qos}",
                        came - began if came is not None and came < healed else None,
                        RELAYED_WITHIN_S, "s")
     report.event("healed")

@@ -104,9 +104,17 @@ class Node:
 
     def fault_from(self, peer, **fault):
         """What the proxy does to what the other node sends here, and to the answers."""
-        self.proxy.stdin.write(json.dumps({"peer": peer.address, **fault}) + "\n")
+        self.tell_proxy({"peer": peer.address, **fault})
+
+    def proxy_told(self):
+        """Its counts now."""
+        return self.tell_proxy({})
+
+    def tell_proxy(self, words):
+        self.proxy.stdin.write(json.dumps(words) + "\n")
         self.proxy.stdin.flush()
         self.proxy_counts = json.loads(self.proxy.stdout.readline())
+        return self.proxy_counts
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None

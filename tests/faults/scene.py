@@ -12,6 +12,7 @@ from tests.faults.workload import Workload
 
 COMPARE_PERIOD_S = 5
 GROWTH_MAX = 1.10
+MIB = 1 << 20
 
 
 class Scene:
@@ -135,6 +136,9 @@ class Scene:
             deaths += each.deaths
         self.report.at_most("processes that ended by themselves", deaths, 0)
         if self.baselines and with_memory:
+            self.report.note("memory before and now, in MiB: " + ", ".join(
+                f"{each.name} {self.baselines[each.name][0] / MIB:.1f} → {each.memory() / MIB:.1f}"
+                for each in self.running() if each.name in self.baselines))
             grown, more = self.growth()
             self.report.at_most("memory, beside that before", grown, GROWTH_MAX, "times")
             self.report.at_most("descriptors, beside those before", more, GROWTH_MAX, "times")
