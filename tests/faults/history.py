@@ -88,10 +88,13 @@ class History:
 
     def missed(self):
         """(subscriber, message) of QoS 0: not owed, but to be explained."""
-        return [(subscriber, message) for subscriber in self.subscriptions
-                for message, how in self.published.items()
-                if how.qos == 0 and self.covers(subscriber, message, how)
-                and message not in self.got(subscriber)]
+        found = []
+        for subscriber in list(self.subscriptions):
+            got = self.got(subscriber)
+            found += [(subscriber, message) for message, how in self.published.items()
+                      if how.qos == 0 and message not in got
+                      and self.covers(subscriber, message, how)]
+        return found
 
     def lost(self):
         """(subscriber, message): acknowledged, owed, and not delivered."""
