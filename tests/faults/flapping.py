@@ -10,7 +10,7 @@ from tests.faults.workload import Stream
 
 NODES = 5
 CUT_S, HEALED_S = 3, 4
-CYCLES, CYCLES_QUICK = 150, 15
+CYCLES, CYCLES_QUICK, WARMING_CYCLES = 150, 15, 5
 ALONE_S, ALONE_QUICK_S = 300, 60
 REJOINED_WITHIN_S = 35
 DRAINED_WITHIN_S = 120
@@ -23,8 +23,12 @@ async def run(scene):
     await scene.start(NODES, settings=SMALL_STORE)
     await begin_load(scene)
     await asyncio.sleep(scene.lasting(20, 8))
+    scene.report.event(f"{WARMING_CYCLES} cycles before memory is noted")
+    await flap(scene, WARMING_CYCLES)
     scene.note_baseline()
-    await flap(scene)
+    cycles = scene.lasting(CYCLES, CYCLES_QUICK)
+    scene.report.event(f"{cycles} cycles: a link cut for {CUT_S} s, {HEALED_S} s healed")
+    await judge_cycles(scene, cycles)
     await alone(scene)
     scene.work.stop_speaking()
     scene.report.at_most("all delivered after the end of the load",
@@ -50,20 +54,24 @@ async def begin_load(scene):
                          [Stream(f"load/{node.name}/{qos}", qos, 2) for qos in (1, 2)])
 
 
-async def flap(scene):
-    network, report = scene.network, scene.report
-    cycles = scene.lasting(CYCLES, CYCLES_QUICK)
-    report.event(f"{cycles} cycles: a link cut for {CUT_S} s, {HEALED_S} s healed")
-    dropped = network.packets_dropped()
-    pairs = []
+async def flap(scene, cycles):
+    """Returns the links that were cut."""
+    links = []
     for _ in range(cycles):
-        pairs.append(tuple(sorted(scene.chance.sample(range(1, NODES + 1), 2))))
-        network.cut(*pairs[-1])
+        links.append(tuple(sorted(scene.chance.sample(range(1, NODES + 1), 2))))
+        scene.network.cut(*links[-1])
         await asyncio.sleep(CUT_S)
-        network.heal()
+        scene.network.heal()
         await asyncio.sleep(HEALED_S)
+    return links
+
+
+async def judge_cycles(scene, cycles):
+    network, report = scene.network, scene.report
+    dropped = network.packets_dropped()
+    links = Counter(await flap(scene, cycles))
     report.event("healed; cut were " + ", ".join(
-        f"n{one}-n{other} {count}×" for (one, other), count in sorted(Counter(pairs).items())))
+        f"n{one}-n{other} {count}×" for (one, other), count in sorted(links.items())))
     report.bit("cycles, packets dropped", network.packets_dropped() - dropped)
     report.at_most("cycles, all are alive for each other after", await until_whole(scene),
                    REJOINED_WITHIN_S, "s")

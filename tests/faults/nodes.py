@@ -197,4 +197,15 @@ class Node:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """Without files of the store, which come and go with compactions."""
+        folder = pathlib.Path(f"/proc/{self.process.pid}/fd")
+        store = str(self.folder / "store")
+        return sum(not target.startswith(store) for target in map(read_link, folder.iterdir()))
+
+
+def read_link(path):
+    """Empty if it has just been closed."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
