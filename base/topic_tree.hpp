@@ -55,6 +55,12 @@ template <typename Value>
 using tree_value = std::conditional_t<std::is_trivially_copyable_v<Value> && sizeof(Value) <= 4,
                                       in_place_value<Value>, own_block_value<Value>>;
 
+/// Nodes reached at one level of a match, and at the next; worth keeping for their memory.
+struct topic_walk {
+    std::vector<std::uint32_t> reached;
+    std::vector<std::uint32_t> next;
+};
+
 template <typename Value>
 class topic_tree {
   public:
@@ -68,9 +74,14 @@ class topic_tree {
     bool erase(std::string_view filter);
 
     /// Calls `visit(Value&)` for each filter that matches the valid topic name, in an order that
-    /// depends on the filters alone. The tree must not be changed meanwhile.
+    /// depends on the filters alone. The tree must not be changed meanwhile. Thread: with a `walk`
+    /// of its own each, any number may match at a time.
     template <typename Visit>
-    void match(std::string_view name, Visit&& visit) const;
+    void match(std::string_view name, topic_walk& walk, Visit&& visit) const;
+    template <typename Visit>
+    void match(std::string_view name, Visit&& visit) const {
+        match(name, walk_, visit);
+    }
 
     /// Calls `visit(std::string_view filter, Value&)` for each filter, in an order that depends on
     /// the history of the tree alone. The tree must not be changed meanwhile.
@@ -159,10 +170,10 @@ class topic_tree {
     template <typename Visit>
     void visit_value(node_index index, Visit& visit) const;
     template <typename Visit>
-    void match_wild(std::string_view name, Visit& visit) const;
+    void match_wild(std::string_view name, topic_walk& walk, Visit& visit) const;
     template <typename Visit>
     void descend(node_index from, const edge_key& key, bool may_be_plus, bool is_last,
-                 Visit& visit) const;
+                 topic_walk& walk, Visit& visit) const;
 
   public:
     topic_tree() : edges_(0, edge_hasher{}, edge_equal{this}) {
@@ -176,9 +187,7 @@ class topic_tree {
     slab<node> nodes_;
     std::size_t filters_ = 0;
     boost::unordered_flat_set<edge, edge_hasher, edge_equal> edges_;
-    /// Nodes reached at one level of a match, and at the next; kept for their memory.
-    mutable std::vector<node_index> reached_;
-    mutable std::vector<node_index> next_;
+    mutable topic_walk walk_;
 };
 
 template <typename Value>
@@ -320,12 +329,12 @@ void topic_tree<Value>::visit_value(node_index index, Visit& visit) const {
 
 template <typename Value>
 template <typename Visit>
-void topic_tree<Value>::match(std::string_view name, Visit&& visit) const {
+void topic_tree<Value>::match(std::string_view name, topic_walk& walk, Visit&& visit) const {
     if (at(exact_root).children > 0) {
         visit_value(child(exact_root, name), visit);
     }
     if (at(wild_root).children > 0) {
-        match_wild(name, visit);
+        match_wild(name, walk, visit);
     }
 }
 
@@ -333,20 +342,20 @@ void topic_tree<Value>::match(std::string_view name, Visit&& visit) const {
 /// many levels costs no stack.
 template <typename Value>
 template <typename Visit>
-void topic_tree<Value>::match_wild(std::string_view name, Visit& visit) const {
+void topic_tree<Value>::match_wild(std::string_view name, topic_walk& walk, Visit& visit) const {
     bool may_be_wild = !is_dollar_topic(name); // only the first level is ever held back
-    reached_.assign(1, wild_root);
+    walk.reached.assign(1, wild_root);
     if (may_be_wild) {
         visit_value(at(wild_root).hash, visit);
     }
-    for (topic_levels levels(name); !levels.done() && !reached_.empty();) {
+    for (topic_levels levels(name); !levels.done() && !walk.reached.empty();) {
         const std::string_view text = levels.next();
         const std::uint64_t text_hash = table_hash(text);
-        next_.clear();
-        for (const node_index from : reached_) {
-            descend(from, key_of(from, text, text_hash), may_be_wild, levels.done(), visit);
+        walk.next.clear();
+        for (const node_index from : walk.reached) {
+            descend(from, key_of(from, text, text_hash), may_be_wild, levels.done(), walk, visit);
         }
-        reached_.swap(next_);
+        walk.reached.swap(walk.next);
         may_be_wild = true;
     }
 }
@@ -354,13 +363,13 @@ void topic_tree<Value>::match_wild(std::string_view name, Visit& visit) const {
 template <typename Value>
 template <typename Visit>
 void topic_tree<Value>::descend(node_index from, const edge_key& key, bool may_be_plus,
-                                bool is_last, Visit& visit) const {
+                                bool is_last, topic_walk& walk, Visit& visit) const {
     const auto arrive = [&](node_index to) {
         visit_value(at(to).hash, visit); // `a/#` matches `a` too [MQTT-4.7.1-2]
         if (is_last) {
             visit_value(to, visit);
         } else if (at(to).children > 0) {
-            next_.push_back(to);
+            walk.next.push_back(to);
         }
     };
     const node& here = at(from);

@@ -202,7 +202,7 @@ void route_index::show(slot which, visibility how, route_listener& listener) {
 class route_index::matcher {
   public:
     matcher(const route_index& index, route_matches& into) : index_(index), into_(into) {
-        index_.found_.assign(index_.sets_.size(), none);
+        into_.found.assign(index_.sets_.size(), none);
     }
 
     void add(const filter_rows& rows) {
@@ -218,7 +218,7 @@ class route_index::matcher {
 
   private:
     void add_target(const row& each, const row_set& set) {
-        std::uint32_t& found = index_.found_[each.set];
+        std::uint32_t& found = into_.found[each.set];
         if (found == none) {
             found = static_cast<std::uint32_t>(into_.targets.size());
             into_.targets.push_back({.to = set.of,
@@ -264,7 +264,7 @@ void route_index::match(std::string_view topic, route_matches& into) const {
     into.partitions.reset();
     into.groups.clear();
     matcher found(*this, into);
-    tree_.match(topic, [&found](const filter_rows& rows) { found.add(rows); });
+    tree_.match(topic, into.walk, [&found](const filter_rows& rows) { found.add(rows); });
 }
 
 } // namespace gv::cluster

@@ -62,6 +62,10 @@ struct route_matches {
     std::vector<route_target> targets;
     std::bitset<partition_count> partitions; ///< those among the targets
     std::vector<matched_group> groups;
+
+    // What match() works with; worth keeping for its memory.
+    topic_walk walk;
+    std::vector<std::uint32_t> found; ///< for each set, which of the targets it is
 };
 
 class route_index {
@@ -97,7 +101,7 @@ class route_index {
     [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
     [[nodiscard]] std::size_t filters() const noexcept { return tree_.size(); }
 
-    /// Requires: a valid topic name.
+    /// Requires: a valid topic name. Thread: any number at a time, while nothing is changed.
     void match(std::string_view topic, route_matches& into) const;
 
     /// Calls `visit(key, value)` for each row of a set, stale ones included.
@@ -166,8 +170,6 @@ class route_index {
     slab<row> rows_;
     slab<group_row> groups_;
     std::vector<std::unique_ptr<row_set>> sets_;
-    /// For each set, where match() has put it in the answer; kept for its memory.
-    mutable std::vector<std::uint32_t> found_;
 };
 
 } // namespace gv::cluster

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <latch>
 #include <set>
+#include <thread>
 
 namespace gv::cluster {
 namespace {
@@ -154,6 +157,30 @@ TEST_F(RouteIndex, ClosedSlotsAreUsedAgain) {
     EXPECT_EQ(index_.open(other), one_);
     put(one_, "a");
     EXPECT_EQ(targets("a"), destinations{other});
+}
+
+/// All shards ask at a time, while nothing is changed.
+TEST_F(RouteIndex, ReadersDoNotDisturbEachOther) {
+    for (const char* filter : {"a/+/c/+/e/+", "a/b/#", "+/b/+/d/+/f", "+/+/+/+/+/#"}) {
+        put(one_, filter);
+    }
+    put(two_, "x/+");
+    std::latch both(2);
+    const auto ask = [&](std::string_view topic, const route_destination& wanted, int& wrong) {
+        route_matches found;
+        both.arrive_and_wait();
+        for (int round = 0; round < 300'000; ++round) {
+            index_.match(topic, found);
+            wrong += std::ranges::count(found.targets, wanted, &route_target::to) == 1 ? 0 : 1;
+        }
+    };
+    int wrong_of_first = 0;
+    int wrong_of_second = 0;
+    std::thread other(ask, "a/b/c/d/e/f", std::cref(node_), std::ref(wrong_of_first));
+    ask("x/y", partition_, wrong_of_second);
+    other.join();
+    EXPECT_EQ(wrong_of_first, 0);
+    EXPECT_EQ(wrong_of_second, 0);
 }
 
 } // namespace

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""F6: five nodes whose links come and go, pair by pair, and then one that is alone for minutes."""
+
+import asyncio
+import time
+from collections import Counter
+
+from tests.faults.nodes import wait_for
+from tests.faults.workload import Stream
+
+NODES = 5
+CUT_S, HEALED_S = 3, 4
+CYCLES, CYCLES_QUICK, WARMING_CYCLES = 150, 15, 5
+ALONE_S, ALONE_QUICK_S = 300, 60
+REJOINED_WITHIN_S = 35
+DRAINED_WITHIN_S = 120
+ROUTES_PER_NODE = 40
+# Buffers of the store fill for minutes; small ones are full when memory is noted.
+SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
+
+
+async def run(scene):
+    await scene.start(NODES, settings=SMALL_STORE)
+    await begin_load(scene)
+    await asyncio.sleep(scene.lasting(20, 8))
+    scene.report.event(f"{WARMING_CYCLES} cycles before memory is noted")
+    await flap(scene, WARMING_CYCLES)
+    scene.note_baseline()
+    cycles = scene.lasting(CYCLES, CYCLES_QUICK)
+    scene.report.event(f"{cycles} cycles: a link cut for {CUT_S} s, {HEALED_S} s healed")
+    await judge_cycles(scene, cycles)
+    await alone(scene)
+    scene.work.stop_speaking()
+    scene.report.at_most("all delivered after the end of the load",
+                         await scene.work.drain(DRAINED_WITHIN_S), DRAINED_WITHIN_S, "s")
+    scene.judge_messages()
+    await scene.judge_drops()
+    await judge_routes(scene)
+    await scene.judge_agreement()
+    stale = int(await scene.sum_of("cluster_membership_messages_stale_total"))
+    scene.report.at_most("messages of an earlier life of a node", stale, 0)
+    scene.report.at_most("nodes in another life than their first", other_lives(scene), 0)
+    scene.judge_processes()
+
+
+async def begin_load(scene):
+    """Sessions that are kept: who is only connected to a node that is given up is owed nothing."""
+    work = scene.work
+    for node in scene.nodes:
+        await work.listen(node, f"ear-{node.name}", ["load/#"], 2, clean=False)
+        extra = await work.listen(node, f"routes-{node.name}", [f"own/{node.name}"], 0)
+        await extra.subscribe([f"only/{node.name}/{number}" for number in range(ROUTES_PER_NODE)])
+        await work.speak(node, f"mouth-{node.name}",
+                         [Stream(f"load/{node.name}/{qos}", qos, 2) for qos in (1, 2)])
+
+
+async def flap(scene, cycles):
+    """Returns the links that were cut."""
+    links = []
+    for _ in range(cycles):
+        links.append(tuple(sorted(scene.chance.sample(range(1, NODES + 1), 2))))
+        scene.network.cut(*links[-1])
+        await asyncio.sleep(CUT_S)
+        scene.network.heal()
+        await asyncio.sleep(HEALED_S)
+    return links
+
+
+async def judge_cycles(scene, cycles):
+    network, report = scene.network, scene.report
+    dropped = network.packets_dropped()
+    links = Counter(await flap(scene, cycles))
+    report.event("healed; cut were " + ", ".join(
+        f"n{one}-n{other} {count}×" for (one, other), count in sorted(links.items())))
+    report.bit("cycles, packets dropped", network.packets_dropped() - dropped)
+    report.at_most("cycles, all are alive for each other after", await until_whole(scene),
+                   REJOINED_WITHIN_S, "s")
+    report.at_most("cycles, nodes declared dead",
+                   int(await scene.sum_of("cluster_deaths_total")), 0)
+
+
+async def alone(scene):
+    network, report = scene.network, scene.report
+    seconds = scene.lasting(ALONE_S, ALONE_QUICK_S)
+    number = scene.chance.randint(1, NODES)
+    report.event(f"n{number} alone for {seconds} s")
+    dropped = network.packets_dropped()
+    deaths = await scene.sum_of("cluster_deaths_total")
+    network.isolate(number)
+    await asyncio.sleep(seconds)
+    report.bit("alone, packets dropped", network.packets_dropped() - dropped)
+    report.bit("alone, deaths declared, by it and of it",
+               int(await scene.sum_of("cluster_deaths_total") - deaths))
+    network.heal()
+    report.event("healed")
+    report.at_most("alone, all are alive for each other after", await until_whole(scene),
+                   REJOINED_WITHIN_S, "s")
+
+
+async def until_whole(scene):
+    """None if that takes much longer than it may."""
+    begun = time.monotonic()
+    try:
+        await wait_for("whole cluster", lambda: scene.is_whole(scene.nodes), 2 * REJOINED_WITHIN_S)
+    except TimeoutError:
+        return None
+    return time.monotonic() - begun
+
+
+async def judge_routes(scene):
+    """Each node knows of every filter of the others: ears, the own topic, and the many."""
+    wanted = (NODES - 1) * (ROUTES_PER_NODE + 2)
+    found = [int(await each.metric("cluster_routes")) for each in scene.nodes]
+    scene.report.criterion("routes at each node", found, f"= {wanted}",
+                           all(each == wanted for each in found))
+
+
+def other_lives(scene):
+    """No node was started twice, so nobody may have seen another start."""
+    return sum(" became=joined" in line and not line.rstrip().endswith("start=1")
+               for each in scene.nodes for line in each.log().splitlines()
+               if " member_changed " in line)
