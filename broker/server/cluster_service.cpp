@@ -578,7 +578,7 @@ void cluster_service::absorb(hybrid_time seen) {
 void cluster_service::alarm(const cluster::membership_alarm& what) {
     log::warn("cluster_alarm",
               {{"alarm", cluster::alarm_kind_names[static_cast<std::size_t>(what.kind)]},
-               {"node", what.name},
+               {"peer", what.name},
                {"id", hex(what.node)},
                {"address", what.address},
                {"ours", what.ours},

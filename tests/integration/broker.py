@@ -30,13 +30,14 @@ def wait_for(what, condition, seconds=PATIENCE_S):
 class Broker:
     """Listens on free ports of the loopback address; `port` is that of the first listener."""
 
-    def __init__(self, folder, *arguments, config=None, descriptors=None):
+    def __init__(self, folder, *arguments, config=None, descriptors=None, program=PROGRAM,
+                 environment=None):
         self.folder = pathlib.Path(folder)
         self.was_killed = False
         self.ports_file = self.folder / "ports"
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "grapevine.toml"
-        self.command = [PROGRAM, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0",
+        self.command = [program, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0",
                         "--storage.folder", str(self.folder / "store")]
         if config is None:
             self.command += ["-p", "0"]
@@ -47,7 +48,8 @@ class Broker:
         if descriptors is not None:
             self.command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *self.command]
         with self.log_file.open("w") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
+            self.process = subprocess.Popen(self.command, stderr=log, stdout=log,
+                                            env={**os.environ, **(environment or {})})
         wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError("the broker did not start:\n" + self.log())
