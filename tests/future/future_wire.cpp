@@ -22,6 +22,7 @@ using google::protobuf::UnknownFieldSet;
 
 constexpr int first_field = 1'000;
 std::atomic<std::uint64_t> last_self;
+std::atomic<std::uint32_t> last_boot;
 
 [[nodiscard]] std::string unknown_text(const std::string& text) {
     UnknownFieldSet fields;
@@ -47,6 +48,7 @@ void add_to_own_rows(google::protobuf::RepeatedPtrField<wire::MemberRow>& rows, 
 
 void add_to_envelope(wire::Envelope& out) {
     last_self = out.from();
+    last_boot = out.boot();
     add_to_own_rows(*out.mutable_gossip(), out.from());
     if (out.has_push_pull()) {
         add_to_own_rows(*out.mutable_push_pull()->mutable_rows(), out.from());
@@ -59,6 +61,7 @@ void add_to_envelope(wire::Envelope& out) {
 } // namespace
 
 node_id self() noexcept { return node_id{last_self}; }
+boot_id self_boot() noexcept { return boot_id{last_boot}; }
 
 std::string unknown_of_row(const std::string& name) { return unknown_text("row of " + name); }
 std::string unknown_of_profile(const std::string& name) {

@@ -24,8 +24,9 @@ namespace gv::cluster::future {
 /// The feature bit of the later release.
 inline constexpr std::uint64_t feature = std::uint64_t{1} << 63;
 
-/// The node that this process has spoken for last; 0: none yet.
+/// The node that this process has spoken for last, in its life; 0: none yet.
 [[nodiscard]] node_id self() noexcept;
+[[nodiscard]] boot_id self_boot() noexcept;
 
 /// Adds fields to the message and all within it, rows of members left out.
 void add_fields(google::protobuf::Message& message);
