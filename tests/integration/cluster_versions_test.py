@@ -35,13 +35,13 @@ class ClusterVersions(ClusterTest):
         return tuple(found[f"grapevine_cluster_wire_{name}"]
                      for name in ("level", "lowest", "highest"))
 
-    def exchange(self, *nodes):
+    def exchange(self, *nodes, qualities=(1, 2, 0)):
         """Everything that nodes tell each other, from each to each."""
         for hearing in nodes:
             for speaking in nodes:
                 if hearing is speaking:
                     continue
-                for qos in (0, 1, 2):
+                for qos in qualities:
                     topic = f"from/{speaking.name}/to/{hearing.name}/{qos}"
                     ear = Subscriber(self, hearing.port, "-t", topic, "-q", qos)
                     publish(speaking.port, topic, "hello", "-q", str(qos))
@@ -54,7 +54,7 @@ class ClusterVersions(ClusterTest):
                 group = f"$share/group/jobs/{speaking.name}/{hearing.name}"
                 with Wire(hearing.port).connect("member").subscribe(group) as member, \
                         Wire(speaking.port).connect("boss") as boss:
-                    boss.publish(f"jobs/{speaking.name}/{hearing.name}", b"done")
+                    boss.publish(f"jobs/{speaking.name}/{hearing.name}", b"done", qos=1)
                     self.assertTrue(member.receive()[1].endswith(b"done"))
 
     def test_two_releases_are_one_cluster(self):
@@ -114,7 +114,8 @@ class ClusterVersions(ClusterTest):
             expected = (1, 1, 2) if number < 2 else (2, 1, 2)
             for each in nodes:
                 wait_for("the level", lambda node=each: self.level(node) == expected)
-            self.exchange(nodes[number], nodes[number - 1])
+            # QoS 0 may be lost as long as not every lane to the new one is there.
+            self.exchange(nodes[number], nodes[number - 1], qualities=(1, 2))
             self.assertEqual(run_sub(nodes[number].port, "-t", "kept", "-C", "1").stdout,
                              "through all of it\n")
         nodes[1].stop()
@@ -122,7 +123,7 @@ class ClusterVersions(ClusterTest):
         self.wait_until_ready(nodes[1])
         for each in nodes:
             wait_for("the level", lambda node=each: self.level(node) == (1, 1, 2))
-        self.exchange(nodes[1], nodes[2])
+        self.exchange(nodes[1], nodes[2], qualities=(1, 2))
         nodes[0].wait_for_log_match("cluster_wire_level .*active=2 lowest=1 highest=2")
         for each in nodes:
             self.assertNotIn("future_row_changed", each.log())
