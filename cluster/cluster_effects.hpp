@@ -50,6 +50,8 @@ class cluster_effects {
     /// A stamp of a peer: no stamp of this node is to be older from now on.
     virtual void absorb(hybrid_time seen) = 0;
     virtual void alarm(const membership_alarm& what) = 0;
+    /// What is spoken in the cluster, at the start and when it has changed.
+    virtual void levels_changed(const wire_levels& now) = 0;
     /// The cluster has forgotten this life of this node: it takes no part any more.
     virtual void forgotten() = 0;
 

@@ -137,6 +137,7 @@ class cluster_node final : private membership_effects,
     void snapshot_changed() override;
     void absorb(hybrid_time seen) override { effects_.absorb(seen); }
     void alarm(const membership_alarm& what) override { effects_.alarm(what); }
+    void levels_changed(const wire_levels& now) override { effects_.levels_changed(now); }
     void forgotten() override;
     // route_effects
     void send(std::span<const node_id> to, const route_message& message) override;

@@ -34,6 +34,9 @@ result<void, message_fault> check(const member_profile& profile) {
     if (profile.wire.min > profile.wire.max) {
         return failure(message_fault::wire_versions);
     }
+    if (profile.unknown.size() > unknown_bytes_max) {
+        return failure(message_fault::unknown_fields);
+    }
     return {};
 }
 
@@ -47,6 +50,9 @@ result<void, message_fault> check(const member_row& row) {
     if (row.state > member_state::gone) {
         return failure(message_fault::state);
     }
+    if (row.unknown.size() + row.profile.unknown.size() > unknown_bytes_max) {
+        return failure(message_fault::unknown_fields);
+    }
     return check(row.profile);
 }
 
@@ -59,7 +65,8 @@ std::size_t wire_bytes(const member_row& row) noexcept {
     constexpr std::size_t texts = 3 * 3;
     constexpr std::size_t row_itself = 3;
     return ids + counts + profile + texts + row_itself + row.profile.name.size()
-           + row.profile.peer_address.size() + row.profile.client_address.size();
+           + row.profile.peer_address.size() + row.profile.client_address.size()
+           + row.profile.unknown.size() + row.unknown.size();
 }
 
 } // namespace gv::cluster

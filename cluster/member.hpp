@@ -16,10 +16,15 @@
 //   dead        did not refute in time, or said that it goes down; redialled for ever
 //   left        said that it goes for good; neither probed nor redialled
 //   gone        forgotten by an operator
+//
+// A node of a later release may tell more of itself than this one knows. That is kept as it came,
+// and comes out again wherever the row does. It belongs to the row: what is new in a row must
+// change with its precedence only, as all that is in it does.
 #pragma once
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "cluster/wire_versions.hpp"
 
 #include <array>
 #include <cstddef>
@@ -39,24 +44,14 @@ enum class member_state : std::uint8_t { remembered, alive, suspect, dead, left,
 inline constexpr std::array<std::string_view, 6> member_state_names{
     "remembered", "alive", "suspect", "dead", "left", "gone"};
 
-/// Versions of what is spoken between nodes, both ends included.
-struct wire_range {
-    std::uint16_t min = 1;
-    std::uint16_t max = 1;
-
-    [[nodiscard]] constexpr bool overlaps(wire_range other) const noexcept {
-        return min <= other.max && other.min <= max;
-    }
-    friend bool operator==(const wire_range&, const wire_range&) = default;
-};
-
 /// What a node tells of itself. It changes with its incarnation only.
 struct member_profile {
     std::string name;
     std::string peer_address;   ///< host:port at which other nodes reach it
     std::string client_address; ///< host:port to which clients are referred; may be empty
     wire_range wire;
-    std::uint64_t features = 0; ///< bits, see below
+    std::uint64_t features = 0; ///< bits, see below; those that are not known are passed on
+    std::string unknown;        ///< fields that are not known, as on the wire: passed on
 
     friend bool operator==(const member_profile&, const member_profile&) = default;
 };
@@ -68,6 +63,9 @@ inline constexpr std::uint64_t feature_figures = 1U
 
 inline constexpr std::size_t node_name_bytes_max = 64;
 inline constexpr std::size_t address_bytes_max = 255;
+/// Of a row and its profile together: a row fits into gossip with them. Later releases keep to it
+/// as long as they speak version 1.
+inline constexpr std::size_t unknown_bytes_max = 256;
 
 struct member_row {
     node_id node;
@@ -76,6 +74,7 @@ struct member_row {
     member_state state = member_state::alive;
     node_id accuser; ///< of suspect and dead: who says so; the node itself, if it goes down
     member_profile profile;
+    std::string unknown; ///< as in the profile
 
     friend bool operator==(const member_row&, const member_row&) = default;
 };
@@ -111,10 +110,11 @@ enum class message_fault : std::uint8_t {
     wire_versions,
     incarnation,
     state,
+    unknown_fields,
     too_many_rows,
     too_much_gossip
 };
-inline constexpr std::array<std::string_view, 9> message_fault_texts{
+inline constexpr std::array<std::string_view, 10> message_fault_texts{
     "a node or boot of zero",
     "name of the cluster empty, too long or with control characters",
     "name of a node empty, too long or with control characters",
@@ -122,6 +122,7 @@ inline constexpr std::array<std::string_view, 9> message_fault_texts{
     "least wire version above the greatest",
     "incarnation out of range",
     "unknown state",
+    "more unknown fields than a member may have",
     "more members than a cluster may have",
     "more gossip than a message may carry"};
 

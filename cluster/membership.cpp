@@ -16,10 +16,6 @@ namespace {
     return {static_cast<std::uint64_t>(since_1970.count()) << 16};
 }
 
-[[nodiscard]] std::string text_of(wire_range wire) {
-    return "wire " + std::to_string(wire.min) + " to " + std::to_string(wire.max);
-}
-
 [[nodiscard]] std::string text_of(std::chrono::milliseconds offset) {
     return std::to_string(offset.count()) + " ms ahead";
 }
@@ -50,6 +46,7 @@ membership::membership(const membership_options& options, const own_identity& se
             settle(*known, true, at.now);
         }
     }
+    look_at_levels();
     show_gauges();
 }
 
@@ -118,8 +115,10 @@ result<void, message_fault> membership::on_message(const envelope& message, mome
     notice_stall(at.now);
     if (auto sound = check(message, options_.limits); !sound) {
         metrics_.malformed.add();
-        raise(alarm_kind::malformed, message.from, {},
-              std::string(message_fault_texts[static_cast<std::size_t>(sound.error())]), at.now);
+        raise({.kind = alarm_kind::malformed,
+               .node = message.from,
+               .theirs = std::string(message_fault_texts[static_cast<std::size_t>(sound.error())])},
+              at.now);
         return sound;
     }
     if (const auto* what = std::get_if<refusal>(&message.body)) {
@@ -181,8 +180,11 @@ void membership::hear_of_self(const envelope& message, moment at) {
     if (own->rows.front() == self_) {
         seeds_.on_answer(own->sequence);
     } else if (own->rows.front().node == self_.node) {
-        raise(alarm_kind::identity_in_use, self_.node, self_.profile.peer_address,
-              own->rows.front().profile.peer_address, at.now);
+        raise({.kind = alarm_kind::identity_in_use,
+               .node = self_.node,
+               .ours = self_.profile.peer_address,
+               .theirs = own->rows.front().profile.peer_address},
+              at.now);
     }
 }
 
@@ -215,19 +217,15 @@ void membership::check_clock(member& sender, hybrid_time sent_at, moment at) {
     }
     constexpr std::array alarms{alarm_kind::clock_fine_again, alarm_kind::clock_ahead,
                                 alarm_kind::clock_far_ahead};
-    raise(alarms[static_cast<std::size_t>(sender.clock)], sender.row.node, {},
-          text_of(sender.clock_ahead), at.now);
+    raise({.kind = alarms[static_cast<std::size_t>(sender.clock)],
+           .node = sender.row.node,
+           .theirs = text_of(sender.clock_ahead)},
+          at.now);
 }
 
 void membership::refuse(const envelope& message, refusal_cause cause, moment at) {
     metrics_.refused.add();
-    if (cause == refusal_cause::other_cluster) {
-        raise(alarm_kind::refused_peer, message.from, "cluster " + options_.cluster,
-              "cluster " + message.cluster, at.now);
-    } else if (cause == refusal_cause::wire_versions) {
-        raise(alarm_kind::refused_peer, message.from, text_of(options_.wire), text_of(message.wire),
-              at.now);
-    }
+    raise_refusal(alarm_kind::refused_peer, cause, message, at.now);
     envelope answer = make(message.from, refusal{cause, message.to}, at);
     answer.gossip.clear(); // it is none of theirs
     send({message.from, {}}, answer);
@@ -235,23 +233,52 @@ void membership::refuse(const envelope& message, refusal_cause cause, moment at)
 
 void membership::on_refusal(const envelope& message, const refusal& what, moment at) {
     metrics_.refused.add();
-    if (what.cause == refusal_cause::other_cluster) {
-        raise(alarm_kind::refused_by_peer, message.from, "cluster " + options_.cluster,
-              "cluster " + message.cluster, at.now);
-    } else if (what.cause == refusal_cause::wire_versions) {
-        raise(alarm_kind::refused_by_peer, message.from, text_of(options_.wire),
-              text_of(message.wire), at.now);
-    } else if (what.cause == refusal_cause::other_node) {
-        raise(alarm_kind::wrong_address, what.meant, {}, {}, at.now);
+    if (what.cause == refusal_cause::other_node) {
+        raise({.kind = alarm_kind::wrong_address, .node = what.meant}, at.now);
         on_refused(what.meant, at); // whom we meant does not listen there
+    } else {
+        raise_refusal(alarm_kind::refused_by_peer, what.cause, message, at.now);
     }
 }
 
-void membership::raise(alarm_kind kind, node_id node, std::string ours, std::string theirs,
-                       time_point now) {
-    if (alarms_.passes(node, static_cast<std::uint8_t>(kind), now)) {
-        effects_.alarm({kind, node, std::move(ours), std::move(theirs)});
+// A peer that is refused knows nobody here; what it calls itself is in the first row of its own.
+void membership::raise_refusal(alarm_kind kind, refusal_cause cause, const envelope& message,
+                               time_point now) {
+    membership_alarm what{.kind = kind, .node = message.from};
+    if (cause == refusal_cause::other_cluster) {
+        what.ours = "cluster " + options_.cluster;
+        what.theirs = "cluster " + message.cluster;
+        what.remedy = "give both nodes the same cluster.name, or take the one out of the "
+                      "cluster.seeds of the other";
+    } else if (cause == refusal_cause::wire_versions) {
+        what.ours = text_of(options_.wire);
+        what.theirs = text_of(message.wire);
+        what.remedy = remedy_for(options_.wire, message.wire);
+    } else {
+        return; // who meant another will say so
     }
+    const auto* const joining = std::get_if<push_pull>(&message.body);
+    if (joining != nullptr && !joining->rows.empty()
+        && joining->rows.front().node == message.from) {
+        what.name = joining->rows.front().profile.name;
+        what.address = joining->rows.front().profile.peer_address;
+    }
+    raise(std::move(what), now);
+}
+
+// That two nodes refuse each other is one thing to tell, not two.
+void membership::raise(membership_alarm what, time_point now) {
+    const bool is_refusal = what.kind == alarm_kind::refused_by_peer;
+    const alarm_kind as = is_refusal ? alarm_kind::refused_peer : what.kind;
+    if (!alarms_.passes(what.node, static_cast<std::uint8_t>(as), now)) {
+        return;
+    }
+    const member* const known = table_.find(what.node);
+    if (known != nullptr && what.name.empty()) {
+        what.name = known->row.profile.name;
+        what.address = known->row.profile.peer_address;
+    }
+    effects_.alarm(what);
 }
 
 // First what is held against the recipient, so that it can refute it: the buddy system.
@@ -301,15 +328,22 @@ void membership::send_to(node_id node, message_body body, moment at, const membe
     send({node, known == nullptr ? std::string_view{} : known->row.profile.peer_address}, message);
 }
 
-wire_range membership::common_wire() const noexcept {
-    wire_range common = self_.profile.wire;
+void membership::look_at_levels() {
+    const wire_range own = self_.profile.wire;
+    wire_levels found = levels_of_one(own);
     for (const auto& [node, each] : table_) {
         if (is_registered(each.row.state)) {
-            common.min = std::max(common.min, each.row.profile.wire.min);
-            common.max = std::min(common.max, each.row.profile.wire.max);
+            found = with_member(found, own, each.row.profile.wire);
         }
     }
-    return common;
+    if (found == levels_) {
+        return;
+    }
+    levels_ = found;
+    metrics_.level.set(found.active);
+    metrics_.lowest.set(found.lowest);
+    metrics_.highest.set(found.highest);
+    effects_.levels_changed(found);
 }
 
 std::vector<member_row> membership::snapshot() const {

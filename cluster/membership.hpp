@@ -104,8 +104,8 @@ class membership {
     [[nodiscard]] bool is_forgotten() const noexcept { return is_forgotten_; }
     /// Nodes that count, this one included.
     [[nodiscard]] std::size_t live_nodes() const noexcept { return table_.live() + 1; }
-    /// What all registered members speak; empty (min above max) if there is no such version.
-    [[nodiscard]] wire_range common_wire() const noexcept;
+    /// Of this node and all that are registered: who is away comes back.
+    [[nodiscard]] const wire_levels& levels() const noexcept { return levels_; }
     [[nodiscard]] std::size_t gossip_waiting() const noexcept { return gossip_.size(); }
     [[nodiscard]] std::size_t probes_open() const noexcept {
         return probes_.own.size() + probes_.relayed.size();
@@ -115,6 +115,7 @@ class membership {
     // membership.cpp: what all inputs share
     void notice_stall(time_point now);
     void show_gauges() noexcept;
+    void look_at_levels();
     [[nodiscard]] bool is_quiet() const noexcept { return is_leaving_ || is_forgotten_; }
     [[nodiscard]] bool is_for_us(const envelope& message, moment at);
     void hear_of_self(const envelope& message, moment at);
@@ -122,7 +123,9 @@ class membership {
     void check_clock(member& sender, hybrid_time sent_at, moment at);
     void refuse(const envelope& message, refusal_cause cause, moment at);
     void on_refusal(const envelope& message, const refusal& what, moment at);
-    void raise(alarm_kind kind, node_id node, std::string ours, std::string theirs, time_point now);
+    void raise(membership_alarm what, time_point now);
+    void raise_refusal(alarm_kind kind, refusal_cause cause, const envelope& message,
+                       time_point now);
     [[nodiscard]] envelope make(node_id to, message_body body, moment at,
                                 const member_row* about = nullptr);
     void send(const destination& to, const envelope& message);
@@ -188,6 +191,7 @@ class membership {
     seed_list seeds_;
     awareness awareness_;
     alarm_gate alarms_;
+    wire_levels levels_;
     std::uint64_t sequence_ = 0;
     time_point next_round_;
     time_point next_exchange_;

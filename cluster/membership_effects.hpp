@@ -42,6 +42,9 @@ struct membership_alarm {
     node_id node;       ///< the other
     std::string ours;   ///< "cluster home", "wire 1 to 2": what this node has
     std::string theirs; ///< what the other has
+    std::string name;   ///< of the other, and where it is reached; empty: not known
+    std::string address;
+    std::string remedy; ///< empty: none that can be told
 };
 
 /// Where a message goes: to the node if its address is known, else to the address. Answers to a
@@ -63,6 +66,8 @@ class membership_effects {
     /// A stamp of a peer whose clock may be believed.
     virtual void absorb(hybrid_time seen) = 0;
     virtual void alarm(const membership_alarm& what) = 0;
+    /// What is spoken in the cluster, at the start and when it has changed.
+    virtual void levels_changed(const wire_levels& now) = 0;
     /// The cluster has forgotten this life of this node. The machine is quiet from now on; the node
     /// may come back with a new boot, and without what it believed to own.
     virtual void forgotten() = 0;

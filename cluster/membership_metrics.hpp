@@ -59,6 +59,16 @@ struct membership_metrics {
     gauge<"grapevine_cluster_members_dead", "Registered nodes that are not reached."> dead;
     gauge<"grapevine_cluster_awareness", "How far this node doubts itself: 0 is well, 8 the most.">
         awareness;
+    gauge<"grapevine_cluster_wire_level",
+          "The active level: the highest wire version that all registered members speak.">
+        level;
+    gauge<"grapevine_cluster_wire_lowest", "Lowest wire version that any registered member speaks.">
+        lowest;
+    gauge<
+        "grapevine_cluster_wire_highest",
+        "Highest wire version that any registered member speaks; above the level while an upgrade "
+        "is under way.">
+        highest;
     gauge<"grapevine_cluster_gossip_waiting", "Rows on their way to other nodes."> gossip;
 };
 

@@ -71,7 +71,12 @@ void membership::take_new(const member_row& row, moment at) {
     member* const added = table_.add(row, at.now);
     if (added == nullptr) {
         metrics_.left_out.add();
-        raise(alarm_kind::members_full, row.node, std::to_string(table_.size()), {}, at.now);
+        raise({.kind = alarm_kind::members_full,
+               .node = row.node,
+               .ours = std::to_string(table_.size()),
+               .name = row.profile.name,
+               .address = row.profile.peer_address},
+              at.now);
         return;
     }
     settle(*added, true, at.now);
@@ -139,6 +144,7 @@ void membership::tell_changes(member& which, const member_row& before) {
     if (before.boot != after.boot || before.profile != after.profile
         || is_registered(before.state) != is_registered(after.state)) {
         effects_.snapshot_changed();
+        look_at_levels();
     }
 }
 
@@ -227,8 +233,11 @@ void membership::take_row_of_self(const member_row& row, node_id from, moment at
     const bool is_mine = row.profile == self_.profile;
     if (row.boot > self_.boot
         || (row.boot == self_.boot && row.incarnation == self_.incarnation && !is_mine)) {
-        raise(alarm_kind::identity_in_use, self_.node, self_.profile.peer_address,
-              row.profile.peer_address, at.now);
+        raise({.kind = alarm_kind::identity_in_use,
+               .node = self_.node,
+               .ours = self_.profile.peer_address,
+               .theirs = row.profile.peer_address},
+              at.now);
     }
     if (row.boot != self_.boot || is_forgotten_) {
         return;
@@ -267,6 +276,7 @@ void membership::set_profile(const member_profile& profile, moment at) {
         return;
     }
     self_.profile = profile;
+    look_at_levels();
     self_.incarnation =
         incarnation_number{std::min(self_.incarnation.value, incarnation_max.value - 1) + 1};
     spread(self_, at.now);

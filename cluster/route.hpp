@@ -75,6 +75,9 @@ struct route_change {
     friend bool operator==(const route_change&, const route_change&) = default;
 };
 
+/// What one node may be the author of: its subscribers, its kept sessions, every partition.
+inline constexpr std::size_t route_streams_max = partition_count + 2;
+
 /// Most of what a peer, or this node, may fill memory with.
 struct route_limits {
     std::size_t filter_bytes_max = 65'535;

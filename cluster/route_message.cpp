@@ -89,7 +89,7 @@ struct checker {
     const route_limits& limits;
 
     checked operator()(const route_digests& m) const {
-        if (m.streams.size() > partition_count + 1) {
+        if (m.streams.size() > route_streams_max) {
             return failure(route_fault::message_too_large);
         }
         for (const stream_digest& each : m.streams) {
@@ -115,7 +115,7 @@ struct checker {
         return check_rows(m.changes, limits);
     }
     checked operator()(const route_applied& m) const {
-        if (m.positions.size() > partition_count + 1) {
+        if (m.positions.size() > route_streams_max) {
             return failure(route_fault::message_too_large);
         }
         for (const stream_position& each : m.positions) {

@@ -9,10 +9,6 @@ namespace gv::cluster {
 
 namespace {
 
-[[nodiscard]] std::string text_of(wire_range wire) {
-    return "wire " + std::to_string(wire.min) + " to " + std::to_string(wire.max);
-}
-
 /// `node 5 of cluster "garden", wire 1 to 2`. Names were checked when they were read.
 [[nodiscard]] std::string text_of(const link_hello& who) {
     return "node " + std::to_string(who.from.node.value) + " of cluster \"" + who.cluster + "\", "
@@ -70,7 +66,9 @@ result<void, std::string> accept(const link_hello& self, const link_hello& calle
         return refuse("another cluster");
     }
     if (!caller.wire.overlaps(self.wire)) {
-        return refuse("no wire version that both speak");
+        const node_id older = caller.wire.max < self.wire.min ? caller.from.node : self.from.node;
+        return refuse("no wire version that both speak; update node " + std::to_string(older.value)
+                      + " first");
     }
     if (caller.to != self.from.node) {
         return refuse("another node than node " + std::to_string(caller.to.value)

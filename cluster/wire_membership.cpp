@@ -3,6 +3,7 @@
 
 #include "cluster/wire_reader.hpp"
 
+#include <google/protobuf/unknown_field_set.h>
 #include <proto/grapevine_cluster.pb.h>
 
 namespace gv::cluster {
@@ -18,6 +19,14 @@ static_assert(wire::MEMBER_STATE_GONE == to_wire(member_state::gone));
 static_assert(wire::REFUSAL_CAUSE_OTHER_CLUSTER == to_wire(refusal_cause::other_cluster));
 static_assert(wire::REFUSAL_CAUSE_OTHER_NODE == to_wire(refusal_cause::other_node));
 
+/// Requires: `kept` is what kept_of() gave.
+template <typename Message>
+void put_back(const std::string& kept, Message& out) {
+    if (!kept.empty()) {
+        out.GetReflection()->MutableUnknownFields(&out)->ParseFromString(kept);
+    }
+}
+
 void encode(const member_profile& profile, wire::MemberProfile& out) {
     out.set_name(profile.name);
     out.set_peer_address(profile.peer_address);
@@ -25,6 +34,7 @@ void encode(const member_profile& profile, wire::MemberProfile& out) {
     out.set_wire_min(profile.wire.min);
     out.set_wire_max(profile.wire.max);
     out.set_features(profile.features);
+    put_back(profile.unknown, out);
 }
 
 void encode(const member_row& row, wire::MemberRow& out) {
@@ -34,6 +44,7 @@ void encode(const member_row& row, wire::MemberRow& out) {
     out.set_state(static_cast<wire::MemberState>(to_wire(row.state)));
     out.set_accuser(row.accuser.value);
     encode(row.profile, *out.mutable_profile());
+    put_back(row.unknown, out);
 }
 
 void encode(const std::vector<member_row>& rows, wire_rows& out) {
@@ -103,14 +114,33 @@ class decoder {
                        .boot = boot_id{in.boot()},
                        .incarnation = incarnation_number{in.incarnation()},
                        .state = reader_.value(in.state(), member_state::gone),
-                       .accuser = node_id{in.accuser()}};
+                       .accuser = node_id{in.accuser()},
+                       .profile = {},
+                       .unknown = kept_of(in)};
         const wire::MemberProfile& profile = in.profile();
         out.profile = {.name = profile.name(),
                        .peer_address = profile.peer_address(),
                        .client_address = profile.client_address(),
                        .wire = reader_.versions(profile.wire_min(), profile.wire_max()),
-                       .features = profile.features()};
+                       .features = profile.features(),
+                       .unknown = kept_of(profile)};
         return out;
+    }
+    // Groups, which no release writes, are refused: nested in each other they would be read at one
+    // depth of a message and not at another.
+    template <typename Message>
+    [[nodiscard]] std::string kept_of(const Message& in) {
+        const auto& unknown = in.GetReflection()->GetUnknownFields(in);
+        std::string kept;
+        for (int at = 0; at < unknown.field_count(); ++at) {
+            const bool is_group =
+                unknown.field(at).type() == google::protobuf::UnknownField::TYPE_GROUP;
+            reader_.require(!is_group, wire_fault::malformed);
+        }
+        if (!unknown.empty() && !reader_.fault()) {
+            unknown.SerializeToString(&kept);
+        }
+        return kept;
     }
     [[nodiscard]] message_body body(const wire::Envelope& in) {
         switch (in.body_case()) {

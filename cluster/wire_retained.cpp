@@ -200,7 +200,7 @@ class decoder {
                            .claim = read(in.claim()),
                            .dead = read(in.dead()),
                            .rows = {}};
-        const std::size_t rows = reader_.rows(in.rows_size(), limits_.page_rows_max);
+        const std::size_t rows = reader_.rows(in.rows_size(), limits_.page_rows_max + 1);
         for (std::size_t at = 0; at < rows && !reader_.fault(); ++at) {
             made.rows.push_back(read(in.rows(static_cast<int>(at))));
         }

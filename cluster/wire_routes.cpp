@@ -171,7 +171,7 @@ class decoder {
     [[nodiscard]] route_digests read(const wire::RouteDigests& in) {
         route_digests out{
             .boot = boot_id{in.boot()}, .lists_all = in.lists_all(), .wants_them = in.wants_them()};
-        out.streams.reserve(reader_.rows(in.streams_size(), streams_max));
+        out.streams.reserve(reader_.rows(in.streams_size(), route_streams_max));
         for (int i = 0; !reader_.fault() && i < in.streams_size(); ++i) {
             const wire::StreamDigest& each = in.streams(i);
             out.streams.push_back({.stream = stream(each.stream()),
@@ -192,7 +192,7 @@ class decoder {
     }
     [[nodiscard]] route_applied read(const wire::RouteApplied& in) {
         route_applied out{.boot = boot_id{in.boot()}};
-        out.positions.reserve(reader_.rows(in.positions_size(), streams_max));
+        out.positions.reserve(reader_.rows(in.positions_size(), route_streams_max));
         for (int i = 0; !reader_.fault() && i < in.positions_size(); ++i) {
             const wire::StreamPosition& each = in.positions(i);
             out.positions.push_back({.stream = stream(each.stream()),
@@ -265,7 +265,6 @@ class decoder {
         return out;
     }
 
-    static constexpr std::size_t streams_max = partition_count + 2;
     const route_limits& limits_;
     wire_reader reader_;
 };

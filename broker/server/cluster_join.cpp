@@ -15,10 +15,6 @@ using cluster::refusal_cause;
 constexpr auto patience = std::chrono::seconds(5);
 constexpr auto pause = std::chrono::milliseconds(500);
 
-[[nodiscard]] std::string text_of(cluster::wire_range wire) {
-    return std::to_string(wire.min) + " to " + std::to_string(wire.max);
-}
-
 } // namespace
 
 cluster_join::cluster_join(cluster_service& service, std::vector<std::string> places,
@@ -115,8 +111,8 @@ void cluster_join::take(attempt& from, const cluster_service::hail_word& word) {
         const bool is_cluster = refused->cause == refusal_cause::other_cluster;
         from.problem = is_cluster ? "there is the cluster \"" + answer.cluster
                                         + "\", here the cluster \"" + word.own_cluster + "\""
-                                  : "it speaks wire versions " + text_of(answer.wire)
-                                        + ", this node " + text_of(word.own_wire);
+                                  : "it speaks " + text_of(answer.wire) + ", this node "
+                                        + text_of(word.own_wire);
         from.remedy = is_cluster ? "give both the same cluster.name"
                                  : "bring both to the same version of Grapevine";
         return;

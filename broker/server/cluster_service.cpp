@@ -52,7 +52,7 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
     cluster::member_profile made{.name = name_,
                                  .peer_address = *options_.cluster.advertise,
                                  .client_address = *options_.mqtt.server_reference,
-                                 .wire = {},
+                                 .wire = cluster::spoken_wire(),
                                  .features = cluster::feature_relay | cluster::feature_figures};
     if (made.peer_address.empty()) {
         const std::string& bind = *options_.cluster.bind;
@@ -66,7 +66,7 @@ cluster_service::open(const cluster::peer_identity& who,
                       const std::vector<std::unique_ptr<shard::event_loop>>& loops) {
     loops_ = &loops;
     cluster::grpc_transport_options wanted{.cluster = *options_.cluster.name,
-                                           .wire = {},
+                                           .wire = cluster::spoken_wire(),
                                            .self = who,
                                            .host = *options_.cluster.bind,
                                            .port = *options_.cluster.port};
@@ -80,17 +80,18 @@ cluster_service::open(const cluster::peer_identity& who,
     std::random_device random;
     file_ = std::make_unique<member_file>(members_path(options_),
                                           cluster::envelope{.cluster = *options_.cluster.name,
-                                                            .wire = {},
+                                                            .wire = cluster::spoken_wire(),
                                                             .from = who.node,
                                                             .boot = who.boot,
                                                             .to = {},
                                                             .gossip = {},
                                                             .body = {}});
     const std::vector<cluster::member_row> remembered = file_->read();
-    cluster::cluster_node_options settings{.membership = {.cluster = *options_.cluster.name},
-                                           .routes = {},
-                                           .retained = {},
-                                           .ready_within = *options_.cluster.ready_within};
+    cluster::cluster_node_options settings{
+        .membership = {.cluster = *options_.cluster.name, .wire = cluster::spoken_wire()},
+        .routes = {},
+        .retained = {},
+        .ready_within = *options_.cluster.ready_within};
     cluster::cluster_effects& mine = *this;
     node_ = std::make_unique<cluster::cluster_node>(
         settings,
@@ -560,9 +561,17 @@ void cluster_service::absorb(hybrid_time seen) {
 void cluster_service::alarm(const cluster::membership_alarm& what) {
     log::warn("cluster_alarm",
               {{"alarm", cluster::alarm_kind_names[static_cast<std::size_t>(what.kind)]},
-               {"node", hex(what.node)},
+               {"peer", what.name},
+               {"id", hex(what.node)},
+               {"address", what.address},
                {"ours", what.ours},
-               {"theirs", what.theirs}});
+               {"theirs", what.theirs},
+               {"remedy", what.remedy}});
+}
+
+void cluster_service::levels_changed(const cluster::wire_levels& now) {
+    log::info("cluster_wire_level",
+              {{"active", now.active}, {"lowest", now.lowest}, {"highest", now.highest}});
 }
 
 void cluster_service::forgotten() {

@@ -126,6 +126,7 @@ class cluster_service final : public shard::cluster_seat,
     void ready(bool is_complete) override;
     void absorb(hybrid_time seen) override;
     void alarm(const cluster::membership_alarm& what) override;
+    void levels_changed(const cluster::wire_levels& now) override;
     void forgotten() override;
 
     [[nodiscard]] shard::event_loop& loop_of(retained_bucket bucket) const {

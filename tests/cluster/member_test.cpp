@@ -113,6 +113,26 @@ TEST(MessageCheck, LooksAtEveryRowAndCount) {
     EXPECT_EQ(check(message, limits).error(), message_fault::wire_versions);
 }
 
+TEST(MemberRow, HasRoomForALimitedNumberOfUnknownFields) {
+    member_row row = row_of(1);
+    row.profile.unknown.assign(unknown_bytes_max, 'x');
+    EXPECT_TRUE(check(row));
+    row.unknown = "x";
+    EXPECT_EQ(check(row).error(), message_fault::unknown_fields);
+    row.profile.unknown += 'x';
+    EXPECT_EQ(check(row.profile).error(), message_fault::unknown_fields);
+}
+
+TEST(MemberRow, FitsIntoGossipWithAllThatItMayHave) {
+    member_row row = row_of(1);
+    row.profile = {.name = std::string(node_name_bytes_max, 'x'),
+                   .peer_address = std::string(address_bytes_max, 'x'),
+                   .client_address = std::string(address_bytes_max, 'x'),
+                   .unknown = std::string(unknown_bytes_max, 'x')};
+    EXPECT_TRUE(check(row));
+    EXPECT_LE(wire_bytes(row), message_limits{}.gossip_bytes_max);
+}
+
 TEST(MemberNames, OneForEachValue) {
     EXPECT_EQ(member_state_names[static_cast<std::size_t>(member_state::gone)], "gone");
     for (const auto& each : message_fault_texts) {

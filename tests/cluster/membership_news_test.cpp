@@ -2,7 +2,7 @@
 // What is said of nodes: whom one machine believes, and what follows.
 #include "tests/cluster/membership_script.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 
@@ -184,7 +184,85 @@ TEST(MembershipProfile, AChangeRaisesTheIncarnation) {
     row.profile.wire = {1, 2};
     node.hear_from(2, notice{}, {row});
     EXPECT_EQ(node.changes, (std::vector<change>{{node_id{2}, member_change::updated}}));
-    EXPECT_EQ(node.machine->common_wire(), (wire_range{1, 1}));
+}
+
+TEST(MembershipLevels, AreThoseOfAllWhoMayComeBack) {
+    membership_options options;
+    options.wire = {1, 3};
+    member_profile own = script::profile_of(1);
+    own.wire = {1, 3};
+    script node(options);
+    EXPECT_EQ(node.levels, (std::vector<wire_levels>{{1, 1, 1}}));
+    node.machine->set_profile(own, node.at());
+    EXPECT_EQ(node.machine->levels(), (wire_levels{3, 1, 3}));
+    const auto say = [&](std::uint64_t who, wire_range wire, member_state state,
+                         std::uint32_t incarnation = 0) {
+        member_row row = script::row_of(who, state, incarnation, 1, who);
+        row.profile.wire = wire;
+        node.hear_from(2, notice{}, {row});
+        return node.machine->levels();
+    };
+    EXPECT_EQ(say(2, {1, 2}, member_state::alive), (wire_levels{2, 1, 3}));
+    EXPECT_EQ(say(2, {1, 2}, member_state::dead), (wire_levels{2, 1, 3})) << "it comes back";
+    EXPECT_EQ(say(3, {2, 4}, member_state::alive), (wire_levels{2, 1, 4}));
+    EXPECT_EQ(say(4, {5, 6}, member_state::alive), (wire_levels{2, 1, 6})) << "refused by this one";
+    EXPECT_EQ(say(4, {5, 6}, member_state::left), (wire_levels{2, 1, 4}));
+    EXPECT_EQ(say(2, {1, 2}, member_state::gone), (wire_levels{3, 1, 4}));
+    EXPECT_EQ(node.levels.size(), 7U) << "told when it changes, and only then";
+    EXPECT_EQ(node.metrics.level.get(), 3);
+    EXPECT_EQ(node.metrics.lowest.get(), 1);
+    EXPECT_EQ(node.metrics.highest.get(), 4);
+}
+
+TEST(MembershipLevels, AreKnownAtTheStartOfWhomItRemembers) {
+    member_row old = script::row_of(2);
+    old.profile.wire = {0, 0};
+    member_row able = script::row_of(3);
+    able.profile.wire = {0, 1};
+    script node({}, {old, able});
+    EXPECT_EQ(node.levels, (std::vector<wire_levels>{{1, 0, 1}}));
+}
+
+TEST(MembershipUnknown, WhatANewerNodeTellsOfItselfIsPassedOn) {
+    script node;
+    node.know(2);
+    member_row row = script::row_of(3);
+    row.profile.features = 1ULL << 63;
+    row.profile.unknown = "profile";
+    row.unknown = "row";
+    node.hear_from(2, notice{}, {row});
+    EXPECT_THAT(node.machine->take_gossip(node_id{2}, 1'024), testing::Contains(row));
+    EXPECT_THAT(node.machine->snapshot(), testing::Contains(row));
+    node.hear_from(2, push_pull{9, {}});
+    EXPECT_THAT(node.sent_of<push_pull_answer>().back().second.rows, testing::Contains(row));
+    // Neither a suspicion nor a refutation by others changes what it told.
+    row.state = member_state::suspect;
+    row.accuser = node_id{2};
+    node.hear_from(2, notice{}, {row});
+    node.run_for(600ms);
+    EXPECT_EQ(node.machine->members().find(node_id{3})->row.profile, row.profile);
+    row.incarnation = incarnation_number{1};
+    row.state = member_state::alive;
+    row.accuser = {};
+    row.profile.unknown = "another profile";
+    node.hear_from(2, notice{}, {row});
+    EXPECT_EQ(node.machine->members().find(node_id{3})->row, row);
+    EXPECT_THAT(node.changes, testing::Contains(change{node_id{3}, member_change::updated}));
+}
+
+TEST(MembershipUnknown, ItsOwnRowComesBackAsItWas) {
+    script node;
+    member_profile own = script::profile_of(1);
+    own.unknown = "of a later release";
+    node.machine->set_profile(own, node.at());
+    node.know(2);
+    member_row told = node.machine->self();
+    node.hear_from(2, notice{}, {told});
+    EXPECT_TRUE(node.alarms.empty());
+    told.profile.unknown.clear();
+    node.hear_from(2, notice{}, {told});
+    EXPECT_EQ(node.alarms.at(0).kind, alarm_kind::identity_in_use)
+        << "whoever drops a part of it says something else";
 }
 
 TEST(MembershipSnapshot, IsWhatTheNextLifeRedials) {

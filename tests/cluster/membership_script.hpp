@@ -40,6 +40,7 @@ class membership_script final : public membership_effects {
     std::vector<sent_message> sent;
     std::vector<change> changes;
     std::vector<membership_alarm> alarms;
+    std::vector<wire_levels> levels;
     std::size_t snapshots = 0;
     std::size_t absorbed = 0;
     std::size_t forgotten_count = 0;
@@ -142,6 +143,7 @@ class membership_script final : public membership_effects {
     void snapshot_changed() override { ++snapshots; }
     void absorb(hybrid_time) override { ++absorbed; }
     void alarm(const membership_alarm& what) override { alarms.push_back(what); }
+    void levels_changed(const wire_levels& now_spoken) override { levels.push_back(now_spoken); }
     void forgotten() override { ++forgotten_count; }
 };
 

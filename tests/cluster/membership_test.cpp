@@ -2,7 +2,7 @@
 // What every message passes: who it is from, whether it is understood, how much it may hold.
 #include "tests/cluster/membership_script.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace gv::cluster {
 namespace {
@@ -22,9 +22,47 @@ TEST(MembershipRefusal, NamesBothClusters) {
     ASSERT_EQ(node.alarms.size(), 1U);
     EXPECT_EQ(node.alarms.front().ours, "cluster garden");
     EXPECT_EQ(node.alarms.front().theirs, "cluster office");
+    EXPECT_THAT(node.alarms.front().remedy, testing::HasSubstr("the same cluster.name"));
     EXPECT_EQ(node.machine->members().size(), 0U);
     ASSERT_TRUE(node.hear(message));
     EXPECT_EQ(node.alarms.size(), 1U) << "once a minute";
+}
+
+TEST(MembershipRefusal, TellsWhoItIsIfThatWasSaid) {
+    script node;
+    envelope message = node.from(2, push_pull{1, {script::row_of(2), script::row_of(3)}});
+    message.cluster = "office";
+    ASSERT_TRUE(node.hear(message));
+    EXPECT_EQ(node.alarms.at(0).name, "node-2");
+    EXPECT_EQ(node.alarms.at(0).address, "node-2:7883");
+    EXPECT_EQ(node.machine->members().size(), 0U) << "nothing else of it is used";
+    message.from = node_id{4}; // whose row is not the first
+    ASSERT_TRUE(node.hear(message));
+    EXPECT_EQ(node.alarms.at(1).name, "");
+    node.know(5);
+    message = node.from(5, probe{1});
+    message.wire = {0, 0};
+    ASSERT_TRUE(node.hear(message));
+    EXPECT_EQ(node.alarms.at(2).address, "node-5:7883") << "a member is known";
+}
+
+TEST(MembershipRefusal, OfTwoNodesByEachOtherIsToldOnceAMinute) {
+    script node;
+    envelope asks = node.from(2, probe{1});
+    envelope refuses = node.from(2, refusal{refusal_cause::wire_versions, node_id{1}});
+    asks.wire = refuses.wire = {2, 3};
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(node.hear(refuses));
+        ASSERT_TRUE(node.hear(asks));
+        node.now += 10s;
+    }
+    ASSERT_EQ(node.alarms.size(), 1U);
+    EXPECT_EQ(node.alarms.front().kind, alarm_kind::refused_by_peer);
+    EXPECT_THAT(node.alarms.front().remedy, testing::HasSubstr("update this node first"));
+    node.now += 40s;
+    ASSERT_TRUE(node.hear(asks));
+    EXPECT_EQ(node.alarms.size(), 2U);
+    EXPECT_EQ(node.metrics.refused.get(), 7U) << "each is counted";
 }
 
 TEST(MembershipRefusal, NamesBothWireVersions) {

@@ -41,6 +41,24 @@ class random_messages {
         return {.min = min, .max = static_cast<std::uint16_t>(min + below(65'536u - min))};
     }
 
+    /// Fields of numbers that no message has, as on the wire: numbers, of fixed length, and text.
+    [[nodiscard]] std::string unknown() {
+        std::string out;
+        for (std::uint64_t fields = coin() ? 0 : below(4); fields > 0; --fields) {
+            switch (below(3)) {
+            case 0:
+                out += std::string("\xc0\x3e") + static_cast<char>(below(128));
+                break;
+            case 1:
+                out += "\xc9\x3e" + text(8, 8, '\x01', '\x7f');
+                break;
+            default:
+                const std::string content = text(0, 30);
+                out += "\xd2\x3e" + std::string(1, static_cast<char>(content.size())) + content;
+            }
+        }
+        return out;
+    }
     [[nodiscard]] member_row row() {
         return {.node = node_id{random_() | 1},
                 .boot = boot_id{number32() | 1},
@@ -51,7 +69,9 @@ class random_messages {
                             .peer_address = address(1),
                             .client_address = address(0),
                             .wire = wire(),
-                            .features = coin() ? 0 : random_()}};
+                            .features = coin() ? 0 : random_(),
+                            .unknown = unknown()},
+                .unknown = unknown()};
     }
     [[nodiscard]] std::vector<member_row> rows(std::size_t most) {
         std::vector<member_row> out(below(most + 1));

@@ -211,7 +211,12 @@ TEST(WireHello, ARefusalNamesBothSides) {
               "another node than node 8, which was meant: here is node 5 of cluster \"garden\", "
               "wire 2 to 3; the caller is node 6 of cluster \"garden\", wire 3 to 4");
     caller.wire = {.min = 4, .max = 4};
-    EXPECT_EQ(accept(here, caller).error().substr(0, 31), "no wire version that both speak");
+    EXPECT_EQ(accept(here, caller).error(),
+              "no wire version that both speak; update node 5 first: here is node 5 of cluster "
+              "\"garden\", wire 2 to 3; the caller is node 6 of cluster \"garden\", wire 4 to 4");
+    caller.wire = {.min = 1, .max = 1};
+    EXPECT_EQ(accept(here, caller).error().substr(33, 19), "update node 6 first");
+    caller.wire = {.min = 4, .max = 4};
     caller.cluster = "house";
     EXPECT_EQ(accept(here, caller).error(),
               "another cluster: here is node 5 of cluster \"garden\", wire 2 to 3; the caller is "

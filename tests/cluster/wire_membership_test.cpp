@@ -2,6 +2,7 @@
 #include "cluster/wire_membership.hpp"
 #include "tests/cluster/random_messages.hpp"
 
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 #include <proto/grapevine_cluster.pb.h>
 
@@ -115,6 +116,19 @@ TEST(WireMembershipFaults, AreToldApart) {
         {message_fault::node_name, [](auto& m) { m.mutable_gossip(0)->clear_profile(); }},
         {message_fault::incarnation,
          [](auto& m) { m.mutable_gossip(0)->set_incarnation((1u << 31) + 1); }},
+        {wire_fault::malformed, // a group
+         [](auto& m) {
+             m.GetReflection()
+                 ->MutableUnknownFields(m.mutable_gossip(0))
+                 ->AddGroup(1'000)
+                 ->AddVarint(1, 1);
+         }},
+        {message_fault::unknown_fields,
+         [](auto& m) {
+             wire::MemberProfile& profile = *m.mutable_gossip(0)->mutable_profile();
+             profile.GetReflection()->MutableUnknownFields(&profile)->AddLengthDelimited(
+                 1'000, std::string(unknown_bytes_max, 'x'));
+         }},
         {message_fault::wire_versions,
          [](auto& m) {
              m.set_wire_min(2);

@@ -31,13 +31,14 @@ class Broker:
     """Listens on free ports of the loopback address; `port` is that of the first listener. The
     command runs behind `prefix`, if there is one."""
 
-    def __init__(self, folder, *arguments, config=None, descriptors=None, prefix=()):
+    def __init__(self, folder, *arguments, config=None, descriptors=None, prefix=(),
+                 program=PROGRAM, environment=None):
         self.folder = pathlib.Path(folder)
         self.was_killed = False
         self.ports_file = self.folder / "ports"
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "grapevine.toml"
-        self.command = [PROGRAM, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0",
+        self.command = [program, "-v", "--ports-file", str(self.ports_file), "--admin.port", "0",
                         "--storage.folder", str(self.folder / "store")]
         if config is None:
             self.command += ["-p", "0"]
@@ -49,7 +50,8 @@ class Broker:
             self.command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *self.command]
         self.command = [*prefix, *self.command]
         with self.log_file.open("w") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdout=log)
+            self.process = subprocess.Popen(self.command, stderr=log, stdout=log,
+                                            env={**os.environ, **(environment or {})})
         wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError("the broker did not start:\n" + self.log())

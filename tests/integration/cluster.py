@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several brokers that are one cluster, each in a folder of its own, on 127.0.0.1."""
 
+import re
 import urllib.error
 import urllib.request
 
 from tests.integration.broker import BrokerTest, wait_for
+
+
+def metrics(node):
+    """Each by its name; labels of it are added up."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['admin']}/metrics") as answer:
+        text = answer.read().decode()
+    found = {}
+    for name, value in re.findall(r"^([a-z_]+)(?:\{.*\})? (\S+)$", text, re.MULTILINE):
+        found[name] = found.get(name, 0) + float(value)
+    return found
 
 
 class ClusterTest(BrokerTest):
@@ -12,7 +23,7 @@ class ClusterTest(BrokerTest):
         super().setUp()
         self.seeds = []
 
-    def node(self, name, *arguments, before=None):
+    def node(self, name, *arguments, before=None, **options):
         """A node, or that of `before` again, with its store and its ports."""
         places = ["--cluster.port", "0"]
         if before is not None:
@@ -21,7 +32,7 @@ class ClusterTest(BrokerTest):
         started = self.broker(
             "--node.name", name, "--cluster.name", "test", "--shards.threads", "2",
             "--cluster.seeds", ",".join(self.seeds), *places, *arguments,
-            config=None if before is None else "")
+            config=None if before is None else "", **options)
         started.name = name
         started.store = started.folder / "store" if before is None else before.store
         self.seeds.append(f"127.0.0.1:{started.ports['cluster']}")
