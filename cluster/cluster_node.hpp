@@ -122,6 +122,11 @@ class cluster_node final : private membership_effects,
     void who_wants(std::string_view topic,
                    const std::function<void(peer_slot, destination_kind)>& visit,
                    std::vector<remote_group>& groups) const;
+    /// Calls `visit(author, key, value)` for all that keep_route() was given and drop_route() not.
+    template <typename Visit>
+    void for_each_kept_route(Visit&& visit) const {
+        routes_->for_each_kept(visit);
+    }
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }

@@ -123,6 +123,18 @@ class route_exchange {
     /// What other nodes want of this topic.
     void match(std::string_view topic, route_matches& into) const { index_.match(topic, into); }
     [[nodiscard]] const route_index& index() const noexcept { return index_; }
+    /// Calls `visit(author, key, value)` for each row of the kept sessions of other nodes.
+    template <typename Visit>
+    void for_each_kept(Visit&& visit) const {
+        for (const auto& [stream, copy] : replicas_) {
+            if (stream.kind == destination_kind::kept) {
+                index_.for_each(copy->slot(), [&, author = node_id{stream.number}](
+                                                  const route_key& key, const route_value& value) {
+                    visit(author, key, value);
+                });
+            }
+        }
+    }
     /// Null if nothing was ever heard of it, or it is this node's own.
     [[nodiscard]] const route_replica* replica(route_destination stream) const;
     /// Null if this node is not the author.

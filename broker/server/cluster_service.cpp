@@ -210,7 +210,7 @@ void cluster_service::post(Input input) {
 
 // After each input.
 void cluster_service::arm() {
-    routes_on_disk_.hand_over();
+    routes_on_disk_.hand_over(*node_);
     const time_point due = node_->next_deadline();
     if (due >= armed_for_) {
         return;

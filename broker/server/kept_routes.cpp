@@ -37,7 +37,7 @@ void kept_routes::restore(cluster::cluster_node& node, shard::event_loop& loop) 
     if (found.size() > 0) {
         log::info("routes_restored", {{"filters", restored}, {"erased", open_.size()}});
     }
-    hand_over();
+    hand_over(node);
 }
 
 void kept_routes::put(node_id author, const cluster::route_key& key,
@@ -58,11 +58,32 @@ void kept_routes::erase(node_id author, const cluster::route_key& key) {
     }
 }
 
-// One shard for all of them: what it writes keeps its order.
-void kept_routes::hand_over() {
-    if (loop_ != nullptr && !open_.empty()) {
-        loop_->post(
-            [&loop = *loop_, rows = std::exchange(open_, {})] { loop.logic().keep_rows(rows); });
+// One shard for all of them: what it writes keeps its order. What the disk had no room for is
+// written anew with all the rest, as it is by then.
+void kept_routes::hand_over(const cluster::cluster_node& node) {
+    if (loop_ == nullptr) {
+        return;
+    }
+    if (has_room_.exchange(false)) {
+        node.for_each_kept_route(
+            [this](node_id author, const cluster::route_key& key,
+                   const cluster::route_value& value) { put(author, key, value); });
+    }
+    const bool asks = has_missed_ && !is_asking_.exchange(true);
+    if (asks || !open_.empty()) {
+        loop_->post([this, rows = std::exchange(open_, {})] { write(rows); });
+    }
+}
+
+/// On the shard.
+void kept_routes::write(const storage::batch& rows) {
+    is_asking_ = false;
+    const bool is_taken = loop_->logic().keep_rows(rows);
+    if (is_taken && has_missed_.exchange(false)) {
+        has_room_ = true;
+    } else if (!is_taken && !has_missed_.exchange(true)) {
+        log::warn("routes_not_kept",
+                  {{"remedy", "make room on the disk: they are written when there is"}});
     }
 }
 

@@ -9,6 +9,9 @@
 #include "storage/batch.hpp"
 #include "storage/format.hpp"
 
+#include <atomic>
+#include <string>
+
 namespace gv::server {
 
 /// Used by the main thread until the cluster starts, and by its thread from then on.
@@ -24,12 +27,18 @@ class kept_routes {
     void put(node_id author, const cluster::route_key& key, const cluster::route_value& value);
     void erase(node_id author, const cluster::route_key& key);
     /// To be called after each input of the node.
-    void hand_over();
+    void hand_over(const cluster::cluster_node& node);
 
   private:
+    void write(const storage::batch& rows);
+
     shard::event_loop* loop_ = nullptr;
     storage::batch open_; ///< found, then to be written
     std::string scratch_;
+    // Of both threads.
+    std::atomic<bool> has_missed_ = false; ///< the disk was full: some rows were not taken
+    std::atomic<bool> is_asking_ = false;  ///< whether there is room again
+    std::atomic<bool> has_room_ = false;   ///< there is
 };
 
 } // namespace gv::server

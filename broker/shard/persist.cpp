@@ -455,7 +455,10 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
     }
 }
 
-void core::keep_rows(const storage::batch& rows) {
+bool core::keep_rows(const storage::batch& rows) {
+    if (journal_.is_stalled() && journal_.is_behind()) {
+        return false;
+    }
     const session::commit_mark outer = journal_.last_mark();
     rows.for_each([this](const storage::batch::operation& each) {
         switch (each.what) {
@@ -470,8 +473,11 @@ void core::keep_rows(const storage::batch& rows) {
             break;
         }
     });
-    journal_.want(durability::interval);
+    if (!rows.empty()) {
+        journal_.want(durability::interval);
+    }
     journal_.set_mark(outer);
+    return true;
 }
 
 void core::on_rows(const storage::read_answer& answer) {

@@ -284,15 +284,9 @@ void route_world::check_disk(index which) {
     node& at = nodes_[which];
     at.disk.sync();
     route_disk in_memory;
-    for (index each = 0; each < nodes_.size(); ++each) {
-        const route_replica* copy = at.routes->replica(route_destination::kept_of(id_of(each)));
-        if (copy != nullptr) {
-            at.routes->index().for_each(copy->slot(),
-                                        [&](const route_key& key, const route_value& value) {
-                                            in_memory.put(id_of(each), key, value);
-                                        });
-        }
-    }
+    at.routes->for_each_kept([&](node_id author, const route_key& key, const route_value& value) {
+        in_memory.put(author, key, value);
+    });
     in_memory.sync();
     if (in_memory.there() != at.disk.there()) {
         complain("the disk of node " + std::to_string(which) + " has "
