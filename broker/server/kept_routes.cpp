@@ -12,7 +12,7 @@ using storage::table;
 void kept_routes::add(const storage::route_place& where, const storage::route_row& row) {
     scratch_.clear();
     encode(row, scratch_);
-    open_.put(table::routes, route_key_of(where), scratch_);
+    open_.put(table::routes, storage::route_key_of(where), scratch_);
 }
 
 void kept_routes::restore(cluster::cluster_node& node, shard::event_loop& loop) {
@@ -53,8 +53,9 @@ void kept_routes::put(node_id author, const cluster::route_key& key,
 
 void kept_routes::erase(node_id author, const cluster::route_key& key) {
     if (loop_ != nullptr) {
-        open_.erase(table::routes,
-                    route_key_of({.author = author, .filter = key.filter, .group = key.group}));
+        open_.erase(
+            table::routes,
+            storage::route_key_of({.author = author, .filter = key.filter, .group = key.group}));
     }
 }
 

@@ -330,7 +330,7 @@ class line_importer::reader {
     std::set<storage::bucket> bodies_;
 };
 
-const std::array<line_importer::reader::kind, 10> line_importer::reader::kinds{{
+const std::array<line_importer::reader::kind, 11> line_importer::reader::kinds{{
     {"node", &reader::read_node},
     {"body", &reader::read_body},
     {"session", &reader::read_session},

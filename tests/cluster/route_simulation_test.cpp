@@ -18,7 +18,7 @@ TEST_P(RouteSimulation, EveryNodeEndsUpWithTheTruthAndNothingIsLostOnTheWay) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RouteSimulation, ::testing::Values(1, 251, 501, 751));
+INSTANTIATE_TEST_SUITE_P(Seeds, RouteSimulation, ::testing::Range<std::uint64_t>(1, 2'001, 250));
 
 TEST(RouteSimulationCovers, DoesWhatItIsForInMostSeeds) {
     route_counts sum;
@@ -34,7 +34,7 @@ TEST(RouteSimulationCovers, DoesWhatItIsForInMostSeeds) {
         sum.received.passes += world.counts.received.passes;
     }
     EXPECT_GT(known, 1'000u);
-    EXPECT_GT(kept_for_absent, 1'000u);
+    EXPECT_GT(kept_for_absent, 300u);
     EXPECT_GT(sum.ring_misses, 50u);
     EXPECT_GT(sum.resends, 500u);
     EXPECT_GT(sum.received.passes, 1'000u);

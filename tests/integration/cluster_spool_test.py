@@ -163,7 +163,10 @@ class ClusterSpool(ClusterTest):
             lines = ear.take(100)
             for qos in (1, 2):
                 self.assertEqual([line for line in lines if line.endswith(f"at {qos}")], texts[qos])
-            publish(here.port, "t/1", "new", "-q", "1")
+            self.assertEqual(ear.stop(), [])
+        publish(here.port, "t/1", "new", "-q", "1")
+        for client, topic in (("one", "t/#"), ("two", "t/+")):
+            ear = self.session(again, client, topic)
             self.assertEqual(ear.next(), "new")
             self.assertEqual(ear.stop(), [])
 
@@ -175,7 +178,7 @@ class ClusterSpool(ClusterTest):
         here.kill()
         here = self.back("node2", here)
         for qos in (1, 2):
-            with Wire(here.port).connect(f"mouth{qos}", version=5) as mouth:
+            with Wire(here.port, version=5).connect(f"mouth{qos}") as mouth:
                 for number, (topic, reason) in enumerate((("t", 0x00), ("nobody", 0x10)), 1):
                     mouth.publish(topic, b"x", qos=qos, packet_id=number)
                     kind, body = mouth.receive()
