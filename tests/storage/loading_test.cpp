@@ -223,8 +223,7 @@ TEST_F(Loading, RoutesComeByAuthorAndBrokenOnesAreSaidToBeInTheWay) {
     EXPECT_EQ(found.routes[0].filter, "b/#");
     EXPECT_EQ(found.routes[0].group, "g");
     EXPECT_EQ(found.routes[0].row.total, 2U);
-    EXPECT_THAT(found.strays,
-                ElementsAre(Pair(table::routes, broken), Pair(table::routes, "?")));
+    EXPECT_THAT(found.strays, ElementsAre(Pair(table::routes, broken), Pair(table::routes, "?")));
 }
 
 TEST_F(Loading, ClaimsComeByShard) {
