@@ -35,6 +35,10 @@ class cluster_effects {
     /// The same for every topic.
     virtual void all_routes_changed() = 0;
     virtual void known(wait_token who, route_known how) = 0;
+    /// To be kept on disk, in this order: what kept sessions of that node want by a key, and that
+    /// they want it no more. See cluster_node::restore_route().
+    virtual void keep_route(node_id author, const route_key& key, const route_value& value) = 0;
+    virtual void drop_route(node_id author, const route_key& key) = 0;
     // Of the shards; answered by cluster_node's inputs of the same name. See retained_effects.
 
     virtual void read_entries(retained_ticket ticket, const retained_range& of,

@@ -308,24 +308,13 @@ peer_state cluster_node::state_of(const member& now, member_change change) noexc
 
 void cluster_node::member_changed(const member& now, member_change change) {
     const peer_state state = state_of(now, change);
-    const peer_identity who{.node = now.row.node, .boot = now.row.boot};
-    peer_view seen{.slot = {},
-                   .who = who,
-                   .state = state,
-                   .is_suspected = now.row.state == member_state::suspect,
-                   .name = now.row.profile.name,
-                   .address = now.row.profile.peer_address};
+    const peer_view seen = meet(now, state);
     untried_.erase(seen.address);
-    {
-        const std::unique_lock changing(routes_lock_);
-        seen.slot = slot_of(who.node);
-        routes_->on_peer({.node = who.node, .boot = who.boot}, state, now_.now, *this);
-    }
-    retained_->on_peer(who.node, who.boot, state, for_retained(now_), *this);
+    retained_->on_peer(seen.who.node, seen.who.boot, state, for_retained(now_), *this);
     if (state == peer_state::alive) {
-        transport_.open_control(who, seen.address, now.row.profile.features);
+        transport_.open_control(seen.who, seen.address, now.row.profile.features);
     } else {
-        transport_.close_control(who.node);
+        transport_.close_control(seen.who.node);
     }
     effects_.peer_changed(seen);
     effects_.member_changed(now, change);

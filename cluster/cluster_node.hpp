@@ -67,6 +67,16 @@ class cluster_node final : private membership_effects,
     cluster_node(const cluster_node&) = delete;
     cluster_node& operator=(const cluster_node&) = delete;
 
+    // Before join().
+
+    /// Tells of the nodes that are remembered, as of nodes that are away: from the first client on
+    /// what their kept sessions want is kept for them.
+    void meet_remembered(moment at);
+    /// What keep_route() was given last; after meet_remembered(). Errors: the row is to be erased:
+    /// its node is no member any more, or it is damaged.
+    [[nodiscard]] result<void, route_fault> restore_route(node_id author, const route_key& key,
+                                                          const route_value& value);
+
     // Inputs.
 
     /// Begins to look for others there; ready() follows.
@@ -114,6 +124,11 @@ class cluster_node final : private membership_effects,
     void who_wants(std::string_view topic,
                    const std::function<void(peer_slot, destination_kind)>& visit,
                    std::vector<remote_group>& groups) const;
+    /// Calls `visit(author, key, value)` for all that keep_route() was given and drop_route() not.
+    template <typename Visit>
+    void for_each_kept_route(Visit&& visit) const {
+        routes_->for_each_kept(visit);
+    }
     [[nodiscard]] const membership& members() const noexcept { return *membership_; }
     [[nodiscard]] const membership_metrics& metrics() const noexcept { return metrics_; }
     [[nodiscard]] const route_exchange& routes() const noexcept { return *routes_; }
@@ -145,6 +160,12 @@ class cluster_node final : private membership_effects,
     void on_routes_ready() override;
     void filter_changed(std::string_view filter) override { effects_.route_changed(filter); }
     void all_changed() override { effects_.all_routes_changed(); }
+    void kept_row_put(node_id author, const route_key& key, const route_value& value) override {
+        effects_.keep_route(author, key, value);
+    }
+    void kept_row_erased(node_id author, const route_key& key) override {
+        effects_.drop_route(author, key);
+    }
     // retained_effects
     void send(node_id to, const retained_message& message) override {
         transport_.send(to, message);
@@ -164,6 +185,8 @@ class cluster_node final : private membership_effects,
     void on_retained_ready() override;
 
     void hear(const envelope& message, moment at);
+    /// Routes and who sends get to know it.
+    peer_view meet(const member& now, peer_state state);
     void after_input();
     void drop_late_questions(time_point now);
     void look_if_settled();

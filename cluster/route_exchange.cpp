@@ -173,6 +173,20 @@ void route_exchange::confirm_all(route_effects& out) {
 
 // --- kept sessions
 
+result<void, route_fault> route_exchange::restore_kept(node_id author, const route_key& key,
+                                                       const route_value& value) {
+    if (!peers_.contains(author)) {
+        return failure(route_fault::unknown_peer);
+    }
+    if (const auto fine = check(key, value, options_.replica.limits); !fine) {
+        return fine;
+    }
+    if (!replica_of(route_destination::kept_of(author)).restore(key, value)) {
+        return failure(route_fault::too_many_rows);
+    }
+    return {};
+}
+
 void route_exchange::open_kept() {
     const auto stream = route_destination::kept_of(self_.node);
     BROKER_ASSERT(own(stream) == nullptr, "the stream of kept sessions is opened twice");

@@ -75,7 +75,14 @@ class route_exchange {
     void await_known(route_destination to, route_seq change, wait_token who, time_point now,
                      route_effects& out);
 
-    // --- kept sessions of this node
+    // --- kept sessions
+
+    /// What those of another node wanted by one key when it was written down in an earlier life of
+    /// this node: holds, also while that node is away, until it speaks. Requires: on_peer() has
+    /// told of the node, and it has not spoken yet. Errors: nothing has changed: it is no member,
+    /// the row cannot be, or there are too many.
+    [[nodiscard]] result<void, route_fault> restore_kept(node_id author, const route_key& key,
+                                                         const route_value& value);
 
     /// From here on this node tells of them, in a stream that others go by also while it is away.
     /// Nothing is told before start_kept(): first what was stored is to be loaded.
@@ -116,6 +123,18 @@ class route_exchange {
     /// What other nodes want of this topic.
     void match(std::string_view topic, route_matches& into) const { index_.match(topic, into); }
     [[nodiscard]] const route_index& index() const noexcept { return index_; }
+    /// Calls `visit(author, key, value)` for each row of the kept sessions of other nodes.
+    template <typename Visit>
+    void for_each_kept(Visit&& visit) const {
+        for (const auto& [stream, copy] : replicas_) {
+            if (stream.kind == destination_kind::kept) {
+                index_.for_each(copy->slot(), [&, author = node_id{stream.number}](
+                                                  const route_key& key, const route_value& value) {
+                    visit(author, key, value);
+                });
+            }
+        }
+    }
     /// Null if nothing was ever heard of it, or it is this node's own.
     [[nodiscard]] const route_replica* replica(route_destination stream) const;
     /// Null if this node is not the author.

@@ -103,6 +103,9 @@ void route_index::put(slot into, const route_key& key, std::uint64_t hash, const
     if (is_news && !set.is_hidden) {
         listener.filter_changed(key.filter);
     }
+    if (is_news && set.of.kind == destination_kind::kept) {
+        listener.kept_row_put(node_id{set.of.number}, key, value);
+    }
 }
 
 void route_index::erase(slot from, const route_key& key, std::uint64_t hash,
@@ -141,6 +144,9 @@ void route_index::unlink_from_bucket(row_index gone) {
 void route_index::remove(row_index gone, std::string_view filter, route_listener& listener) {
     const row& each = rows_[gone];
     row_set& set = *sets_[each.set];
+    if (set.of.kind == destination_kind::kept) {
+        listener.kept_row_erased(node_id{set.of.number}, {filter, group_of(each)});
+    }
     unlink_from_filter(gone);
     unlink_from_bucket(gone);
     if (tree_[each.filter].first == none) {

@@ -38,6 +38,10 @@ class route_listener {
     virtual void filter_changed(std::string_view filter) = 0;
     /// The answer may differ for any topic.
     virtual void all_changed() = 0;
+    /// A row of the kept sessions of that node is new, or has another value; or it is there no
+    /// more. What is told so, in order, makes at any time what the index has of them.
+    virtual void kept_row_put(node_id, const route_key&, const route_value&) {}
+    virtual void kept_row_erased(node_id, const route_key&) {}
 };
 
 /// A destination of a topic, over all filters that match. Shared groups are not in it.

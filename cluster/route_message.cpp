@@ -58,16 +58,19 @@ checked check_author(const route_destination& stream, const route_generation& of
     return is_node && of.epoch != 0 ? failure(route_fault::numbers_invalid) : checked{};
 }
 
-checked check_value(const route_change& change) {
-    const route_value& value = change.value;
-    if (change.is_removal) {
-        return value == route_value{} ? checked{} : failure(route_fault::value_invalid);
-    }
-    const bool is_group = !change.group.empty();
+checked check_value(const route_key& key, const route_value& value) {
+    const bool is_group = !key.group.empty();
     const bool counts_fit =
         is_group ? value.total > 0 && value.online <= value.total && !value.no_local_only
                  : value.total == 0 && value.online == 0;
     return value.quality <= 2 && counts_fit ? checked{} : failure(route_fault::value_invalid);
+}
+
+checked check_value(const route_change& change) {
+    if (change.is_removal) {
+        return change.value == route_value{} ? checked{} : failure(route_fault::value_invalid);
+    }
+    return check_value(change.key(), change.value);
 }
 
 checked check_rows(const std::vector<route_change>& rows, const route_limits& limits) {
@@ -171,6 +174,12 @@ result<void, route_fault> check(const route_key& key, const route_limits& limits
         return failure(route_fault::group_invalid);
     }
     return {};
+}
+
+result<void, route_fault> check(const route_key& key, const route_value& value,
+                                const route_limits& limits) {
+    const checked fine = check(key, limits);
+    return fine ? check_value(key, value) : fine;
 }
 
 result<void, route_fault> check(const route_message& message, node_id from,

@@ -108,7 +108,9 @@ using route_message = std::variant<route_digests, route_deltas, route_applied, r
 [[nodiscard]] result<void, route_fault> check(const route_message& message, node_id from,
                                               const route_limits& limits);
 
-/// What check() says of one row; also asked where a row is made.
+/// What check() says of one row; also asked where a row is made, and where one was stored.
 [[nodiscard]] result<void, route_fault> check(const route_key& key, const route_limits& limits);
+[[nodiscard]] result<void, route_fault> check(const route_key& key, const route_value& value,
+                                              const route_limits& limits);
 
 } // namespace gv::cluster

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/route_replica.hpp"
 
+#include "base/assert.hpp"
+
 #include <algorithm>
 
 namespace gv::cluster {
@@ -15,6 +17,27 @@ void route_replica::adopt(const route_generation& of, route_seq seq) {
     applied_ = seq;
     newest_ = seq;
     complete();
+}
+
+namespace {
+
+/// Who restores knows already.
+class nobody final : public route_listener {
+  public:
+    void filter_changed(std::string_view) override {}
+    void all_changed() override {}
+};
+
+} // namespace
+
+bool route_replica::restore(const route_key& key, const route_value& value) {
+    BROKER_DEBUG_ASSERT(phase_ == phase::unknown, "what the author says is newer");
+    if (index_.size(slot_) >= options_.limits.rows_max) {
+        return false;
+    }
+    nobody listener;
+    index_.put(slot_, key, hash_of(key), value, listener);
+    return true;
 }
 
 void route_replica::take_over(const route_owner& before, route_listener& listener) {

@@ -59,6 +59,11 @@ class route_replica {
     route_replica(const route_replica&) = delete;
     route_replica& operator=(const route_replica&) = delete;
 
+    /// What an earlier life of this node knew of the stream: holds until its author speaks, as rows
+    /// of a generation before all others. Requires: unknown; a checked row. False: the stream is
+    /// full.
+    [[nodiscard]] bool restore(const route_key& key, const route_value& value);
+
     /// This node was the author until now. Requires: a stream that is serving.
     void take_over(const route_owner& before, route_listener& listener);
 

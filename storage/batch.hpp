@@ -22,9 +22,10 @@ enum class table : std::uint8_t {
     small, ///< releases, inbound identifiers and the like, told apart by the first byte of the key
     bodies,
     retained,
-    spool ///< messages for other nodes that are away
+    spool, ///< messages for other nodes that are away
+    routes ///< what kept sessions of other nodes want
 };
-inline constexpr std::size_t table_count = 9;
+inline constexpr std::size_t table_count = 10;
 
 class batch {
   public:

@@ -2,6 +2,7 @@
 #include "storage/format.hpp"
 
 #include "base/bytes.hpp"
+#include "base/topic.hpp"
 
 #include <algorithm>
 
@@ -29,6 +30,8 @@ constexpr std::uint8_t will_bit = 0x08;
 constexpr std::uint8_t no_local_bit = 0x04;
 constexpr std::uint8_t as_published_bit = 0x08;
 constexpr unsigned handling_shift = 4;
+// Of a route, above the QoS; No Local as of a subscription.
+constexpr std::uint8_t group_bit = 0x08;
 
 /// Farther than any client can ask for, and half of what a clock holds.
 constexpr auto left_max = std::chrono::milliseconds(std::chrono::hours(24 * 365 * 146));
@@ -144,6 +147,32 @@ bool decode(std::string_view key, spool_place& where) noexcept {
     where.of.lane.value = in.u16();
     where.sequence = in.u64();
     return ends_well(in) && where.sequence != 0;
+}
+
+author_key author_key_of(node_id author) noexcept {
+    author_key made;
+    store_u64(made.bytes, author.value);
+    return made;
+}
+
+std::string route_key_of(const route_place& where) {
+    std::string made(author_key_of(where.author).view());
+    made.append(where.filter);
+    if (!where.group.empty()) {
+        made.append(1, '\0').append(where.group);
+    }
+    return made;
+}
+
+bool decode(std::string_view key, route_place& where) noexcept {
+    read_cursor in(key);
+    where.author.value = in.u64();
+    const std::string_view rest = in.rest();
+    const std::size_t end = rest.find('\0');
+    const bool has_group = end != std::string_view::npos;
+    where.filter = rest.substr(0, end);
+    where.group = has_group ? rest.substr(end + 1) : std::string_view();
+    return !in.failed() && is_valid_topic_filter(where.filter) && has_group == !where.group.empty();
 }
 
 bucket_key bucket_key_of(const bucket& which) noexcept {
@@ -398,6 +427,29 @@ bool decode(std::string_view value, spooled_row& row) noexcept {
     row.life.value = in.u32();
     row.message = in.rest();
     return !in.failed() && !row.message.empty();
+}
+
+void encode(const route_row& row, std::string& out) {
+    byte_writer to(out);
+    to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(row.quality)
+                                    | flag(row.no_local_only, no_local_bit)
+                                    | flag(row.is_of_group(), group_bit)));
+    if (row.is_of_group()) {
+        to.u32(row.online);
+        to.u32(row.total);
+    }
+}
+
+bool decode(std::string_view value, route_row& row) noexcept {
+    read_cursor in(value);
+    const std::uint8_t flags = in.u8();
+    row.quality = static_cast<qos>(flags & quality_bits);
+    row.no_local_only = (flags & no_local_bit) != 0;
+    const bool has_group = (flags & group_bit) != 0;
+    row.online = has_group ? in.u32() : 0;
+    row.total = has_group ? in.u32() : 0;
+    return ends_well(in) && (flags & quality_bits) != quality_bits && has_group == row.is_of_group()
+           && row.online <= row.total;
 }
 
 void encode(packet_id id, std::string& out) { byte_writer(out).u16(id.value); }

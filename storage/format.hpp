@@ -65,6 +65,13 @@ struct spool_place {
     std::uint64_t sequence = 0;
 };
 
+/// What the kept sessions of a node want, by a filter or by a shared group of it.
+struct route_place {
+    node_id author{};
+    std::string_view filter;
+    std::string_view group; ///< empty: none
+};
+
 // Keys. One of fixed size is an array on the stack.
 
 template <std::size_t Size>
@@ -107,6 +114,13 @@ using body_key = fixed_key<18>;
 [[nodiscard]] body_key body_key_of(const body_id& body) noexcept;
 /// partition(2) client id.
 [[nodiscard]] std::string client_key_of(partition_id partition, std::string_view client_id);
+/// node(8): what keys of its routes begin with.
+using author_key = fixed_key<8>;
+[[nodiscard]] author_key author_key_of(node_id author) noexcept;
+/// author_key filter, and behind a zero byte, which no filter has, the group if there is one.
+[[nodiscard]] std::string route_key_of(const route_place& where);
+/// A view into the key.
+[[nodiscard]] bool decode(std::string_view key, route_place& where) noexcept;
 /// session_key filter.
 [[nodiscard]] std::string subscription_key_of(const session_key& session, std::string_view filter);
 
@@ -211,6 +225,17 @@ struct spooled_row {
 };
 void encode(const spooled_row& row, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, spooled_row& row) noexcept;
+
+/// Of a route_place: flags(1), and of a group online(4) total(4).
+struct route_row {
+    qos quality = qos::at_most_once; ///< highest granted
+    bool no_local_only = false;      ///< all subscriptions have No Local
+    std::uint32_t online = 0;        ///< members of the group
+    std::uint32_t total = 0;         ///< at least 1; 0 without a group
+    [[nodiscard]] bool is_of_group() const noexcept { return total != 0; }
+};
+void encode(const route_row& row, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, route_row& row) noexcept;
 
 /// The identifier of a message whose PUBREL is awaited or to be sent.
 void encode(packet_id id, std::string& out);

@@ -40,6 +40,7 @@ class loader {
         }
         find_buckets();
         find_spools();
+        find_routes();
         return report_;
     }
 
@@ -124,6 +125,18 @@ class loader {
         if (open) {
             to_.on_spool(*open);
         }
+    }
+
+    // What is broken is told again by its author, and must not stay in the way of that.
+    void find_routes() {
+        scan(table::routes, [this](std::string_view key, std::string_view value) {
+            route_place place;
+            route_row row;
+            const bool is_whole = decode(key, place) && decode(value, row)
+                                  && row.is_of_group() == !place.group.empty();
+            count_broken(is_whole);
+            is_whole ? to_.on_route(place, row) : to_.on_stray(table::routes, key);
+        });
     }
 
     void add_subscription(std::string_view key, std::string_view value) {

@@ -23,7 +23,7 @@ namespace gv::storage {
 /// Column families, by table: in the order of their numbers in the log, too.
 inline constexpr std::array<const char*, table_count> table_names{
     "default", "sessions", "queue_meta", "subscriptions", "queue",
-    "small",   "bodies",   "retained",   "spool"};
+    "small",   "bodies",   "retained",   "spool",         "routes"};
 
 [[nodiscard]] inline rocksdb::Slice slice(std::string_view bytes) {
     return {bytes.data(), bytes.size()};

@@ -14,9 +14,9 @@ namespace gv::storage {
 namespace {
 
 constexpr moment clock{};
-constexpr std::array<std::string_view, table_count> names{"meta",          "sessions", "queue_meta",
-                                                          "subscriptions", "queue",    "small",
-                                                          "bodies",        "retained", "spool"};
+constexpr std::array<std::string_view, table_count> names{
+    "meta",  "sessions", "queue_meta", "subscriptions", "queue",
+    "small", "bodies",   "retained",   "spool",         "routes"};
 
 [[nodiscard]] std::string hex(std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
@@ -45,6 +45,7 @@ class checker {
         scan(table::bodies, &checker::check_body);
         scan(table::retained, &checker::check_retained);
         scan(table::spool, &checker::check_spooled);
+        scan(table::routes, &checker::check_route);
         return std::move(made_);
     }
 
@@ -202,6 +203,13 @@ class checker {
         return broken_unless(decode(key, place) && decode(value, row));
     }
 
+    fault check_route(std::string_view key, std::string_view value) {
+        route_place place;
+        route_row row;
+        return broken_unless(decode(key, place) && decode(value, row)
+                             && row.is_of_group() == !place.group.empty());
+    }
+
     const table_source& from_;
     row_check made_;
     boost::unordered_flat_map<std::string, std::string> clients_; ///< by session key
@@ -242,6 +250,7 @@ class counter final : public store_reader {
         made.spooled += found.rows;
         made.spooled_bytes += found.bytes;
     }
+    void on_route(const route_place&, const route_row&) override { ++made.routes; }
 
     store_stats made;
 

@@ -60,6 +60,7 @@ struct store_stats {
     std::size_t buckets = 0;
     std::uint64_t spooled = 0;          ///< messages for other nodes
     std::uint64_t spooled_bytes = 0;    ///< of these
+    std::uint64_t routes = 0;           ///< of kept sessions of other nodes
     std::vector<session_stats> longest; ///< queues in bytes, the longest first
 };
 

@@ -160,6 +160,9 @@ class store_reader {
     virtual void on_stray(table where, std::string_view key) = 0;
     /// Messages wait for another node. Once a lane.
     virtual void on_spool(const spool_left& found) = 0;
+    /// What kept sessions of another node want. Those of one node follow each other. Lifetime: the
+    /// texts are valid during the call.
+    virtual void on_route(const route_place&, const route_row&) {}
 
   protected:
     ~store_reader() = default;

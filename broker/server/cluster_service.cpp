@@ -108,6 +108,10 @@ cluster_service::open(const cluster::peer_identity& who,
     for (const auto& each : loops) {
         each->open_lanes();
     }
+    node_->meet_remembered(now());
+    if (*options_.storage.enabled) {
+        routes_on_disk_.restore(*node_, *loops.front());
+    }
     log::info("cluster_listening", {{"cluster", *options_.cluster.name},
                                     {"address", local()},
                                     {"node", hex(who.node)},
@@ -168,7 +172,9 @@ void cluster_service::run(std::function<void(cluster::cluster_node&, cluster::mo
     post(std::move(what));
 }
 
+// After each input.
 void cluster_service::arm() {
+    routes_on_disk_.hand_over(*node_);
     const time_point due = node_->next_deadline();
     if (due >= armed_for_) {
         return;

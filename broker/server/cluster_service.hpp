@@ -7,6 +7,7 @@
 #include "broker/router/peer_routes.hpp"
 #include "broker/server/cluster_metrics.hpp"
 #include "broker/server/figures_heard.hpp"
+#include "broker/server/kept_routes.hpp"
 #include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
 #include "broker/server/seed_search.hpp"
@@ -82,6 +83,8 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Who this node is. Once it is open.
     [[nodiscard]] node_id self() const noexcept { return self_; }
+    /// For what the store has; before open().
+    [[nodiscard]] kept_routes& routes_on_disk() noexcept { return routes_on_disk_; }
     /// For the tables of retained messages of all shards.
     [[nodiscard]] retained_digest& digest() noexcept { return digest_; }
     // Numbers; any thread may read them.
@@ -117,6 +120,13 @@ class cluster_service final : public shard::cluster_seat,
     void route_changed(std::string_view filter) override { count_change(filter); }
     void all_routes_changed() override { count_change_of_all(); }
     void known(cluster::wait_token who, cluster::route_known how) override;
+    void keep_route(node_id author, const cluster::route_key& key,
+                    const cluster::route_value& value) override {
+        routes_on_disk_.put(author, key, value);
+    }
+    void drop_route(node_id author, const cluster::route_key& key) override {
+        routes_on_disk_.erase(author, key);
+    }
     void read_entries(cluster::retained_ticket ticket, const retained_range& of,
                       std::size_t entries_max) override;
     void read_rows(cluster::retained_ticket ticket, retained_question&& question) override;
@@ -154,6 +164,7 @@ class cluster_service final : public shard::cluster_seat,
     std::string name_;
     std::unique_ptr<member_file> file_;
     retained_digest digest_;
+    kept_routes routes_on_disk_;
     std::unique_ptr<cluster::grpc_transport> transport_;
     const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
 

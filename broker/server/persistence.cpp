@@ -53,7 +53,8 @@ constexpr std::uint16_t default_port = 1883;
 /// Spreads what is read over the shards that will own it.
 class distributor final : public storage::store_reader {
   public:
-    explicit distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to) : to_(to) {}
+    distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to, kept_routes* routes)
+        : to_(to), routes_(routes) {}
 
     void on_sessions(std::vector<storage::stored_session> found) override {
         sessions = found.size();
@@ -104,6 +105,11 @@ class distributor final : public storage::store_reader {
         core_of(shard_id{static_cast<std::uint16_t>(found.of.lane.value % to_.size())})
             .restore_spool(found);
     }
+    void on_route(const storage::route_place& where, const storage::route_row& row) override {
+        if (routes_ != nullptr) {
+            routes_->add(where, row);
+        }
+    }
 
     std::size_t sessions = 0;
     std::size_t rows = 0;
@@ -117,6 +123,7 @@ class distributor final : public storage::store_reader {
     }
     [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
+    kept_routes* routes_;
     std::size_t claims_ = 0;
     std::size_t claims_of_ = 0;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
@@ -229,14 +236,15 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
 }
 
 result<void, problem> restore_all(storage::store& from,
-                                  const std::vector<std::unique_ptr<shard::event_loop>>& to) {
+                                  const std::vector<std::unique_ptr<shard::event_loop>>& to,
+                                  kept_routes* routes) {
     const auto begun = std::chrono::steady_clock::now();
     tell_of_a_clock_behind(from.last_stamp());
     for (const auto& each : to) {
         each->begin_turn();
         each->logic().restore_clock(from.last_stamp());
     }
-    distributor spread(to);
+    distributor spread(to, routes);
     if (auto loaded = from.load(spread); !loaded) {
         return loaded;
     }

@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "broker/server/config_source.hpp"
+#include "broker/server/kept_routes.hpp"
 #include "broker/server/options.hpp"
 #include "broker/server/profile.hpp"
 #include "broker/shard/event_loop.hpp"
@@ -33,7 +34,9 @@ void log_profile(const options& all, const profile_choice& chosen);
 [[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);
 
 /// Gives what was stored to the shards, and lets them tell each other of it. Before they start.
+/// `routes` takes those of other nodes; null: this node is in no cluster.
 [[nodiscard]] result<void, problem>
-restore_all(storage::store& from, const std::vector<std::unique_ptr<shard::event_loop>>& to);
+restore_all(storage::store& from, const std::vector<std::unique_ptr<shard::event_loop>>& to,
+            kept_routes* routes);
 
 } // namespace gv::server

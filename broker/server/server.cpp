@@ -140,7 +140,8 @@ std::vector<problem> server::build_store() {
     for (const auto& each : loops_) {
         each->keep_in(*store_);
     }
-    if (const auto restored = restore_all(*store_, loops_); !restored) {
+    kept_routes* const routes = cluster_ ? &cluster_->routes_on_disk() : nullptr;
+    if (const auto restored = restore_all(*store_, loops_, routes); !restored) {
         return {restored.error()};
     }
     space_ = std::make_unique<space_watch>(

@@ -56,6 +56,7 @@ class exporter {
         report_.is_readable = is_read && report_.is_readable;
         scan(table::retained, "retained messages", &exporter::add_retained);
         scan(table::spool, "messages for other nodes", &exporter::add_spooled);
+        scan(table::routes, "routes of other nodes", &exporter::add_route);
         return std::move(report_);
     }
 
@@ -212,6 +213,26 @@ class exporter {
         put_date(line, "put_at", row.put_at);
         put_number(line, "life", row.life.value);
         line["payload"] = auth::base64_encode(row.message);
+        write(line);
+        return true;
+    }
+
+    bool add_route(std::string_view key, std::string_view value) {
+        storage::route_place place;
+        storage::route_row row;
+        if (!decode(key, place) || !decode(value, row)
+            || row.is_of_group() != !place.group.empty()) {
+            return false;
+        }
+        json::object line{
+            {"type", "route"}, {"node", hex_json(place.author.value)}, {"filter", place.filter}};
+        if (!place.group.empty()) {
+            line["group"] = place.group;
+        }
+        line["qos"] = static_cast<unsigned>(row.quality);
+        put_flag(line, "no_local", row.no_local_only);
+        put_number(line, "online", row.online);
+        put_number(line, "members", row.total);
         write(line);
         return true;
     }

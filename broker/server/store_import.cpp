@@ -173,6 +173,16 @@ void store_import::add_spooled(const storage::spool_place& where, const storage:
     put(table::spool, spool_key_of(where).view(), scratch_);
 }
 
+void store_import::add_route(const storage::route_place& where, const storage::route_row& row) {
+    const std::string key = route_key_of(where);
+    if (std::string there; before_.get(table::routes, key, there)) {
+        return;
+    }
+    scratch_.clear();
+    encode(row, scratch_);
+    put(table::routes, key, scratch_);
+}
+
 void store_import::set_boot(boot_id boot) {
     if (boot > to_.node().boot) {
         storage::node_record node = to_.node();

@@ -61,6 +61,8 @@ class store_import {
 
     /// Waits for that node.
     void add_spooled(const storage::spool_place& where, const storage::spooled_row& row);
+    /// Wanted by kept sessions of another node. What is there of the same stays.
+    void add_route(const storage::route_place& where, const storage::route_row& row);
 
     /// The node has had this many lives at least: bodies of them were added.
     void set_boot(boot_id boot);

@@ -58,7 +58,7 @@ class line_importer::reader {
         std::string_view type;
         void (reader::*read)(json_fields& from);
     };
-    static const std::array<kind, 10> kinds;
+    static const std::array<kind, 11> kinds;
 
     /// Returns what is wrong.
     [[nodiscard]] std::string read_object(std::string_view line) {
@@ -297,6 +297,29 @@ class line_importer::reader {
         }
     }
 
+    void read_route(json_fields& from) {
+        const node_id author{from.hex("node")};
+        const std::string filter = from.text("filter", need::required);
+        const std::string group = from.text("group");
+        const storage::route_row row{
+            .quality = from.quality("qos"),
+            .no_local_only = from.flag("no_local"),
+            .online = static_cast<std::uint32_t>(from.number("online", u32_max)),
+            .total = static_cast<std::uint32_t>(from.number("members", u32_max))};
+        if (author.value == 0) {
+            from.fail("node", "is missing");
+        }
+        if (!is_valid_topic_filter(filter)) {
+            from.fail("filter", "is no topic filter");
+        }
+        if (row.is_of_group() != !group.empty() || row.online > row.total) {
+            from.fail("members", "do not go with the group");
+        }
+        if (is_good(from)) {
+            to_->add_route({.author = author, .filter = filter, .group = group}, row);
+        }
+    }
+
     std::string name_;
     store_import* to_;
     std::uint32_t lives_before_;
@@ -307,7 +330,7 @@ class line_importer::reader {
     std::set<storage::bucket> bodies_;
 };
 
-const std::array<line_importer::reader::kind, 10> line_importer::reader::kinds{{
+const std::array<line_importer::reader::kind, 11> line_importer::reader::kinds{{
     {"node", &reader::read_node},
     {"body", &reader::read_body},
     {"session", &reader::read_session},
@@ -318,6 +341,7 @@ const std::array<line_importer::reader::kind, 10> line_importer::reader::kinds{{
     {"will", &reader::read_due_will},
     {"retained", &reader::read_retained},
     {"spooled", &reader::read_spooled},
+    {"route", &reader::read_route},
 }};
 
 line_importer::line_importer(std::string name, store_import* to, boot_id life)

@@ -141,6 +141,8 @@ std::string stats_text(const storage::store_stats& found, const disk_bytes_of& d
     add(out, "messages for other nodes %llu, bytes %llu",
         static_cast<unsigned long long>(found.spooled),
         static_cast<unsigned long long>(found.spooled_bytes));
+    add(out, "filters of kept sessions of other nodes %llu",
+        static_cast<unsigned long long>(found.routes));
     add(out, "\n%-15s %15s", "table", "bytes in files");
     for (std::size_t each = 0; each < storage::table_count; ++each) {
         add(out, "%-15s %15llu", std::string(name_of(static_cast<table>(each))).c_str(),

@@ -219,6 +219,10 @@ class core final : private session::front_effects,
     /// After all sessions: no row refers to it.
     void remove_bucket(const storage::bucket& unused) { erase_bucket(unused); }
     void remove_stray(storage::table where, std::string_view key) { journal_.erase(where, key); }
+    /// Writes down what is no matter of this shard, in its order. Nobody waits for it: it is synced
+    /// with what comes next, or soon. False: the disk is full, and enough waits for it; nothing of
+    /// these will be written.
+    [[nodiscard]] bool keep_rows(const storage::batch& rows);
     /// Messages for another node wait there. This shard carries them, whatever the number of the
     /// lane.
     void restore_spool(const storage::spool_left& left);

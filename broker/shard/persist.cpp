@@ -455,6 +455,31 @@ void core::restore_queue(session::outbound& out, const storage::stored_session& 
     }
 }
 
+bool core::keep_rows(const storage::batch& rows) {
+    if (journal_.is_stalled() && journal_.is_behind()) {
+        return false;
+    }
+    const session::commit_mark outer = journal_.last_mark();
+    rows.for_each([this](const storage::batch::operation& each) {
+        switch (each.what) {
+        case storage::batch::kind::put:
+            journal_.put(each.where, each.key, each.value, durability::interval);
+            break;
+        case storage::batch::kind::erase:
+            journal_.erase(each.where, each.key);
+            break;
+        case storage::batch::kind::erase_range:
+            journal_.erase_range(each.where, each.key, each.value);
+            break;
+        }
+    });
+    if (!rows.empty()) {
+        journal_.want(durability::interval);
+    }
+    journal_.set_mark(outer);
+    return true;
+}
+
 void core::on_rows(const storage::read_answer& answer) {
     if (answer.spool) {
         on_spool_rows(answer);

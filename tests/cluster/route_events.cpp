@@ -71,6 +71,10 @@ auto route_world::streams_open() const -> std::vector<std::pair<index, route_des
     for (index which = 0; which < nodes_.size(); ++which) {
         if (nodes_[which].routes) {
             found.emplace_back(which, route_destination(id_of(which)));
+            const auto kept = route_destination::kept_of(id_of(which));
+            if (nodes_[which].routes->owner(kept)->is_serving()) {
+                found.emplace_back(which, kept);
+            }
         }
     }
     for (std::size_t which = 0; which < partitions_used; ++which) {
@@ -84,8 +88,15 @@ auto route_world::streams_open() const -> std::vector<std::pair<index, route_des
 }
 
 auto route_world::subscribers_of(route_destination stream, index at) -> std::vector<subscription>* {
-    return stream.kind == destination_kind::node ? &nodes_[at].subscribers
-                                                 : &partitions_[stream.number / 51].subscribers;
+    switch (stream.kind) {
+    case destination_kind::node:
+        return &nodes_[at].subscribers;
+    case destination_kind::kept:
+        return &nodes_[at].kept;
+    case destination_kind::partition:
+        break;
+    }
+    return &partitions_[stream.number / 51].subscribers;
 }
 
 void route_world::subscribe() {
@@ -125,6 +136,12 @@ void route_world::unsubscribe() {
             return each.second.stream == stream && each.second.filter == gone.filter
                    && each.second.group == gone.group;
         });
+        for (node& each : nodes_) {
+            std::erase_if(each.promises, [&](const promise& made) {
+                return made.stream == stream && made.filter == gone.filter
+                       && made.group == gone.group;
+            });
+        }
         nodes_[at].routes->unsubscribe(stream, gone.seen(), now(), nodes_[at].out);
     }
     after_input(at);
@@ -186,7 +203,10 @@ void route_world::change_faults() {
 
 void route_world::act() {
     const index which = below(nodes_.size());
-    switch (below(14)) {
+    switch (below(15)) {
+    case 14:
+        nodes_[which].disk.sync();
+        break;
     case 0:
         nodes_[which].routes&& chance(0.5) ? crash(which) : static_cast<void>(0);
         break;
@@ -241,12 +261,15 @@ void route_world::run() {
         act();
         if (const index which = below(nodes_.size()); nodes_[which].routes) {
             check_remembered(which);
+            check_promises(which);
         }
         network_.run_for(chance(0.3) ? 0ms : between(0ms, 400ms));
     }
     come_to_rest();
     for (index which = 0; which < nodes_.size(); ++which) {
         check_rows(which);
+        check_disk(which);
+        check_promises(which);
         check_matches(which);
         check_remembered(which);
     }

@@ -30,6 +30,8 @@ std::size_t heap_bytes() {
 struct wire final : route_effects {
     std::deque<route_message> sent;
     std::size_t bytes = 0;
+    std::size_t written = 0;
+    std::size_t written_bytes = 0;
     std::size_t in_flight_max = 0;
     bool is_ready = false;
 
@@ -39,6 +41,10 @@ struct wire final : route_effects {
     }
     void filter_changed(std::string_view) override {}
     void all_changed() override {}
+    void kept_row_put(node_id, const route_key& key, const route_value&) override {
+        ++written;
+        written_bytes += sizeof(node_id) + key.filter.size() + 1; // as in the store
+    }
     void on_known(wait_token, route_known) override {}
     void on_routes_ready() override { is_ready = true; }
 };
@@ -191,6 +197,53 @@ void show_join(std::uint64_t rows, spread how) {
     std::cout << nodes.two.index().size() << " rows left" << std::endl;
 }
 
+void tell_kept(pair_of_nodes& nodes, std::uint64_t rows) {
+    const auto kept = route_destination::kept_of(pair_of_nodes::first.node);
+    nodes.one.open_kept();
+    for (std::uint64_t row = 0; row < rows; ++row) {
+        const std::string filter = filter_of(row);
+        const route_subscription what{.key = {.filter = filter, .group = {}}};
+        if (!nodes.one.subscribe(kept, what, nodes.now, nodes.from_first)) {
+            std::cout << "refused: " << filter << "\n";
+        }
+    }
+    nodes.one.start_kept(nodes.from_first);
+    nodes.pass(1s);
+}
+
+/// What kept sessions want: the first join writes it down, after a restart it is there.
+void show_restart(std::uint64_t rows) {
+    pair_of_nodes nodes;
+    tell_kept(nodes, rows);
+    {
+        const timed both("join, both ends", rows);
+        nodes.meet();
+    }
+    std::cout << nodes.from_second.written << " rows to be written, "
+              << static_cast<double>(nodes.from_second.written_bytes) / static_cast<double>(rows)
+              << " bytes a row" << std::endl;
+    pair_of_nodes again;
+    tell_kept(again, rows);
+    again.two.on_peer(pair_of_nodes::first, peer_state::dead, again.now, again.from_second);
+    {
+        const timed restored("restored", rows);
+        for (std::uint64_t row = 0; row < rows; ++row) {
+            const std::string filter = filter_of(row);
+            if (!again.two.restore_kept(pair_of_nodes::first.node, {filter, {}}, {})) {
+                std::cout << "not restored: " << filter << "\n";
+            }
+        }
+    }
+    {
+        const timed both("join after a restart, both ends", rows);
+        again.meet();
+    }
+    std::cout << "ready: " << (again.from_second.is_ready ? "yes" : "no") << ", "
+              << again.from_second.written << " rows to be written, "
+              << again.from_first.bytes + again.from_second.bytes << " bytes on the wire"
+              << std::endl;
+}
+
 } // namespace
 
 void show_join(std::uint64_t rows) {
@@ -198,6 +251,8 @@ void show_join(std::uint64_t rows) {
     show_join(rows, spread::one_stream);
     std::cout << "--- " << rows << " filters over 256 partitions\n";
     show_join(rows, spread::all_partitions);
+    std::cout << "--- " << rows << " filters of kept sessions\n";
+    show_restart(rows);
 }
 
 } // namespace gv::cluster::testing

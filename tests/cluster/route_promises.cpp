@@ -10,7 +10,10 @@ namespace gv::cluster::testing {
 namespace {
 
 std::string name_of(route_destination of) {
-    return (of.kind == destination_kind::node ? "node " : "partition ") + std::to_string(of.number);
+    const char* kind = of.kind == destination_kind::node   ? "node "
+                       : of.kind == destination_kind::kept ? "kept "
+                                                           : "partition ";
+    return kind + std::to_string(of.number);
 }
 
 std::string text_of(const route_value& value) {
@@ -87,7 +90,7 @@ bool may_be_missing(const route_exchange& routes, route_destination what) {
     const route_owner* mine = routes.owner(what);
     const route_replica* copy = routes.replica(what);
     const bool is_mine = mine != nullptr && mine->is_serving();
-    const bool is_away = what.kind == destination_kind::node
+    const bool is_away = what.kind != destination_kind::partition
                          && (copy == nullptr || routes.index().is_hidden(copy->slot()));
     return is_mine || is_away;
 }
@@ -143,6 +146,35 @@ void route_world::check_known(const waiting& who) {
             complain("node " + std::to_string(peer) + " does not send " + who.filter + " to "
                      + name_of(who.stream) + " after its SUBACK");
         }
+        if (is_followed && who.stream.kind == destination_kind::kept) {
+            nodes_[peer].promises.push_back({.stream = who.stream,
+                                             .filter = who.filter,
+                                             .group = who.group,
+                                             .position = nodes_[peer].disk.position()});
+        }
+    }
+}
+
+void route_world::effects::kept_row_put(node_id author, const route_key& key,
+                                        const route_value& value) {
+    world->nodes_[self].disk.put(author, key, value);
+}
+
+void route_world::effects::kept_row_erased(node_id author, const route_key& key) {
+    world->nodes_[self].disk.erase(author, key);
+}
+
+/// What a kept session has subscribed to is known for ever, in whatever life, if it was on disk
+/// when that life began.
+void route_world::check_promises(index which) {
+    for (const promise& each : nodes_[which].promises) {
+        if (!matches(which, each.filter, each.group, each.stream)) {
+            complain("node " + std::to_string(which) + " has forgotten that " + name_of(each.stream)
+                     + " wants " + each.filter);
+        }
+        const route_replica* copy = nodes_[which].routes->replica(each.stream);
+        const bool has_spoken = copy == nullptr || copy->state() != route_replica::phase::unknown;
+        kept_for_absent += has_spoken ? 0 : 1;
     }
 }
 
@@ -234,6 +266,7 @@ void route_world::check_rows(index which) {
     for (index each = 0; each < nodes_.size(); ++each) {
         if (each != which) {
             compare(route_destination(id_of(each)), nodes_[each].subscribers);
+            compare(route_destination::kept_of(id_of(each)), nodes_[each].kept);
         }
     }
     for (std::size_t each = 0; each < partitions_used; ++each) {
@@ -246,6 +279,22 @@ void route_world::check_rows(index which) {
     }
 }
 
+/// Synced, the disk is what the node knows.
+void route_world::check_disk(index which) {
+    node& at = nodes_[which];
+    at.disk.sync();
+    route_disk in_memory;
+    at.routes->for_each_kept([&](node_id author, const route_key& key, const route_value& value) {
+        in_memory.put(author, key, value);
+    });
+    in_memory.sync();
+    if (in_memory.there() != at.disk.there()) {
+        complain("the disk of node " + std::to_string(which) + " has "
+                 + std::to_string(at.disk.there().size()) + " rows, not the "
+                 + std::to_string(in_memory.there().size()) + " that it knows");
+    }
+}
+
 void route_world::check_matches(index which) {
     for (int count = 0; count < 10; ++count) {
         const std::string topic = some_topic();
@@ -253,6 +302,7 @@ void route_world::check_matches(index which) {
         for (index each = 0; each < nodes_.size(); ++each) {
             if (each != which) {
                 expected.add(route_destination(id_of(each)), rows_of(nodes_[each].subscribers));
+                expected.add(route_destination::kept_of(id_of(each)), rows_of(nodes_[each].kept));
             }
         }
         for (std::size_t each = 0; each < partitions_used; ++each) {

@@ -174,6 +174,13 @@ void route_world::believe(index who, index of, peer_state state) {
     if (state == peer_state::alive) {
         at.believes_alive[of] = nodes_[of].boot;
     }
+    at.met[of] = nodes_[of].boot;
+    if (state == peer_state::gone) {
+        at.met.erase(of);
+        std::erase_if(at.promises, [of](const promise& each) {
+            return each.stream == route_destination::kept_of(id_of(of));
+        });
+    }
     at.routes->on_peer({.node = id_of(of), .boot = nodes_[of].boot}, state, now(), at.out);
     after_input(who);
 }
@@ -207,6 +214,8 @@ void route_world::start(index which) {
     network_.restart(which);
     at.routes = std::make_unique<route_exchange>(
         route_exchange::identity{.node = id_of(which), .boot = at.boot}, options_, now());
+    remember(which);
+    open_kept(which);
     // Its client is as quick as can be to come back.
     at.subscribers.push_back({.filter = "$steady/#"});
     static_cast<void>(at.routes->subscribe(route_destination(id_of(which)),
@@ -251,9 +260,70 @@ void route_world::crash(index which) {
     at.routes.reset();
     ++at.life;
     network_.crash(which);
+    at.disk.cut(below(at.disk.unsynced() + 1));
+    std::erase_if(at.promises,
+                  [&](const promise& each) { return each.position > at.disk.position(); });
+    if (chance(0.1)) {
+        damage(which);
+    }
     if (chance(0.7)) {
         tell_of(which, chance(0.1) ? peer_state::gone : peer_state::dead, 4s);
     }
+}
+
+/// What was stored is loaded, and told only then.
+void route_world::open_kept(index which) {
+    node& at = nodes_[which];
+    const auto stream = route_destination::kept_of(id_of(which));
+    at.routes->open_kept();
+    if (at.kept.empty()) {
+        at.kept.push_back({.filter = "$steady/#"});
+    }
+    for (const subscription& each : at.kept) {
+        static_cast<void>(at.routes->subscribe(stream, each.seen(), now(), at.out));
+    }
+    network_.after(chance(0.5) ? 0ms : between(0ms, 1s), [this, which, life = at.life] {
+        if (nodes_[which].life == life) {
+            nodes_[which].routes->start_kept(nodes_[which].out);
+            after_input(which);
+        }
+    });
+}
+
+/// What a node knew of others in its life before, as far as it is on disk.
+void route_world::remember(index which) {
+    node& at = nodes_[which];
+    for (const auto& [of, boot] : at.met) {
+        at.routes->on_peer({.node = id_of(of), .boot = boot}, peer_state::dead, now(), at.out);
+    }
+    for (const auto& [key, value] : at.disk.there()) {
+        const auto& [author, filter, group] = key;
+        const auto restored = at.routes->restore_kept(author, {filter, group}, value);
+        if (!restored) {
+            at.disk.erase(author, {filter, group});
+        }
+        if (restored.has_value() != at.met.contains(index_of(author))) {
+            complain("node " + std::to_string(which) + " restores rows of a node that is not met");
+        }
+    }
+    check_promises(which);
+}
+
+/// A row cannot be read any more: it is as if it had never been written.
+void route_world::damage(index which) {
+    node& at = nodes_[which];
+    if (at.disk.there().empty()) {
+        return;
+    }
+    const auto row = std::next(at.disk.there().begin(),
+                               static_cast<std::ptrdiff_t>(below(at.disk.there().size())));
+    const auto [author, filter, group] = row->first;
+    at.disk.erase(author, {filter, group});
+    at.disk.sync();
+    std::erase_if(at.promises, [&](const promise& each) {
+        return each.stream == route_destination::kept_of(author) && each.filter == filter
+               && each.group == group;
+    });
 }
 
 void route_world::open_partition(std::size_t which, index home) {

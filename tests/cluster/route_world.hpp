@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes that tell each other their routes over a simulated network, and beside them what is true:
-// who is subscribed to what. Nodes crash and come back in a new life, links are cut, partitions
-// move, and membership says what it says late and not always alike. Everything comes from one seed.
+// who is subscribed to what. Nodes crash and come back in a new life, with what they had on disk at
+// some moment after the last sync, links are cut, partitions move, and membership says what it says
+// late and not always alike. Everything comes from one seed.
 #pragma once
 
 #include "cluster/route_exchange.hpp"
+#include "tests/cluster/route_disk.hpp"
 #include "tests/cluster/simulated_network.hpp"
 
 #include <array>
@@ -51,6 +53,7 @@ class route_world {
     route_counts counts; ///< of all lives that ended by a crash or at the end
     std::uint64_t known = 0;
     std::uint64_t messages = 0;
+    std::uint64_t kept_for_absent = 0; ///< promises that held before their author spoke
 
   private:
     using index = std::size_t;
@@ -61,14 +64,27 @@ class route_world {
         void send(std::span<const node_id> to, const route_message& message) override;
         void filter_changed(std::string_view filter) override;
         void all_changed() override;
+        void kept_row_put(node_id author, const route_key& key, const route_value& value) override;
+        void kept_row_erased(node_id author, const route_key& key) override;
         void on_known(wait_token who, route_known how) override;
         void on_routes_ready() override;
+    };
+    /// A node that knew it, and has written it down, goes on knowing it.
+    struct promise {
+        route_destination stream; ///< of kept sessions
+        std::string filter;
+        std::string group;
+        std::size_t position = 0; ///< of the disk, behind the row
     };
     struct node {
         std::unique_ptr<route_exchange> routes; ///< none: down
         effects out;
         boot_id boot;
-        std::vector<subscription> subscribers;         ///< volatile
+        std::vector<subscription> subscribers; ///< volatile
+        std::vector<subscription> kept;        ///< on disk
+        std::map<index, boot_id> met;          ///< on disk: members, in which life
+        route_disk disk;
+        std::vector<promise> promises;
         std::map<index, boot_id> believes_alive;       ///< and in which life
         std::map<std::string, std::string> remembered; ///< answers by topic
         std::set<route_destination> seen;              ///< whose steady filter was there
@@ -110,6 +126,9 @@ class route_world {
     void move_partition();
     void take_partition();
     void open_partition(std::size_t which, index home);
+    void open_kept(index which);
+    void remember(index which);
+    void damage(index which);
     void come_to_rest();
 
     // --- around the machines
@@ -132,6 +151,8 @@ class route_world {
 
     // --- promises
     void check_known(const waiting& who);
+    void check_promises(index which);
+    void check_disk(index which);
     void check_steady(index which);
     void check_remembered(index which);
     void check_rows(index which);

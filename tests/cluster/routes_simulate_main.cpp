@@ -26,11 +26,13 @@ int run(std::uint64_t seed, std::uint64_t count) {
     std::uint64_t broken = 0;
     std::uint64_t known = 0;
     std::uint64_t messages = 0;
+    std::uint64_t kept_for_absent = 0;
     for (std::uint64_t each = seed; each < seed + count; ++each) {
         route_world world(each);
         world.run();
         known += world.known;
         messages += world.messages;
+        kept_for_absent += world.kept_for_absent;
         sum.waits_timed_out += world.counts.waits_timed_out;
         sum.resends += world.counts.resends;
         sum.ring_misses += world.counts.ring_misses;
@@ -47,7 +49,8 @@ int run(std::uint64_t seed, std::uint64_t count) {
     std::cout << count << " seeds, " << messages << " messages, " << known << " SUBACKs known, "
               << sum.waits_timed_out << " timed out, " << sum.received.gaps << " gaps, "
               << sum.resends << " resent, " << sum.ring_misses << " not kept, "
-              << sum.received.passes << " passes, " << sum.received.pages << " pages; " << broken
+              << sum.received.passes << " passes, " << sum.received.pages << " pages, "
+              << kept_for_absent << " kept routes held for nodes not heard yet; " << broken
               << " seeds failed\n";
     return broken == 0 ? 0 : 1;
 }

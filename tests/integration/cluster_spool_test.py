@@ -129,6 +129,88 @@ class ClusterSpool(ClusterTest):
         self.assertEqual(here.stop(), 0)
         self.assertRegex(self.store("check", here), r"spool +0 ")
 
+    def stop_and(self, command, node):
+        self.assertEqual(node.stop(), 0)
+        return self.store(command, node)
+
+    def settle_disk(self, node):
+        """What others have told the node is on its way to the disk at once: this is written behind
+        it, and waited for."""
+        for shard in range(4):
+            self.offline(node, f"settles{shard}", "nothing")
+
+    def test_a_node_that_starts_alone_knows_what_the_others_sessions_want(self):
+        """Both lose their power, and one is back first: its publishers' messages are for both."""
+        away, here = self.nodes(2)
+        for client, topic in (("one", "t/#"), ("two", "t/+"), ("other", "elsewhere")):
+            self.offline(away, client, topic)
+        self.settle_disk(here)
+        away.kill()
+        here.kill()
+        self.assertRegex(self.store("check", here), r"routes +3 ")
+        self.assertRegex(self.store("stats", here), "kept sessions of other nodes 3\n")
+        here = self.back("node2", here)
+        self.assertIn("routes_restored", here.log())
+        texts = {1: [], 2: []}
+        with Wire(here.port).connect("mouth") as mouth:
+            for number in range(50):
+                for qos in (1, 2):
+                    texts[qos].append(f"{number} at {qos}")
+                    self.publish_and_time(mouth, "t/1", texts[qos][-1], qos)
+        again = self.back("node1", away)
+        for client, topic in (("one", "t/#"), ("two", "t/+")):
+            ear = self.session(again, client, topic)
+            lines = ear.take(100)
+            for qos in (1, 2):
+                self.assertEqual([line for line in lines if line.endswith(f"at {qos}")], texts[qos])
+            self.assertEqual(ear.stop(), [])
+        publish(here.port, "t/1", "new", "-q", "1")
+        for client, topic in (("one", "t/#"), ("two", "t/+")):
+            ear = self.session(again, client, topic)
+            self.assertEqual(ear.next(), "new")
+            self.assertEqual(ear.stop(), [])
+
+    def test_a_publisher_is_told_that_its_message_is_wanted(self):
+        away, here = self.nodes(2)
+        self.offline(away, "kept", "t")
+        self.settle_disk(here)
+        away.kill()
+        here.kill()
+        here = self.back("node2", here)
+        for qos in (1, 2):
+            with Wire(here.port, version=5).connect(f"mouth{qos}") as mouth:
+                for number, (topic, reason) in enumerate((("t", 0x00), ("nobody", 0x10)), 1):
+                    mouth.publish(topic, b"x", qos=qos, packet_id=number)
+                    kind, body = mouth.receive()
+                    self.assertEqual(kind, PUBACK if qos == 1 else PUBREC)
+                    self.assertEqual(body[2] if len(body) > 2 else 0, reason, f"{topic} at {qos}")
+        self.assertRegex(self.stop_and("check", here), r"spool +2 ")
+
+    def test_what_was_unsubscribed_meanwhile_haunts_nobody(self):
+        away, here = self.nodes(2)
+        with Wire(away.port).connect("kept", clean=False) as ear:
+            for topic in ("old", "stays"):
+                ear.subscribe(topic, qos=1)
+        self.settle_disk(here)
+        here.kill()
+        with Wire(away.port).connect("kept", clean=False) as ear:
+            ear.unsubscribe("old")
+        away.kill()
+        here = self.back("node2", here)
+        for number in range(3):
+            publish(here.port, "old", "for nobody", "-q", "1")
+            publish(here.port, "stays", f"{number}", "-q", "1")
+        again = self.back("node1", away)
+        ear = self.session(again, "kept", "stays")
+        self.assertEqual(ear.take(3), ["0", "1", "2"])
+        here.wait_for_log_match("member_changed .*node=node1 became=joined")
+        publish(here.port, "stays", "new", "-q", "1")
+        self.assertEqual(ear.next(), "new")
+        self.assertEqual(ear.stop(), [])
+        self.settle_disk(here)
+        self.assertRegex(self.stop_and("check", here), r"routes +1 ")
+        self.assertRegex(self.store("check", here), r"spool +0 ")
+
     def test_a_long_absence(self):
         away, here = self.nodes(2)
         self.offline(away, "kept", "t")

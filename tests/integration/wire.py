@@ -7,7 +7,7 @@ import struct
 
 from tests.integration.patience import PATIENCE_S
 
-CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, DISCONNECT = 2, 3, 4, 5, 9, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 5, 9, 11, 14
 
 
 def text(value):
@@ -59,6 +59,11 @@ class Wire:
         self.send(packet(0x82, b"\0\1" + self.properties() + text(topic_filter) + bytes([qos])))
         kind, body = self.receive()
         assert kind == SUBACK and body[-1] == qos, (kind, body)
+        return self
+
+    def unsubscribe(self, topic_filter):
+        self.send(packet(0xa2, b"\0\1" + self.properties() + text(topic_filter)))
+        assert self.receive()[0] == UNSUBACK
         return self
 
     def publish_bytes(self, topic, payload, qos=0, retain=False, packet_id=1):

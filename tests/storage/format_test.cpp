@@ -76,12 +76,12 @@ constexpr std::string_view a_message_hex = "8182838485868788"
 TEST(StorageFormat, SchemaIsOne) { EXPECT_EQ(schema, 1U); }
 
 TEST(StorageFormat, TablesKeepTheirNumbers) {
-    EXPECT_EQ(table_count, 9U);
+    EXPECT_EQ(table_count, 10U);
     EXPECT_THAT((std::vector<table>{table::meta, table::sessions, table::queue_meta,
                                     table::subscriptions, table::queue, table::small, table::bodies,
-                                    table::retained, table::spool}),
+                                    table::retained, table::spool, table::routes}),
                 ElementsAre(table{0}, table{1}, table{2}, table{3}, table{4}, table{5}, table{6},
-                            table{7}, table{8}));
+                            table{7}, table{8}, table{9}));
 }
 
 // Keys.
@@ -99,6 +99,47 @@ TEST(StorageFormat, KeysArePinned) {
     EXPECT_EQ(hex(body_key_of(a_body).view()), "212223243132333441425152535455565758");
     EXPECT_EQ(hex(client_key_of(a_partition, "dev")), "00fe646576");
     EXPECT_EQ(hex(subscription_key_of(session, "a/#")), of_session + "612f23");
+}
+
+TEST(StorageFormat, ARouteIsPinned) {
+    const node_id author{0x0102030405060708};
+    EXPECT_EQ(hex(author_key_of(author).view()), "0102030405060708");
+    const std::string plain = route_key_of({.author = author, .filter = "a/#"});
+    EXPECT_EQ(hex(plain), "0102030405060708612f23");
+    const std::string grouped = route_key_of({.author = author, .filter = "a/#", .group = "g"});
+    EXPECT_EQ(hex(grouped), "0102030405060708612f230067");
+    route_place read;
+    ASSERT_TRUE(decode(grouped, read));
+    EXPECT_EQ(read.author, author);
+    EXPECT_EQ(read.filter, "a/#");
+    EXPECT_EQ(read.group, "g");
+    ASSERT_TRUE(decode(plain, read));
+    EXPECT_EQ(read.group, "");
+
+    EXPECT_EQ(hex(encoded(route_row{.quality = qos::exactly_once, .no_local_only = true})), "06");
+    const std::string members =
+        encoded(route_row{.quality = qos::at_least_once, .online = 2, .total = 0x0a0b});
+    EXPECT_EQ(hex(members), "090000000200000a0b");
+    route_row row;
+    ASSERT_TRUE(decode(members, row));
+    EXPECT_EQ(row.online, 2U);
+    EXPECT_EQ(row.total, 0x0a0bU);
+    EXPECT_TRUE(row.is_of_group());
+}
+
+TEST(StorageFormat, ARouteThatCannotBeIsRefused) {
+    route_place place;
+    const std::string author(8, 'n');
+    EXPECT_FALSE(decode("short", place));
+    EXPECT_FALSE(decode(author, place)) << "no filter";
+    EXPECT_FALSE(decode(author + "a/#/b", place)) << "no topic filter";
+    EXPECT_FALSE(decode(author + std::string("a\0", 2), place)) << "a group without a name";
+    route_row row;
+    EXPECT_FALSE(decode(std::string_view(""), row));
+    EXPECT_FALSE(decode(std::string_view("\x03"), row)) << "no QoS";
+    EXPECT_FALSE(decode(std::string_view("\x01z"), row)) << "too long";
+    EXPECT_FALSE(decode(std::string_view("\x09\0\0\0\0\0\0\0\0", 9), row)) << "nobody in it";
+    EXPECT_FALSE(decode(std::string_view("\x09\0\0\0\2\0\0\0\1", 9), row)) << "more than all";
 }
 
 TEST(StorageFormat, ARowOfASpoolIsPinned) {

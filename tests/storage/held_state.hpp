@@ -33,6 +33,9 @@ class held_state final : public store_reader {
     }
     void on_stray(table where, std::string_view key) override { strays.emplace_back(where, key); }
     void on_spool(const spool_left& found) override { spools.push_back(found); }
+    void on_route(const route_place& where, const route_row& row) override {
+        routes.push_back({where.author, std::string(where.filter), std::string(where.group), row});
+    }
 
     int calls = 0;
     std::map<std::string, stored_session> sessions; ///< by client id
@@ -42,6 +45,13 @@ class held_state final : public store_reader {
     std::vector<will_record> wills;
     std::vector<std::pair<table, std::string>> strays;
     std::vector<spool_left> spools;
+    struct held_route {
+        node_id author;
+        std::string filter;
+        std::string group;
+        route_row row;
+    };
+    std::vector<held_route> routes;
 };
 
 inline constexpr moment some_moment{.now = time_point(1'000s), .wall = wall_time(1'700'000'000s)};

@@ -192,7 +192,7 @@ TEST_F(Loading, BrokenRowsAreCountedAndTheRestIsRead) {
 TEST_F(Loading, ATableThatEndsTooSoonIsSaid) {
     fill([&](batch& to) { sample_session{}.put(to); });
     for (const table each : {table::sessions, table::queue_meta, table::subscriptions, table::queue,
-                             table::small, table::retained}) {
+                             table::small, table::retained, table::spool, table::routes}) {
         SCOPED_TRACE(static_cast<int>(each));
         source.damaged = each;
         held_state once_more;
@@ -205,6 +205,25 @@ TEST_F(Loading, RetainedMessagesComeByTopic) {
     source.at(table::retained) = {{"b", "two"}, {"a", "one"}};
     EXPECT_EQ(load().rows_broken, 0U);
     EXPECT_THAT(found.retained, ElementsAre(Pair("a", "one"), Pair("b", "two")));
+}
+
+TEST_F(Loading, RoutesComeByAuthorAndBrokenOnesAreSaidToBeInTheWay) {
+    std::string value;
+    encode(route_row{.quality = qos::at_least_once, .online = 1, .total = 2}, value);
+    const std::string good = route_key_of({.author = node_id{8}, .filter = "b/#", .group = "g"});
+    const std::string broken = route_key_of({.author = node_id{7}, .filter = "a"});
+    fill([&](batch& to) {
+        to.put(table::routes, good, value);
+        to.put(table::routes, broken, value); // members, and no group
+        to.put(table::routes, "?", value);
+    });
+    EXPECT_EQ(load().rows_broken, 2U);
+    ASSERT_EQ(found.routes.size(), 1U);
+    EXPECT_EQ(found.routes[0].author, node_id{8});
+    EXPECT_EQ(found.routes[0].filter, "b/#");
+    EXPECT_EQ(found.routes[0].group, "g");
+    EXPECT_EQ(found.routes[0].row.total, 2U);
+    EXPECT_THAT(found.strays, ElementsAre(Pair(table::routes, broken), Pair(table::routes, "?")));
 }
 
 TEST_F(Loading, ClaimsComeByShard) {

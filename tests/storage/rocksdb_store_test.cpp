@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.hpp"
 #include "storage/rocksdb_store.hpp"
+#include "storage/rocksdb_words.hpp"
 #include "tests/storage/held_state.hpp"
 #include "tests/storage/trial_database.hpp"
 
@@ -71,6 +72,42 @@ TEST_F(RocksdbStore, IsEmptyAtFirst) {
     EXPECT_THAT(found.retained, IsEmpty());
     EXPECT_THAT(found.buckets, IsEmpty());
     EXPECT_THAT(found.strays, IsEmpty());
+}
+
+// As a broker left it that knew all tables but the latest.
+TEST_F(RocksdbStore, OpensAStoreOfAnOlderVersion) {
+    const sample_session one;
+    write([&](batch& to) {
+        one.put(to);
+        to.put(table::retained, "topic", "message");
+    });
+    {
+        std::vector<rocksdb::ColumnFamilyDescriptor> all;
+        for (const char* const each : table_names) {
+            all.emplace_back(each, rocksdb::ColumnFamilyOptions());
+        }
+        std::vector<rocksdb::ColumnFamilyHandle*> handles;
+        rocksdb::DB* opened = nullptr;
+        ASSERT_TRUE(
+            rocksdb::DB::Open({}, database_folder(options().folder), all, &handles, &opened).ok());
+        ASSERT_TRUE(opened->DropColumnFamily(handles.back()).ok());
+        for (rocksdb::ColumnFamilyHandle* each : handles) {
+            EXPECT_TRUE(opened->DestroyColumnFamilyHandle(each).ok());
+        }
+        EXPECT_TRUE(opened->Close().ok());
+        delete opened;
+    }
+    const std::string key = route_key_of({.author = node_id{8}, .filter = "a/#"});
+    write([&](batch& to) {
+        std::string value;
+        encode(route_row{.quality = qos::at_least_once}, value);
+        to.put(table::routes, key, value);
+    });
+    const held_state found = load();
+    EXPECT_EQ(found.sessions.size(), 1U);
+    EXPECT_EQ(found.retained.size(), 1U);
+    ASSERT_EQ(found.routes.size(), 1U);
+    EXPECT_EQ(found.routes[0].filter, "a/#");
 }
 
 TEST_F(RocksdbStore, GivesBackWhatWasHandedOver) {

@@ -42,6 +42,8 @@ class RowCheck : public testing::Test {
         of(table::spool)[std::string(
             spool_key_of({.of = {.peer = node_id{8}}, .sequence = 3}).view())] =
             encoded(spooled_row{.put_at = 1, .life = boot_id{2}, .message = "m"});
+        of(table::routes)[route_key_of({.author = node_id{8}, .filter = "a/#"})] =
+            encoded(route_row{.quality = qos::at_least_once});
     }
 
     static publication message() {
@@ -127,12 +129,16 @@ TEST_F(RowCheck, FindsWhatIsNotWhereItBelongs) {
     of(table::small)["X" + row_key(1)] = "";
     of(table::meta)["?"] = "";
     of(table::spool)["?"] = std::string(20, 'x');
+    of(table::routes)[route_key_of({.author = node_id{8}, .filter = "b"})] = "?";
+    of(table::routes)[route_key_of({.author = node_id{8}, .filter = "b", .group = "g"})] =
+        encoded(route_row{.quality = qos::at_least_once});
     const row_check found = look();
     EXPECT_EQ(found.of(table::sessions).broken, 1U);
     EXPECT_EQ(found.of(table::retained).broken, 1U);
     EXPECT_EQ(found.of(table::small).broken, 1U);
     EXPECT_EQ(found.of(table::meta).broken, 1U);
     EXPECT_EQ(found.of(table::spool).broken, 1U);
+    EXPECT_EQ(found.of(table::routes).broken, 2U);
 }
 
 TEST_F(RowCheck, MissesTheNodesRecord) {

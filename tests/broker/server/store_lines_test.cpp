@@ -111,6 +111,11 @@ rows example() {
                                      .sequence = 5};
     of(all, table::spool)[std::string(spool_key_of(place).view())] = encoded(storage::spooled_row{
         .put_at = 1, .life = boot_id{4}, .message = std::string_view("m\0", 2)});
+    of(all, table::routes)[storage::route_key_of({.author = node_id{79}, .filter = "a/#"})] =
+        encoded(storage::route_row{.quality = qos::exactly_once, .no_local_only = true});
+    of(all, table::routes)[storage::route_key_of(
+        {.author = node_id{79}, .filter = "a/#", .group = "g"})] =
+        encoded(storage::route_row{.quality = qos::at_least_once, .online = 1, .total = 2});
 
     const storage::session_id plain{.created = {1 << 16}, .node = node_id{78}};
     const partition_id plain_partition = partition_of("plain");
@@ -156,7 +161,7 @@ TEST(StoreLines, AnExampleIsSoundSoThatWhatFollowsMeansSomething) {
 TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
     const rows before = example();
     const auto lines = exported(before);
-    ASSERT_EQ(lines.size(), 13U);
+    ASSERT_EQ(lines.size(), 15U);
     storage::prompt_store store;
     const import_summary added = import(lines, store);
     EXPECT_EQ(added.sessions, 2U);
@@ -175,8 +180,11 @@ TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
 TEST(StoreLines, CanBeReadByAPerson) {
     const auto lines = exported(example());
     EXPECT_THAT(lines, Contains(AllOf(HasSubstr(R"("type":"subscription")"), HasSubstr("a/#"))));
-    EXPECT_THAT(lines.back(), AllOf(HasSubstr(R"("type":"spooled")"), HasSubstr(R"("bQA=")")));
-    const std::string& retained = lines[lines.size() - 2];
+    EXPECT_THAT(lines.back(), AllOf(HasSubstr(R"("type":"route")"), HasSubstr(R"("group":"g")"),
+                                    HasSubstr(R"("members":2)")));
+    EXPECT_THAT(lines[lines.size() - 3],
+                AllOf(HasSubstr(R"("type":"spooled")"), HasSubstr(R"("bQA=")")));
+    const std::string& retained = lines[lines.size() - 4];
     EXPECT_THAT(retained, AllOf(HasSubstr(R"("type":"retained")"),
                                 HasSubstr(R"("stamp":"2025-06-15T15:06:40.123Z","stamp_count":7)"),
                                 HasSubstr(R"(["content_type","x"])"),
@@ -277,6 +285,10 @@ TEST(StoreLines, AreRefusedWithWhatIsWrongInThem) {
         {R"({"type":"body","message":{"topic":"t"}})", "id is missing"},
         {R"({"type":"spooled","lane":0,"sequence":1,"payload":"bQ=="})", "node is missing"},
         {R"({"type":"spooled","node":"1","lane":0,"sequence":1})", "payload is missing"},
+        {R"({"type":"route","filter":"a","qos":1})", "node is missing"},
+        {R"({"type":"route","node":"1","filter":"a#","qos":1})", "filter is no topic filter"},
+        {R"({"type":"route","node":"1","filter":"a","qos":1,"members":1})",
+         "members do not go with the group"},
     };
     storage::prompt_store store;
     const rows nothing;

@@ -76,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-    switch (data[0] % 8) {
+    switch (data[0] % 10) {
     case 0:
         check_plain<node_record>(bytes);
         break;
@@ -98,6 +98,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 6:
         check_plain<packet_id>(bytes);
         break;
+    case 8:
+        check_plain<route_row>(bytes);
+        break;
+    case 9: {
+        route_place found;
+        if (decode(bytes, found)) {
+            BROKER_ASSERT(route_key_of(found) == bytes, "a key is its node, filter and group");
+        }
+        break;
+    }
     default: {
         bucket found;
         if (decode(bytes, found)) {
