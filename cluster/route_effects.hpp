@@ -22,7 +22,7 @@ class route_effects : public route_listener {
     /// Messages to one node should arrive in order; those lost are made up for.
     virtual void send(std::span<const node_id> to, const route_message& message) = 0;
     virtual void on_known(wait_token who, route_known how) = 0;
-    /// All streams of all nodes named alive are here. Called once.
+    /// All streams of all nodes named alive are here, and these have all of this node. Called once.
     virtual void on_routes_ready() = 0;
 };
 

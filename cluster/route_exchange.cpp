@@ -342,7 +342,11 @@ void route_exchange::look_if_ready(route_effects& out) {
         return;
     }
     for (const node_id node : alive_) {
-        if (!peers_.at(node).has_told) {
+        const peer& each = peers_.at(node);
+        const bool knows_this = std::ranges::all_of(own_, [&](const auto& stream) {
+            return !stream.second->routes.is_serving() || has_all(each, stream.second->routes);
+        });
+        if (!each.has_told || !knows_this) {
             return;
         }
     }

@@ -65,6 +65,7 @@ struct route_exchange::on_message_of {
                 self.confirm(*stream, out);
             }
         }
+        self.look_if_ready(out);
         return {};
     }
     taken operator()(const resend_request& wanted) const {

@@ -253,6 +253,18 @@ TEST(RouteExchange, AJoiningNodeIsReadyWhenItHasAllStreams) {
     EXPECT_TRUE(nodes.sends(2, "99", route_destination(partition_id{3})));
 }
 
+TEST(RouteExchange, AJoiningNodeIsNotReadyBeforeTheOthersHearIt) {
+    cluster_of_some nodes(2);
+    nodes.deaf = nodes[0].id.node;
+    nodes.meet();
+    auto& last = nodes[1];
+    last.routes.report_when_ready(last);
+    EXPECT_EQ(last.ready, 0);
+    nodes.deaf = {};
+    nodes.pass(3s);
+    EXPECT_EQ(last.ready, 1);
+}
+
 TEST(RouteExchange, AHandOverOfTheSameRowsIsOneDigest) {
     cluster_of_some nodes(3);
     nodes.meet();
