@@ -26,8 +26,9 @@ struct route_options {
     std::size_t push_bytes_max = 64u << 10;
     /// How often every stream's digest is told. Smaller: a lost message is noticed earlier.
     duration digest_interval = 2s;
-    /// How long a SUBACK waits for other nodes at most.
-    duration known_within = 50ms;
+    /// How long a SUBACK waits for other nodes at most. Larger: what it promises holds over slower
+    /// links. Smaller: less waiting while a node is silent and not in doubt yet.
+    duration known_within = 250ms;
     std::size_t resend_bytes_max = 256u << 10;
     /// Pages on their way from one peer; with the bytes of a page the bound of what is in flight.
     /// Larger: faster joins over long links. Smaller: less memory at both ends.

@@ -132,7 +132,7 @@ TEST(RouteExchange, ASubackDoesNotWaitLongerThanItMay) {
     nodes.deaf = nodes[1].id.node;
     const auto change = first.routes.subscribe(mine, to("a"), nodes.now, first);
     first.routes.await_known(mine, *change, wait_token{1}, nodes.now, first);
-    nodes.pass(50ms);
+    nodes.pass(250ms);
     EXPECT_TRUE(first.known.empty());
     nodes.pass(2ms);
     EXPECT_EQ(first.known[1], route_known::timed_out);

@@ -163,7 +163,7 @@ async def churn_and_gaps(scene, forest):
 
 
 async def churn_all(scene, forest, what):
-    """A SUBACK that does not have the word of all nodes comes after 50 ms, and is counted: of those
+    """A SUBACK that does not have the word of all nodes comes after 250 ms, and is counted: of those
     no more is promised."""
     late = await scene.sum_of("cluster_subscribe_waits_late_total")
     waits = await scene.sum_of("cluster_subscribe_waits_total")
@@ -182,7 +182,7 @@ async def churn_all(scene, forest, what):
     waits = int(await scene.sum_of("cluster_subscribe_waits_total") - waits)
     scene.report.bit(f"{what}, filters replaced", len(forest.dropped) - before)
     scene.report.note(f"{what}: {late:,} of {waits:,} subscriptions were acknowledged without the "
-                      "word of all nodes, after 50 ms")
+                      "word of all nodes, after 250 ms")
     scene.report.at_most(f"{what}, publishes after the SUBACK not delivered, of {GAP_ROUNDS}",
                          missed, 0 if late == 0 else min(late, GAP_ROUNDS // 10))
 
