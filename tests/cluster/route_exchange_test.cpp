@@ -322,7 +322,7 @@ TEST(RouteExchange, WhoHidesRoutesDoesNotSayThatItKnowsThem) {
     second.routes.on_peer(first.id, peer_state::dead, nodes.now, second);
     const auto change = first.routes.subscribe(mine, to("a"), nodes.now, first);
     first.routes.await_known(mine, *change, wait_token{1}, nodes.now, first);
-    nodes.pass(60ms);
+    nodes.pass(260ms);
     EXPECT_EQ(first.known[1], route_known::timed_out);
     second.routes.on_peer(first.id, peer_state::alive, nodes.now, second);
     EXPECT_TRUE(nodes.sends(1, "a", mine));
