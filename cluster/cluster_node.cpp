@@ -31,6 +31,7 @@ cluster_node::~cluster_node() = default;
 
 void cluster_node::join(std::span<const std::string> seeds, moment at) {
     now_ = at;
+    has_joined_ = true;
     if (!is_ready_ && ready_until_ == never) {
         ready_until_ = at.now + options_.ready_within;
     }
@@ -368,7 +369,7 @@ void cluster_node::look_if_ready() {
 // Settled: whoever is there is known. One answer with all rows tells of everybody; without any, all
 // addresses have refused.
 void cluster_node::look_if_settled() {
-    if (is_settled_ || ready_until_ == never || !(has_exchanged_ || untried_.empty())) {
+    if (is_settled_ || !has_joined_ || !(has_exchanged_ || untried_.empty())) {
         return;
     }
     is_settled_ = true;

@@ -219,6 +219,7 @@ class cluster_node final : private membership_effects,
     moment now_;                    ///< of the input under way
     time_point ready_until_ = never;
     bool has_exchanged_ = false; ///< somebody told all that is known
+    bool has_joined_ = false;    ///< join() was called
     bool is_settled_ = false;
     bool has_routes_ = false;   ///< of all others
     bool has_retained_ = false; ///< the same

@@ -27,7 +27,7 @@ struct route_options {
     /// How often every stream's digest is told. Smaller: a lost message is noticed earlier.
     duration digest_interval = 2s;
     /// How long a SUBACK waits for other nodes at most. Larger: what it promises holds over slower
-    /// links. Smaller: less waiting while a node is silent and not in doubt yet.
+    /// links. Smaller: less waiting while a node is silent and not dead yet.
     duration known_within = 250ms;
     std::size_t resend_bytes_max = 256u << 10;
     /// Pages on their way from one peer; with the bytes of a page the bound of what is in flight.

@@ -19,23 +19,29 @@ void kept_routes::restore(cluster::cluster_node& node, shard::event_loop& loop) 
     loop_ = &loop;
     const storage::batch found = std::exchange(open_, {});
     std::size_t restored = 0;
+    std::size_t unknown = 0;
     found.for_each([&](const storage::batch::operation& each) {
         storage::route_place place;
         storage::route_row row;
-        const bool is_taken =
+        const auto taken =
             decode(each.key, place) && decode(each.value, row)
-            && node.restore_route(place.author, {.filter = place.filter, .group = place.group},
-                                  {.quality = static_cast<std::uint8_t>(row.quality),
-                                   .no_local_only = row.no_local_only,
-                                   .online = row.online,
-                                   .total = row.total});
-        restored += is_taken ? 1U : 0U;
-        if (!is_taken) {
+                ? node.restore_route(place.author, {.filter = place.filter, .group = place.group},
+                                     {.quality = static_cast<std::uint8_t>(row.quality),
+                                      .no_local_only = row.no_local_only,
+                                      .online = row.online,
+                                      .total = row.total})
+                : failure(cluster::route_fault::filter_invalid);
+        restored += taken ? 1U : 0U;
+        // Of a node that is not remembered they stay: it may be the list of nodes that was lost.
+        if (!taken && taken.error() == cluster::route_fault::unknown_peer) {
+            ++unknown;
+        } else if (!taken) {
             open_.erase(table::routes, each.key);
         }
     });
     if (found.size() > 0) {
-        log::info("routes_restored", {{"filters", restored}, {"erased", open_.size()}});
+        log::info("routes_restored",
+                  {{"filters", restored}, {"erased", open_.size()}, {"of_unknown_nodes", unknown}});
     }
     hand_over(node);
 }

@@ -4,9 +4,6 @@
 #include "broker/server/persistence.hpp"
 #include "broker/server/process.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <fstream>
 
 namespace gv::server {
@@ -14,14 +11,6 @@ namespace gv::server {
 namespace {
 
 constexpr std::string_view first_word = "left ";
-
-void sync(const std::string& path) {
-    const int opened = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (opened >= 0) {
-        ::fsync(opened);
-        ::close(opened);
-    }
-}
 
 } // namespace
 
@@ -35,10 +24,6 @@ result<void, problem> write_leave_mark(const options& all, node_id node) {
         std::string(first_word) + *all.cluster.name + "\nnode " + std::to_string(node.value) + "\n";
     if (const auto wrong = write_whole(path, text, "storage.folder"); !wrong.empty()) {
         return failure(wrong.front());
-    }
-    if (!path.empty()) {
-        sync(path);
-        sync(store_folder(all));
     }
     return {};
 }

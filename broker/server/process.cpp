@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 namespace gv::server {
 
@@ -40,6 +41,16 @@ constexpr std::uint64_t by_all_else = 64;      ///< listeners, event loops, log,
         text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
     }
     return true;
+}
+
+/// So that the name of a new file is there after a power cut, too.
+void sync_folder_of(const std::string& path) {
+    const std::string folder = std::filesystem::absolute(path).parent_path().string();
+    if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        opened >= 0) {
+        ::fsync(opened);
+        ::close(opened);
+    }
 }
 
 } // namespace
@@ -109,11 +120,13 @@ std::vector<problem> write_whole(const std::string& path, std::string_view text,
     }
     const std::string draft = path + ".new";
     const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    const bool is_written = fd >= 0 && write_all(fd, text);
+    // Synced before it takes the place of the old one: after a power cut there is one or the other.
+    const bool is_written = fd >= 0 && write_all(fd, text) && ::fsync(fd) == 0;
     if (fd >= 0) {
         ::close(fd);
     }
     if (is_written && std::rename(draft.c_str(), path.c_str()) == 0) {
+        sync_folder_of(path);
         return {};
     }
     return {{.place = std::string(option),

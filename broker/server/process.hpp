@@ -42,7 +42,8 @@ struct descriptor_shares {
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
 [[nodiscard]] std::vector<problem> become_user(const std::string& user);
 
-/// Replaces the file at once, so that a reader sees all of it or the old one. Nothing happens if
+/// Replaces the file at once, so that a reader, and whoever reads it after a power cut, sees all of
+/// it or the old one. Nothing happens if
 /// `path` is empty. `option` names the place of a problem.
 [[nodiscard]] std::vector<problem> write_whole(const std::string& path, std::string_view text,
                                                std::string_view option);

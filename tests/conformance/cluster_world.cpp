@@ -5,6 +5,8 @@
 #include "tests/conformance/launches.hpp"
 #include "tests/conformance/socket_world.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -130,6 +132,13 @@ class cluster_world final : public socket_world {
     int number_ = 0;
 };
 
+/// An address of the loopback network that no other process of these tests has, so that ports that
+/// were free a moment ago still are.
+std::string own_address() {
+    const auto number = static_cast<unsigned>(getpid());
+    return "127.1." + std::to_string(number / 250 % 250) + "." + std::to_string(1 + number % 250);
+}
+
 std::string node_name(std::size_t index) { return "node" + std::to_string(index + 1); }
 
 /// Each with a folder of its own in that of the case.
@@ -139,12 +148,13 @@ cluster_world::brokers start_nodes(const std::string& program, const option_valu
     std::ranges::generate(ports, free_port);
     std::string seeds;
     for (const std::uint16_t port : ports) {
-        seeds += (seeds.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(port));
+        seeds += (seeds.empty() ? "" : ",") + (own_address() + ":" + std::to_string(port));
     }
     cluster_world::brokers nodes;
     for (std::size_t i = 0; i < cluster_nodes; ++i) {
         option_values all{{"cluster.name", "conformance"},
                           {"cluster.seeds", seeds},
+                          {"cluster.bind", own_address()},
                           {"cluster.port", std::to_string(ports[i])},
                           {"node.name", node_name(i)},
                           {"shards.threads", "1"}}; // so that messengers see one order
