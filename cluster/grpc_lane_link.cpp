@@ -119,10 +119,10 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     }
 
   private:
-    /// A neighbour that has no link there, is gone itself, or passes on too much.
+    /// A neighbour that has no link there, or is gone itself. One that passes on too much is none:
+    /// what goes by it already would be given up, and asked for again, for ever.
     [[nodiscard]] static bool is_for_want_of_a_way(const grpc::Status& status) {
-        return status.error_code() == grpc::StatusCode::UNAVAILABLE
-               || status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+        return status.error_code() == grpc::StatusCode::UNAVAILABLE;
     }
     [[nodiscard]] std::string why_lost(const grpc::Status& status) const {
         return is_rerouted_     ? "there is another way to it now"
