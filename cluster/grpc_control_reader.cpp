@@ -133,12 +133,8 @@ grpc::Status control_reader::pass_on(const link_hello& hello, wire::ControlFrame
     if (!admitted) {
         return admitted.error();
     }
-    {
-        const std::lock_guard lock(state_->mutex);
-        if (std::exchange(state_->reader, nullptr) == nullptr) {
-            return grpc::Status::OK; // it has ended
-        }
-        relay_ = *admitted;
+    if (!give_to(*admitted, *state_, relay_)) {
+        return grpc::Status::OK;
     }
     frame.mutable_hello()->set_hops(1);
     relay_->start(bytes_of(frame));

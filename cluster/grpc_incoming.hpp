@@ -10,6 +10,7 @@
 #include <grpcpp/support/status.h>
 
 #include <memory>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -35,6 +36,19 @@ struct reader_state {
     Reader* reader = nullptr;
     bool is_greeted = false; ///< it has said who it is
 };
+
+/// From now on the relay has the stream, and nobody tells the reader what to do. False: it has
+/// ended before.
+template <typename State, typename Relay>
+[[nodiscard]] bool give_to(const std::shared_ptr<Relay>& relay, State& state,
+                           std::shared_ptr<Relay>& kept) {
+    const std::lock_guard lock(state.mutex);
+    if (std::exchange(state.reader, nullptr) == nullptr) {
+        return false;
+    }
+    kept = relay;
+    return true;
+}
 
 /// Ends the stream if it has not said by then who it is.
 template <typename State>

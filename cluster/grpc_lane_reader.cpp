@@ -189,12 +189,8 @@ grpc::Status lane_reader::pass_on(const link_hello& hello, wire::LaneFrame&& fra
     if (!admitted) {
         return admitted.error();
     }
-    {
-        const std::lock_guard lock(state_->mutex);
-        if (std::exchange(state_->reader, nullptr) == nullptr) {
-            return grpc::Status::OK; // it has ended
-        }
-        relay_ = *admitted;
+    if (!give_to(*admitted, *state_, relay_)) {
+        return grpc::Status::OK;
     }
     frame.mutable_hello()->mutable_link()->set_hops(1);
     relay_->start(bytes_of(frame));

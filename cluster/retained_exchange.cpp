@@ -151,7 +151,6 @@ void retained_exchange::leave_pass() {
     pass_.reset();
 }
 
-/// Round and round, so that a peer that does not answer keeps no other waiting.
 std::optional<std::size_t> retained_exchange::differences(node_id node) const {
     const auto found = peers_.find(node);
     if (found == peers_.end() || !found->second.has_exchanged) {
@@ -163,6 +162,7 @@ std::optional<std::size_t> retained_exchange::differences(node_id node) const {
     return found->second.differs ? 1 : 0;
 }
 
+/// Round and round, so that a peer that does not answer keeps no other waiting.
 auto retained_exchange::next_that_differs() -> std::map<node_id, peer>::iterator {
     const auto differs = [](const auto& each) { return each.second.differs.has_value(); };
     const auto after = peers_.upper_bound(last_pass_with_);
