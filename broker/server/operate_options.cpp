@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/operate_options.hpp"
 
+#include "broker/server/command_words.hpp"
 #include "broker/server/seed_place.hpp"
 
 #include <algorithm>
@@ -21,8 +22,6 @@ constexpr std::array<std::pair<std::string_view, operate_task>, 6> tasks{{
 }};
 constexpr std::size_t places_max = 64;
 
-[[nodiscard]] bool is_option(std::string_view arg) { return arg.size() > 1 && arg.front() == '-'; }
-
 /// Flags of the broker that take a value and say where its folder is.
 [[nodiscard]] bool is_of_broker(std::string_view name) {
     return name == "-c" || name == "--config" || name == "-p" || name == "--port"
@@ -31,18 +30,16 @@ constexpr std::size_t places_max = 64;
 
 class option_reader {
   public:
-    explicit option_reader(std::span<const std::string_view> args) : rest_(args) {}
-
-    result<operate_options, std::string> read() {
-        while (!rest_.empty()) {
-            const std::string_view arg = take();
-            if (!is_option(arg)) {
-                positions_.push_back(arg);
-            } else if (const std::string wrong = on_option(arg); !wrong.empty()) {
-                return failure(wrong);
-            }
+    result<operate_options, std::string> read(std::span<const std::string_view> args) {
+        const command_words words = read_words(
+            args, [this](std::string_view option) { return on_flag(option); },
+            [](std::string_view name) { return name == "--socket" || is_of_broker(name); },
+            [this](std::string_view name, std::string_view value) { on_value(name, value); });
+        if (!words.wrong.empty()) {
+            return failure(words.wrong);
         }
-        const std::string wrong = wants_help_ ? std::string() : check_together();
+        positions_ = words.positions;
+        const std::string wrong = words.wants_help ? std::string() : check_together();
         if (!wrong.empty()) {
             return failure(wrong);
         }
@@ -50,50 +47,22 @@ class option_reader {
     }
 
   private:
-    std::string_view take() {
-        const std::string_view first = rest_.front();
-        rest_ = rest_.subspan(1);
-        return first;
+    bool on_flag(std::string_view option) {
+        options_.as_json = options_.as_json || option == "--json";
+        options_.is_forced = options_.is_forced || option == "--force";
+        return option == "--json" || option == "--force";
     }
 
-    // These return what is wrong; empty: nothing.
-
-    std::string on_option(std::string_view option) {
-        if (option == "-h" || option == "--help") {
-            wants_help_ = true;
-            return {};
-        }
-        if (option == "--json") {
-            options_.as_json = true;
-            return {};
-        }
-        if (option == "--force") {
-            options_.is_forced = true;
-            return {};
-        }
-        const std::size_t equals =
-            option.starts_with("--") ? option.find('=') : std::string_view::npos;
-        const std::string_view name = option.substr(0, equals);
-        const bool is_socket = name == "--socket";
-        if (!is_socket && !is_of_broker(name)) {
-            return "the option " + std::string(name) + " is not known; see --help";
-        }
-        if (equals == std::string_view::npos && rest_.empty()) {
-            return std::string(name) + " needs a value";
-        }
-        const std::string_view value =
-            equals == std::string_view::npos ? take() : option.substr(equals + 1);
-        if (value.empty()) {
-            return std::string(name) + " needs a value";
-        }
-        if (is_socket) {
+    void on_value(std::string_view name, std::string_view value) {
+        if (name == "--socket") {
             options_.socket = value;
         } else {
             broker_.push_back(name);
             broker_.push_back(value);
         }
-        return {};
     }
+
+    // These return what is wrong; empty: nothing.
 
     std::string check_together() {
         if (positions_.empty()) {
@@ -163,17 +132,15 @@ class option_reader {
         return {};
     }
 
-    std::span<const std::string_view> rest_;
     std::vector<std::string_view> positions_;
     std::vector<std::string_view> broker_;
     operate_options options_;
-    bool wants_help_ = false;
 };
 
 } // namespace
 
 result<operate_options, std::string> parse_operate_options(std::span<const std::string_view> args) {
-    return option_reader(args).read();
+    return option_reader().read(args);
 }
 
 std::string_view operate_usage() noexcept {

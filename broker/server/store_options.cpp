@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/store_options.hpp"
 
+#include "broker/server/command_words.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -19,21 +21,18 @@ constexpr std::array<std::pair<std::string_view, store_task>, 6> tasks{{
     {"--help", store_task::help},
 }};
 
-[[nodiscard]] bool is_option(std::string_view arg) { return arg.size() > 1 && arg.front() == '-'; }
-
 class option_reader {
   public:
-    explicit option_reader(std::span<const std::string_view> args) : rest_(args) {}
-
-    result<store_options, std::string> read() {
-        while (!rest_.empty()) {
-            const std::string_view arg = take();
-            const std::string wrong = is_option(arg) ? on_option(arg) : on_position(arg);
-            if (!wrong.empty()) {
-                return failure(wrong);
-            }
+    result<store_options, std::string> read(std::span<const std::string_view> args) {
+        const command_words words = read_words(
+            args, [this](std::string_view option) { return on_flag(option); },
+            [this](std::string_view name) { return target_of(name) != nullptr; },
+            [this](std::string_view name, std::string_view value) { *target_of(name) = value; });
+        if (!words.wrong.empty()) {
+            return failure(words.wrong);
         }
-        const std::string wrong = wants_help_ ? std::string() : check_together();
+        positions_ = words.positions;
+        const std::string wrong = words.wants_help ? std::string() : check_together();
         if (!wrong.empty()) {
             return failure(wrong);
         }
@@ -41,47 +40,19 @@ class option_reader {
     }
 
   private:
-    std::string_view take() {
-        const std::string_view first = rest_.front();
-        rest_ = rest_.subspan(1);
-        return first;
+    bool on_flag(std::string_view option) {
+        options_.as_json = options_.as_json || option == "--json";
+        options_.merges = options_.merges || option == "--merge";
+        return option == "--json" || option == "--merge";
+    }
+
+    [[nodiscard]] std::string* target_of(std::string_view name) {
+        return name == "--folder"                   ? &options_.folder
+               : name == "-c" || name == "--config" ? &options_.config_file
+                                                    : nullptr;
     }
 
     // These return what is wrong; empty: nothing.
-
-    std::string on_option(std::string_view option) {
-        if (option == "-h" || option == "--help") {
-            wants_help_ = true;
-            return {};
-        }
-        if (option == "--json") {
-            options_.as_json = true;
-            return {};
-        }
-        if (option == "--merge") {
-            options_.merges = true;
-            return {};
-        }
-        const std::size_t equals =
-            option.starts_with("--") ? option.find('=') : std::string_view::npos;
-        const std::string_view name = option.substr(0, equals);
-        std::string* const target = name == "--folder"                   ? &options_.folder
-                                    : name == "-c" || name == "--config" ? &options_.config_file
-                                                                         : nullptr;
-        if (target == nullptr) {
-            return "the option " + std::string(name) + " is not known; see --help";
-        }
-        if (equals == std::string_view::npos && rest_.empty()) {
-            return std::string(name) + " needs a value";
-        }
-        *target = equals == std::string_view::npos ? take() : option.substr(equals + 1);
-        return target->empty() ? std::string(name) + " needs a value" : std::string();
-    }
-
-    std::string on_position(std::string_view arg) {
-        positions_.push_back(arg);
-        return {};
-    }
 
     std::string check_together() {
         if (positions_.empty()) {
@@ -121,16 +92,14 @@ class option_reader {
         return {};
     }
 
-    std::span<const std::string_view> rest_;
     std::vector<std::string_view> positions_;
     store_options options_;
-    bool wants_help_ = false;
 };
 
 } // namespace
 
 result<store_options, std::string> parse_store_options(std::span<const std::string_view> args) {
-    return option_reader(args).read();
+    return option_reader().read(args);
 }
 
 std::string_view store_usage() noexcept {
