@@ -192,7 +192,7 @@ TEST(AgreedClockOfMembership, AStampThatNoClockShowsIsNotReckonedWith) {
     membership_script node;
     node.know(3);
     for (int round = 0; round < 3; ++round) {
-        for (const std::uint64_t from : {2, 3}) {
+        for (const std::uint64_t from : {std::uint64_t{2}, std::uint64_t{3}}) {
             envelope message = node.from(from, notice{});
             message.sent_at.value = ~std::uint64_t{0};
             static_cast<void>(node.hear(message));
