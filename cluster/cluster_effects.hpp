@@ -53,6 +53,9 @@ class cluster_effects {
     virtual void ready(bool is_complete) = 0;
     /// A stamp of a peer: no stamp of this node is to be older from now on.
     virtual void absorb(hybrid_time seen) = 0;
+    /// By which clock this node dates what it takes, and judges the stamps of others, from now on.
+    /// Nothing: by its own. `correction`: what its own lacks, 0 if it is right.
+    virtual void clock_agreed(const std::optional<agreed_time>& now, duration correction) = 0;
     virtual void alarm(const membership_alarm& what) = 0;
     /// What is spoken in the cluster, at the start and when it has changed.
     virtual void levels_changed(const wire_levels& now) = 0;

@@ -119,10 +119,11 @@ void cluster_node::complain(node_id about, std::string_view fault) {
 }
 
 retained_moment cluster_node::for_retained(moment at) const noexcept {
+    const wall_time wall = agreed_ ? agreed_->on(at.now) : at.wall;
     const auto latest = std::chrono::duration_cast<std::chrono::milliseconds>(
-        (at.wall + options_.stamp_ahead_max).time_since_epoch());
+        (wall + options_.stamp_ahead_max).time_since_epoch());
     return {.now = at.now,
-            .wall = at.wall,
+            .wall = wall,
             .latest = {static_cast<std::uint64_t>(latest.count()) << 16 | 0xffff}};
 }
 

@@ -151,6 +151,10 @@ class cluster_node final : private membership_effects,
     void member_changed(const member& now, member_change change) override;
     void snapshot_changed() override;
     void absorb(hybrid_time seen) override { effects_.absorb(seen); }
+    void clock_agreed(const std::optional<agreed_time>& now) override {
+        agreed_ = now;
+        effects_.clock_agreed(now, membership_->clock().correction());
+    }
     void alarm(const membership_alarm& what) override { effects_.alarm(what); }
     void levels_changed(const wire_levels& now) override { effects_.levels_changed(now); }
     void forgotten() override;
@@ -217,6 +221,7 @@ class cluster_node final : private membership_effects,
     std::optional<question_table::question> in_question_; ///< the one being heard
     std::set<std::string> untried_; ///< addresses that have neither answered nor refused yet
     moment now_;                    ///< of the input under way
+    std::optional<agreed_time> agreed_;
     time_point ready_until_ = never;
     bool has_exchanged_ = false; ///< somebody told all that is known
     bool has_joined_ = false;    ///< join() was called

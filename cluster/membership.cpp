@@ -16,6 +16,9 @@ namespace {
     return {static_cast<std::uint64_t>(since_1970.count()) << 16};
 }
 
+/// In milliseconds since 1970: the year 2200.
+constexpr std::uint64_t latest_date = 7'258'118'400'000;
+
 [[nodiscard]] std::string text_of(std::chrono::milliseconds offset) {
     return std::to_string(offset.count()) + " ms ahead";
 }
@@ -28,8 +31,9 @@ membership::membership(const membership_options& options, const own_identity& se
     : options_(options), self_{.node = self.node, .boot = self.boot, .profile = self.profile},
       effects_(effects), metrics_(metrics), random_(self.chance), table_(options.limits.rows_max),
       gossip_(options.limits.rows_max), seeds_(options.seeds_max),
-      awareness_(options.awareness_max), alarms_(options.alarm_again, options.alarms_max),
-      next_round_(at.now), next_exchange_(at.now), last_input_(at.now) {
+      awareness_(options.awareness_max), clock_(options.agreed_clock, at.now),
+      alarms_(options.alarm_again, options.alarms_max), next_round_(at.now), next_exchange_(at.now),
+      last_input_(at.now) {
     BROKER_ASSERT(check(self_), "the owner has checked what this node is called");
     BROKER_ASSERT(is_plain_name(options_.cluster, cluster_name_bytes_max), "and its cluster");
     const auto some_of = [this](duration span) {
@@ -85,6 +89,7 @@ void membership::on_deadline(moment at) {
         exchange_at_random(at);
     }
     gossip_round(at);
+    agree_on_clock(at);
     show_gauges();
 }
 
@@ -101,6 +106,7 @@ void membership::notice_stall(time_point now) {
     awareness_.add(
         static_cast<int>(std::min<std::int64_t>(span / options_.stall, options_.awareness_max)));
     probes_.clear();
+    clock_.begin_anew(now);
     for (auto& [node, each] : table_) {
         each.hearsay.reset();
         if (each.doubt) {
@@ -212,6 +218,9 @@ void membership::check_clock(member& sender, hybrid_time sent_at, moment at) {
     if (sender.clock == clock_standing::fine) {
         effects_.absorb(sent_at);
     }
+    if (sent_at.value >> 16 <= latest_date) { // what no clock shows cannot be reckoned with
+        clock_.hear(sender.row.node, wall_of(sent_at), at.now);
+    }
     if (sender.clock == before) {
         return;
     }
@@ -221,6 +230,18 @@ void membership::check_clock(member& sender, hybrid_time sent_at, moment at) {
            .node = sender.row.node,
            .theirs = text_of(sender.clock_ahead)},
           at.now);
+}
+
+void membership::agree_on_clock(moment at) {
+    if (at.now < clock_.due()) {
+        return;
+    }
+    const bool has_changed = clock_.judge(at.now, at.wall, table_.live_nodes());
+    metrics_.clock_correction.set(
+        std::chrono::round<std::chrono::seconds>(clock_.correction()).count());
+    if (has_changed) {
+        effects_.clock_agreed(clock_.told());
+    }
 }
 
 void membership::refuse(const envelope& message, refusal_cause cause, moment at) {

@@ -22,6 +22,7 @@
 // Sources: Das, Gupta, Motivala, "SWIM" (2002); Dadgar, Phillips, Currey, "Lifeguard" (2018).
 #pragma once
 
+#include "cluster/agreed_clock.hpp"
 #include "cluster/alarm_gate.hpp"
 #include "cluster/awareness.hpp"
 #include "cluster/gossip_queue.hpp"
@@ -93,6 +94,8 @@ class membership {
 
     // Answers.
 
+    /// By most clocks; see clock_agreed().
+    [[nodiscard]] const agreed_clock& clock() const noexcept { return clock_; }
     [[nodiscard]] time_point next_deadline() const noexcept;
     /// Up to `bytes_max` of news for something else that is sent to `to`.
     [[nodiscard]] std::vector<member_row> take_gossip(node_id to, std::size_t bytes_max);
@@ -121,6 +124,7 @@ class membership {
     void hear_of_self(const envelope& message, moment at);
     [[nodiscard]] bool hear(const envelope& message, moment at);
     void check_clock(member& sender, hybrid_time sent_at, moment at);
+    void agree_on_clock(moment at);
     void refuse(const envelope& message, refusal_cause cause, moment at);
     void on_refusal(const envelope& message, const refusal& what, moment at);
     void raise(membership_alarm what, time_point now);
@@ -190,6 +194,7 @@ class membership {
     probe_order order_;
     seed_list seeds_;
     awareness awareness_;
+    agreed_clock clock_;
     alarm_gate alarms_;
     wire_levels levels_;
     std::uint64_t sequence_ = 0;

@@ -3,6 +3,7 @@
 // follows from them is posted.
 #pragma once
 
+#include "cluster/agreed_clock.hpp"
 #include "cluster/member_table.hpp"
 #include "cluster/membership_message.hpp"
 
@@ -65,6 +66,9 @@ class membership_effects {
     virtual void snapshot_changed() = 0;
     /// A stamp of a peer whose clock may be believed.
     virtual void absorb(hybrid_time seen) = 0;
+    /// By which clock this node dates what it takes, from now on. Nothing: by its own, since fewer
+    /// than three nodes are there.
+    virtual void clock_agreed(const std::optional<agreed_time>& now) = 0;
     virtual void alarm(const membership_alarm& what) = 0;
     /// What is spoken in the cluster, at the start and when it has changed.
     virtual void levels_changed(const wire_levels& now) = 0;

@@ -69,6 +69,10 @@ struct membership_metrics {
         "Highest wire version that any registered member speaks; above the level while an upgrade "
         "is under way.">
         highest;
+    gauge<"grapevine_cluster_clock_correction_seconds",
+          "What this node's clock lacks by most clocks of the cluster; 0 while it is right within "
+          "half a second, or fewer than three nodes are there.">
+        clock_correction;
     gauge<"grapevine_cluster_gossip_waiting", "Rows on their way to other nodes."> gossip;
 };
 

@@ -3,6 +3,7 @@
 // 3 s and a lost machine within 7 s.
 #pragma once
 
+#include "cluster/agreed_clock.hpp"
 #include "cluster/clock_check.hpp"
 #include "cluster/membership_message.hpp"
 #include "cluster/redial.hpp"
@@ -46,6 +47,7 @@ struct membership_options {
     /// A deadline seen later than this: this node did not run, and accuses nobody of it.
     duration stall = 1s;
     clock_bounds clock;
+    agreed_clock_bounds agreed_clock;
     /// Dead for so long is gone. Not set: only an operator forgets a node.
     std::optional<duration> forget_after;
 

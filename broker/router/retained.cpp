@@ -160,8 +160,13 @@ auto retained_table::tables::judge(const publication& what, std::optional<row_in
         return is_older ? order_of::older : order_of::newer;
     }
     if (known) {
-        return compare(retained_version_of(what.header),
-                       retained_version_of(rows[*known]->header()));
+        const retained_version given = retained_version_of(what.header);
+        const retained_version there = retained_version_of(rows[*known]->header());
+        const bool is_believed = believes(given.stamp);
+        if (is_believed != believes(there.stamp)) {
+            return is_believed ? order_of::newer : order_of::older;
+        }
+        return compare(given, there);
     }
     return claim.denies(what.header.stamp) ? order_of::older : order_of::newer;
 }

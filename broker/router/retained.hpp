@@ -39,6 +39,10 @@ struct retained_options {
     /// Rows of other nodes are taken up to so many times the limits, which hold where a message is
     /// published.
     std::size_t peers_factor = 4;
+    /// A row that peers have too and that has a later stamp was dated by a wrong clock: any other
+    /// is newer, and peers are told that it is the oldest. Null: there is none. May change at any
+    /// time. Lifetime: outlives the table.
+    const hybrid_time* latest = nullptr;
 };
 
 /// The two clocks of one moment.

@@ -36,8 +36,9 @@ constexpr auto left_max = std::chrono::hours(24 * 365 * 100);
 /// Rows and entries of one answer, until it is full.
 class answer_builder {
   public:
-    answer_builder(const retained_question& asked, const row_slab& rows, const retained_clocks& at)
-        : asked_(asked), rows_(rows), at_(at), next_known_(asked.known.begin()) {
+    answer_builder(const retained_question& asked, const retained_table::tables& here,
+                   const retained_clocks& at)
+        : asked_(asked), here_(here), rows_(here.rows), at_(at), next_known_(asked.known.begin()) {
         made_.until = asked.of.until;
     }
 
@@ -70,6 +71,9 @@ class answer_builder {
     [[nodiscard]] bool is_wanted(const placed_row& each) {
         passed_ = each.topic_hash;
         const retained_version mine = retained_version_of(rows_[each.row]->header());
+        if (!here_.believes(mine.stamp)) {
+            return false; // nor would they
+        }
         if (has_known() && next_known_->topic_hash == each.topic_hash) {
             return next_known_->version < mine;
         }
@@ -97,6 +101,7 @@ class answer_builder {
     }
 
     const retained_question& asked_;
+    const retained_table::tables& here_;
     const row_slab& rows_;
     retained_clocks at_;
     std::vector<retained_entry>::const_iterator next_known_;
@@ -144,8 +149,9 @@ retained_entries retained_table::entries(const retained_range& of, std::size_t e
             found.until = each.topic_hash - 1;
             break;
         }
+        const retained_version version = retained_version_of(here.rows[each.row]->header());
         found.entries.push_back(
-            {each.topic_hash, retained_version_of(here.rows[each.row]->header())});
+            {each.topic_hash, here.believes(version.stamp) ? version : retained_version{}});
     }
     std::ranges::sort(found.entries); // also two topics of one hash
     return found;
@@ -154,7 +160,7 @@ retained_entries retained_table::entries(const retained_range& of, std::size_t e
 retained_answer retained_table::answer(const retained_question& asked,
                                        const retained_clocks& at) const {
     const tables& here = *tables_;
-    return answer_builder(asked, here.rows, at)
+    return answer_builder(asked, here, at)
         .build(rows_of(asked.of, here.buckets[asked.of.bucket.value], here.rows));
 }
 

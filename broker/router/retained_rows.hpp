@@ -101,6 +101,10 @@ struct retained_table::tables {
         return options.digest != nullptr && is_retained_everywhere(topic);
     }
 
+    [[nodiscard]] bool believes(hybrid_time stamp) const noexcept {
+        return options.latest == nullptr || stamp <= *options.latest;
+    }
+
     /// How what is given compares with what is there.
     enum class order_of { older, same, newer };
     [[nodiscard]] order_of judge(const publication& what, std::optional<row_index> known) const;

@@ -23,6 +23,9 @@ struct lane_metrics {
     counter<"grapevine_cluster_messages_duplicate_total",
             "Messages of other nodes that had come before and were not given out again.">
         duplicates;
+    counter<"grapevine_cluster_messages_redated_total",
+            "Messages of other nodes dated anew here, since their node's clock is wrong.">
+        redated;
     counter<"grapevine_cluster_frames_received_total", "Frames received from other nodes.">
         frames_received;
     counter<"grapevine_cluster_bytes_received_total", "Bytes of these frames."> bytes_received;

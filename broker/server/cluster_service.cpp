@@ -565,6 +565,29 @@ void cluster_service::absorb(hybrid_time seen) {
     }
 }
 
+void cluster_service::clock_agreed(const std::optional<cluster::agreed_time>& now,
+                                   duration correction) {
+    for (const auto& each : *loops_) {
+        each->post([&loop = *each, now] { loop.logic().agree_on_clock(now); });
+    }
+    tell_of_clock(correction);
+}
+
+// Of an error that grows nobody need hear at each step.
+void cluster_service::tell_of_clock(duration correction) {
+    const bool was_right = clock_correction_ == duration(0);
+    clock_correction_ = correction;
+    if (correction != duration(0) && was_right) {
+        log::warn("clock_is_wrong",
+                  {{"lacks_ms",
+                    std::chrono::duration_cast<std::chrono::milliseconds>(correction).count()},
+                   {"remedy", "set the clock of this machine; until then messages are dated by the "
+                              "clocks of the other nodes"}});
+    } else if (correction == duration(0) && !was_right) {
+        log::info("clock_is_right_again", {});
+    }
+}
+
 void cluster_service::alarm(const cluster::membership_alarm& what) {
     log::warn("cluster_alarm",
               {{"alarm", cluster::alarm_kind_names[static_cast<std::size_t>(what.kind)]},

@@ -135,6 +135,7 @@ class cluster_service final : public shard::cluster_seat,
     void collect(const retained_claim& claim) override;
     void ready(bool is_complete) override;
     void absorb(hybrid_time seen) override;
+    void clock_agreed(const std::optional<cluster::agreed_time>& now, duration correction) override;
     void alarm(const cluster::membership_alarm& what) override;
     void levels_changed(const cluster::wire_levels& now) override;
     void forgotten() override;
@@ -143,6 +144,7 @@ class cluster_service final : public shard::cluster_seat,
         return *(*loops_)[retained_shard(bucket, loops_->size()).value];
     }
     void collect_on(shard::event_loop& loop);
+    void tell_of_clock(duration correction);
     /// Calls `input(node, moment)` on the thread of the cluster.
     template <typename Input>
     void post(Input input);
@@ -179,7 +181,8 @@ class cluster_service final : public shard::cluster_seat,
     std::set<std::uint64_t> hails_; ///< under way, and not heard by this node itself
     exchange_metrics exchange_;
     time_point armed_for_ = never;
-    std::size_t collecting_ = 0; ///< shards that have not erased their tombstones yet
+    duration clock_correction_{}; ///< as last told to a person
+    std::size_t collecting_ = 0;  ///< shards that have not erased their tombstones yet
     std::function<void()> ready_;
     struct waiter {
         shard_id shard;

@@ -243,6 +243,7 @@ void publish_metrics(const shard::core& shard, lane_metrics& into) {
     into.held_bytes.set(static_cast<std::int64_t>(received.held_bytes));
     into.messages_received.set(received.messages);
     into.duplicates.set(received.duplicates);
+    into.redated.set(shard.counts().dated_anew);
     into.frames_received.set(received.frames);
     into.bytes_received.set(received.bytes);
     into.holds.set(shard.counts().lane_holds);

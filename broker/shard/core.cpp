@@ -83,6 +83,7 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
             mine);
     }
     wheel_.schedule(housekeeping_, now + 1s);
+    clock_.set_time(now, wall);
 }
 
 core::~core() {

@@ -18,6 +18,7 @@
 #include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
 #include "broker/shard/peer_lanes.hpp"
+#include "broker/shard/stamp_clock.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -139,6 +140,7 @@ struct core_counts {
     std::uint64_t retained_sent = 0;    ///< rows of replays
     std::uint64_t retained_refused = 0; ///< over a limit of the table
     std::uint64_t group_resends = 0;    ///< groups for which another node was chosen again
+    std::uint64_t dated_anew = 0;       ///< messages of other nodes with a stamp of the future
     std::uint64_t group_drops = 0;      ///< messages for groups that had no member any more
     std::uint64_t batches_to_shards = 0;
     std::uint64_t messages_to_shards = 0;
@@ -191,6 +193,7 @@ class core final : private session::front_effects,
 
     void set_time(time_point now, wall_time wall) noexcept {
         turn_ = {.now = now, .wall = floor_.correct(now, wall)};
+        clock_.set_time(now, turn_.wall);
     }
     [[nodiscard]] time_point now() const noexcept { return turn_.now; }
 
@@ -236,6 +239,7 @@ class core final : private session::front_effects,
         clock_.absorb(last);
         floor_.set(turn_.now, wall_of(last));
         turn_.wall = floor_.correct(turn_.now, turn_.wall);
+        clock_.set_time(turn_.now, turn_.wall);
     }
     /// Word from the store.
     void on_progress(const storage::progress& word);
@@ -313,6 +317,11 @@ class core final : private session::front_effects,
     [[nodiscard]] std::vector<incoming_lane_id> take_dirty_replies();
     /// A stamp that a peer has given: no later one of this node is older.
     void absorb(hybrid_time seen) noexcept { clock_.absorb(seen); }
+    /// What is taken is dated by that clock from now on. Nothing: by this node's own.
+    void agree_on_clock(const std::optional<cluster::agreed_time>& on) noexcept {
+        clock_.agree(on);
+        clock_.set_time(turn_.now, turn_.wall);
+    }
     /// Null where there is no cluster.
     [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 
@@ -456,7 +465,7 @@ class core final : private session::front_effects,
     // publish.cpp
     void route(session::front& who, const publication& what, session::route_token token,
                packet_id inbound) override;
-    [[nodiscard]] hybrid_time next_stamp() override { return clock_.next(turn_.wall); }
+    [[nodiscard]] hybrid_time next_stamp() override { return clock_.next(); }
     struct reach {
         std::uint64_t shards = 0; ///< who else must take it
         bool is_matched = false;
@@ -526,6 +535,8 @@ class core final : private session::front_effects,
                  reach& where);
     void on_forwarded(incoming_lane_id from, const publication& what,
                       const cluster::forward_flags& flags, cluster::lane_seq seq);
+    void give_out_forwarded(incoming_lane_id from, const publication& what,
+                            const cluster::forward_flags& flags, cluster::lane_seq seq);
     void touch(peer_lane& changed);
     void touch(incoming_lane_id changed);
     void settle_lane(peer_lane& lane);
@@ -759,7 +770,7 @@ class core final : private session::front_effects,
     session::home_context home_context_;
     buffer_pool pool_;
     timer_wheel wheel_;
-    hybrid_clock clock_;
+    stamp_clock clock_;
     journal journal_;
     bodies bodies_;
     router::router router_;

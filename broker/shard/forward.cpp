@@ -15,7 +15,16 @@ using mqtt::reason_code;
 namespace {
 
 /// Stamps of a peer further ahead than this are not taken over: membership tells of its clock.
-constexpr auto stamp_ahead_max = 500ms;
+constexpr auto absorbed_ahead_max = 500ms;
+
+/// The same message, as one that this node took.
+publication dated_anew(const publication& what, hybrid_time stamp, node_id here) {
+    publication again = what;
+    again.held = {}; // its header is of before
+    again.header.stamp = stamp;
+    again.header.origin = here;
+    return again;
+}
 
 } // namespace
 
@@ -220,14 +229,25 @@ std::optional<cluster::lane_reply> core::take_reply(incoming_lane_id from) {
     return lane == nullptr ? std::nullopt : lane->receiver.take_reply();
 }
 
+// Whose clock is wrong may not say what is newest.
+void core::on_forwarded(incoming_lane_id from, const publication& what,
+                        const cluster::forward_flags& flags, cluster::lane_seq seq) {
+    if (!clock_.believes(what.header.stamp)) {
+        ++counts_.dated_anew;
+        give_out_forwarded(from, dated_anew(what, clock_.next(), options_.node), flags, seq);
+        return;
+    }
+    if (wall_of(what.header.stamp) <= clock_.wall() + absorbed_ahead_max) {
+        clock_.absorb(what.header.stamp);
+    }
+    give_out_forwarded(from, what, flags, seq);
+}
+
 // As from another shard of this node, but that the other shards here are told from here. Groups get
 // what was given to them alone: the node that the message came to chooses one member in the
 // cluster.
-void core::on_forwarded(incoming_lane_id from, const publication& what,
-                        const cluster::forward_flags& flags, cluster::lane_seq seq) {
-    if (wall_of(what.header.stamp) <= turn_.wall + stamp_ahead_max) {
-        clock_.absorb(what.header.stamp);
-    }
+void core::give_out_forwarded(incoming_lane_id from, const publication& what,
+                              const cluster::forward_flags& flags, cluster::lane_seq seq) {
     takers_ = {};
     onward_ = 0;
     publisher_ = 0;

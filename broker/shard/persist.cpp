@@ -231,7 +231,7 @@ void core::log_session(home_entry& home) {
         return;
     }
     if (home.session_id_.created.value == 0) {
-        home.session_id_ = {.created = clock_.next(turn_.wall), .node = options_.node};
+        home.session_id_ = {.created = clock_.next(), .node = options_.node};
     }
     const bool is_attached = home.home_.front().has_value();
     storage::session_record record{
@@ -357,6 +357,7 @@ void core::bury_retained(const publication& tombstone) {
 
 router::retained_options core::retained_options_of(const core_options& given) {
     router::retained_options made = given.retained;
+    made.latest = &clock_.latest();
     if (given.store != nullptr) {
         made.on_aged = [this](std::string_view topic, const message* tombstone) {
             tombstone != nullptr ? bury_retained(tombstone->view())

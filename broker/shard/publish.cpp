@@ -286,7 +286,7 @@ shard_id core::retained_owner(std::string_view topic, std::size_t shards) noexce
 
 void core::publish(publication what, std::string_view due_will) {
     what.held = {}; // its header is of before: other shards would see no stamp
-    what.header.stamp = clock_.next(turn_.wall);
+    what.header.stamp = clock_.next();
     what.header.origin = options_.node;
     set_keeping(what.topic, options_.level, what.header);
     // A will may be due while another message is given out: what that one waits for stays its own.
@@ -336,8 +336,7 @@ void core::publish_will(session::home& from, const publication& what) {
         publish(what, {});
         return;
     }
-    const storage::due_will_key key =
-        storage::due_will_key_of(clock_.next(turn_.wall), options_.me);
+    const storage::due_will_key key = storage::due_will_key_of(clock_.next(), options_.me);
     log_due_will(key, what);
     publish(what, key.view());
 }

@@ -43,6 +43,7 @@ class membership_script final : public membership_effects {
     std::vector<wire_levels> levels;
     std::size_t snapshots = 0;
     std::size_t absorbed = 0;
+    std::optional<agreed_time> agreed;
     std::size_t forgotten_count = 0;
 
     [[nodiscard]] moment at() const { return {now, wall}; }
@@ -142,6 +143,7 @@ class membership_script final : public membership_effects {
     }
     void snapshot_changed() override { ++snapshots; }
     void absorb(hybrid_time) override { ++absorbed; }
+    void clock_agreed(const std::optional<agreed_time>& told) override { agreed = told; }
     void alarm(const membership_alarm& what) override { alarms.push_back(what); }
     void levels_changed(const wire_levels& now_spoken) override { levels.push_back(now_spoken); }
     void forgotten() override { ++forgotten_count; }

@@ -21,8 +21,11 @@ void retained_world::publish(index at) {
 
 void retained_world::publish_at(index which, const std::string& topic, bool is_clear) {
     node& at = nodes_[which];
+    set_clock(at);
     publication what;
-    what.header.stamp = at.clock.next(wall_of_node(at));
+    what.header.stamp = at.clock.next();
+    const bool is_misdated =
+        gv::wall_of(what.header.stamp) > wall_of_node(at) + shard::stamp_ahead_max;
     what.header.origin = id_of(which);
     what.header.publisher = 1 + below(3);
     what.header.retain = true;
@@ -37,7 +40,12 @@ void retained_world::publish_at(index which, const std::string& topic, bool is_c
                                           : never_expires};
     writes_[topic].push_back({.version = retained_version_of(what.header),
                               .is_clear = is_clear,
+                              .is_doubtful = is_misdated,
                               .expires = row.expires});
+    if (is_misdated) {
+        ++dated_wrong;
+        misdated_.insert(topic);
+    }
     take(which, row, true);
     for (const index other : at.believes_alive) {
         if (chance(0.05)) { // from a spool
@@ -174,8 +182,19 @@ void retained_world::act() {
     }
 }
 
+/// Whoever is right sets once more what was set with a stamp of the future: that holds then, also
+/// where the other is.
+void retained_world::set_right() {
+    const index other = (odd_ + 1) % nodes_.size();
+    for (const std::string& topic : misdated_) {
+        publish_at(other, topic, chance(0.3));
+    }
+}
+
 void retained_world::come_to_rest() {
     say("rest");
+    nodes_[odd_].jump = 0s;
+    nodes_[odd_].knows_better_at = now();
     network_.mend_all();
     network_.set_faults({.delay_min = 1ms, .delay_max = 3ms});
     for (index which = 0; which < nodes_.size(); ++which) {
@@ -189,6 +208,7 @@ void retained_world::come_to_rest() {
             believe(who, of, peer_state::alive);
         }
     }
+    set_right();
     if (nodes_.size() == 2) {
         network_.run_for(10s);
         check_equal("10 s after all is well");
@@ -201,6 +221,9 @@ void retained_world::run() {
     const std::size_t actions = 30 + below(150);
     for (std::size_t done = 0; done < actions; ++done) {
         act();
+        if (wrong_ == wrong_clocks::one && chance(0.15)) {
+            jump();
+        }
         doubt_what_is_away();
         network_.run_for(chance(0.3) ? 0ms : between(0ms, 1s));
     }

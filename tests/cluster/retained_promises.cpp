@@ -95,6 +95,10 @@ void retained_world::doubt_what_is_away() {
 void retained_world::note_newest(index which, const retained_row& row) {
     const retained_version version = retained_version_of(row.what->header());
     retained_version& newest = nodes_[which].newest[std::string(row.what->topic())];
+    if (!nodes_[which].clock.believes(newest.stamp)) {
+        ++taken_back;
+        newest = version;
+    }
     if (version < newest) {
         complain("node " + std::to_string(which) + " went back in " + std::string(row.what->topic())
                  + " from " + text_of(newest) + " to " + text_of(version));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // retained_simulate --seed N [--count M]: runs the seeds N to N + M - 1. One seed alone, or the
-// first that fails, is shown step by step. Exit status: 0, or 1 if a promise was broken.
+// first that fails, is shown step by step. In every fourth seed a node has a wrong clock. Exit
+// status: 0, or 1 if a promise was broken.
 #include "tests/cluster/retained_world.hpp"
 #include "tests/support/seed_range.hpp"
 
@@ -10,9 +11,14 @@
 namespace {
 
 using gv::cluster::testing::retained_world;
+using gv::cluster::testing::wrong_clocks;
+
+wrong_clocks clocks_of(std::uint64_t seed) {
+    return seed % 4 == 0 ? wrong_clocks::one : wrong_clocks::none;
+}
 
 void show(std::uint64_t seed) {
-    retained_world again(seed, true);
+    retained_world again(seed, true, clocks_of(seed));
     again.run();
     for (const std::string& line : again.trace) {
         std::cout << line << "\n";
@@ -27,7 +33,7 @@ int run(std::uint64_t seed, std::uint64_t count) {
     std::uint64_t absences = 0;
     std::uint64_t messages = 0;
     for (std::uint64_t each = seed; each < seed + count; ++each) {
-        retained_world world(each);
+        retained_world world(each, false, clocks_of(each));
         world.run();
         writes += world.writes;
         doubtful += world.doubtful;

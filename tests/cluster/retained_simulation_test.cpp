@@ -20,6 +20,28 @@ TEST_P(RetainedSimulation, StoresBecomeEqualAndNothingThatWasClearedReturns) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RetainedSimulation, ::testing::Values(1, 76, 151, 226));
 
+class RetainedWrongClock : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RetainedWrongClock, StoresBecomeEqualAndTheLastOfThePresentHolds) {
+    std::uint64_t dated_wrong = 0;
+    std::uint64_t dated_anew = 0;
+    std::uint64_t taken_back = 0;
+    for (std::uint64_t seed = GetParam(); seed < GetParam() + 50; ++seed) {
+        retained_world world(seed, false, wrong_clocks::one);
+        world.run();
+        ASSERT_TRUE(world.complaints.empty())
+            << "seed " << seed << ": " << world.complaints.front();
+        dated_wrong += world.dated_wrong;
+        dated_anew += world.dated_anew;
+        taken_back += world.taken_back;
+    }
+    EXPECT_GT(dated_wrong, 50u);
+    EXPECT_GT(dated_anew, 100u);
+    EXPECT_GT(taken_back, 50u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RetainedWrongClock, ::testing::Values(1, 51, 101));
+
 TEST(RetainedSimulationCovers, DoesWhatItIsForInMostSeeds) {
     retained_counts sum;
     std::uint64_t absences = 0;

@@ -13,6 +13,7 @@ const wall_time wall_at_start{std::chrono::seconds(1'700'000'000)};
 const time_point steady_at_start{1'000s};
 constexpr std::size_t collect_visits = 7;
 constexpr duration synced_after = 500ms;
+constexpr duration learnt_after = 3s;
 
 std::string text_of(const retained_version& version) {
     return std::to_string(version.stamp.value >> 16 & 0xffff'ffff) + "."
@@ -80,9 +81,10 @@ retained_exchange_options retained_world::some_options() {
 
 // --- around the machines
 
-retained_world::retained_world(std::uint64_t seed, bool is_tracing)
-    : network_(seed), is_tracing_(is_tracing) {
-    nodes_ = std::vector<node>(chance(0.3) ? 2 : 3 + below(6));
+retained_world::retained_world(std::uint64_t seed, bool is_tracing, wrong_clocks wrong)
+    : network_(seed), wrong_(wrong), is_tracing_(is_tracing) {
+    nodes_ = std::vector<node>(chance(0.3) && wrong == wrong_clocks::none ? 2 : 3 + below(6));
+    odd_ = wrong == wrong_clocks::one ? below(nodes_.size()) : 0;
     options_ = some_options();
     network_.on_arrival = [this](index from, index to, const retained_wire& message) {
         arrive(from, to, message);
@@ -115,6 +117,24 @@ wall_time retained_world::wall_of_node(const node& at) const {
            + std::chrono::duration_cast<wall_time::duration>(now() - steady_at_start + at.skew);
 }
 
+/// Only stamps are wrong: the spans after which removals are forgotten are so short here that a
+/// jump of ten minutes would be one of weeks.
+void retained_world::set_clock(node& at) const {
+    const wall_time right = wall_of_node(at);
+    const bool knows = wrong_ == wrong_clocks::one && now() >= at.knows_better_at;
+    at.clock.agree(knows ? std::optional(agreed_time{.at = now(), .wall = right}) : std::nullopt);
+    at.clock.set_time(now(), right + std::chrono::duration_cast<wall_time::duration>(at.jump));
+}
+
+void retained_world::jump() {
+    constexpr std::array jumps{duration(10min), duration(-10min), duration(0)};
+    node& at = nodes_[odd_];
+    at.jump = jumps[below(jumps.size())];
+    at.knows_better_at = now() + learnt_after;
+    say("the clock of node " + std::to_string(odd_) + " jumps to " + std::to_string(at.jump / 1s)
+        + " s");
+}
+
 retained_moment retained_world::moment(const node& at) const {
     const wall_time wall = wall_of_node(at);
     return {.now = now(), .wall = wall, .latest = stamp_of(wall + 1s)};
@@ -128,6 +148,7 @@ void retained_world::soon(index which, duration latest, std::function<void(node&
     network_.after(between(0ms, latest),
                    [this, which, what = std::move(what), life = nodes_[which].life] {
                        if (nodes_[which].life == life && nodes_[which].exchange) {
+                           set_clock(nodes_[which]);
                            what(nodes_[which]);
                            after_input(which);
                        }
@@ -136,6 +157,7 @@ void retained_world::soon(index which, duration latest, std::function<void(node&
 
 void retained_world::arrive(index from, index to, const retained_wire& message) {
     node& at = nodes_[to];
+    set_clock(at);
     if (const auto* forwarded = std::get_if<retained_row>(&message)) {
         take(to, *forwarded, true);
         return;
@@ -278,8 +300,24 @@ void retained_world::effects::on_retained_ready() {
     world->say("node " + std::to_string(self) + " is ready");
 }
 
-router::put_outcome retained_world::take(index which, const retained_row& row, bool is_forwarded) {
+/// What another node took is this one's, and promised as that.
+retained_row retained_world::dated_anew_at(index which, const retained_row& row) {
+    publication what = row.what->view();
+    what.held = {};
+    what.header.stamp = nodes_[which].clock.next();
+    what.header.origin = id_of(which);
+    ++dated_anew;
+    writes_[std::string(what.topic)].push_back({.version = retained_version_of(what.header),
+                                                .is_clear = row.is_tombstone(),
+                                                .expires = row.expires});
+    return {.what = message::copy_of(what, message::reach::shared), .expires = row.expires};
+}
+
+router::put_outcome retained_world::take(index which, const retained_row& given,
+                                         bool is_forwarded) {
     node& at = nodes_[which];
+    const bool is_believed = at.clock.believes(given.what->header().stamp);
+    const retained_row row = is_forwarded && !is_believed ? dated_anew_at(which, given) : given;
     at.clock.absorb(row.what->header().stamp);
     const auto outcome = at.table->put_row(row, clocks(at));
     if (is_change(outcome, true)) {
@@ -345,6 +383,8 @@ void retained_world::start(index which) {
     at.wakes_at = never;
     at.believes_alive.clear();
     at.newest.clear();
+    at.knows_better_at = now() + (which == odd_ && at.jump != 0s ? learnt_after : 0s);
+    set_clock(at);
     say("node " + std::to_string(which) + " starts, boot " + std::to_string(at.boot.value));
     network_.restart(which);
     at.digest = std::make_unique<retained_digest>();
@@ -365,7 +405,8 @@ void retained_world::start(index which) {
                 }
                 write_down(at, std::move(aged));
             },
-        .digest = at.digest.get()});
+        .digest = at.digest.get(),
+        .latest = &at.clock.latest()});
     for (const auto& [topic, row] : at.stored.rows) {
         publication what = row.what->view();
         what.header.expires =

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "broker/router/retained.hpp"
+#include "broker/shard/stamp_clock.hpp"
 #include "cluster/retained_exchange.hpp"
 #include "tests/cluster/simulated_network.hpp"
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,12 +20,17 @@
 
 namespace gv::cluster::testing {
 
+enum class wrong_clocks : std::uint8_t { none, one };
+
 /// What goes over the wire: about retained messages, or such a message itself, forwarded.
 using retained_wire = std::variant<retained_message, retained_row>;
 
 class retained_world {
   public:
-    explicit retained_world(std::uint64_t seed, bool is_tracing = false);
+    /// With `one`, there are three nodes at least, and one of them dates what it takes by a clock
+    /// that jumps by ten minutes, for a while after each jump or start.
+    explicit retained_world(std::uint64_t seed, bool is_tracing = false,
+                            wrong_clocks wrong = wrong_clocks::none);
 
     /// Does random things for a while, lets all come to rest, and compares.
     void run();
@@ -34,6 +41,9 @@ class retained_world {
     std::uint64_t writes = 0;
     std::uint64_t doubtful = 0; ///< writes that nobody promises to keep
     std::uint64_t long_absences = 0;
+    std::uint64_t dated_wrong = 0; ///< writes with a stamp of the future
+    std::uint64_t dated_anew = 0;  ///< these, where they came
+    std::uint64_t taken_back = 0;  ///< rows of the future that one of the present has replaced
     std::uint64_t messages = 0;
 
   private:
@@ -70,8 +80,10 @@ class retained_world {
         effects out;
         disk stored;
         boot_id boot;
-        hybrid_clock clock;
+        shard::stamp_clock clock;
         duration skew{};
+        duration jump{};              ///< of what its stamps go by
+        time_point knows_better_at{}; ///< from then on they go by the agreed clock
         std::set<index> believes_alive;
         std::map<std::string, retained_version> newest; ///< that was ever here, in this life
         bool is_ready = false;
@@ -99,6 +111,8 @@ class retained_world {
     void publish_at(index at, const std::string& topic, bool is_clear);
     void crash(index which);
     void start(index which);
+    void jump();
+    void set_right();
     void change_links();
     void change_faults();
     void go_away();
@@ -117,12 +131,14 @@ class retained_world {
     void tell_of(index of, peer_state state, duration latest);
     /// Later, if the node still lives this life.
     void soon(index which, duration latest, std::function<void(node&)> what);
-    router::put_outcome take(index which, const retained_row& row, bool is_forwarded);
+    router::put_outcome take(index which, const retained_row& given, bool is_forwarded);
     void write_down(node& at, disk_operation operation);
     static void settle_disk(disk& of, std::size_t count);
     void lose_tail(index which);
     [[nodiscard]] bool drop(index which, const retained_entry& dead);
     [[nodiscard]] time_point now() const { return network_.now(); }
+    void set_clock(node& at) const;
+    [[nodiscard]] retained_row dated_anew_at(index which, const retained_row& row);
     [[nodiscard]] wall_time wall_of_node(const node& at) const;
     [[nodiscard]] retained_moment moment(const node& at) const;
     [[nodiscard]] router::retained_clocks clocks(const node& at) const;
@@ -149,6 +165,9 @@ class retained_world {
     std::vector<node> nodes_;
     std::map<std::string, std::vector<write>> writes_; ///< by topic, by time of publishing
     std::uint64_t questions_ = 0;                      ///< messages that are not roots
+    wrong_clocks wrong_;
+    index odd_ = 0;                  ///< whose clock is wrong
+    std::set<std::string> misdated_; ///< topics with a write of the future
     bool is_tracing_;
 };
 

@@ -18,6 +18,7 @@ class simulated_members::effects_of final : public membership_effects {
     // Read when it has settled, before anything else happens to the node.
     void snapshot_changed() override { is_snapshot_due_ = true; }
     void absorb(hybrid_time seen) override { absorbed_ = std::max(absorbed_, seen); }
+    void clock_agreed(const std::optional<agreed_time>&) override {}
     void alarm(const membership_alarm& what) override { world_.alarms.push_back(what); }
     void levels_changed(const wire_levels&) override {}
     void forgotten() override { ++world_.forgotten; }

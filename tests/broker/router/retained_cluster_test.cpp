@@ -371,5 +371,89 @@ TEST(RetainedClusterModel, TheSameChangesInAnyOrderGiveTheSameTableAndDigest) {
     }
 }
 
+/// Of a node that knows by which clock the cluster goes: what has a stamp above 100 is of the
+/// future.
+struct RetainedOfWrongClocks : testing::Test {
+    retained_digest digest;
+    hybrid_time latest{std::numeric_limits<std::uint64_t>::max()};
+    retained_table table{{.digest = &digest, .latest = &latest}};
+
+    [[nodiscard]] retained_answer ask(std::vector<retained_entry> known, retained_claim theirs = {},
+                                      retained_claim ours = {}) const {
+        return table.answer({.of = range_of("t"),
+                             .known = std::move(known),
+                             .theirs = theirs,
+                             .ours = ours,
+                             .bytes_max = 1u << 20,
+                             .rows_max = 100},
+                            start);
+    }
+};
+
+TEST_F(RetainedOfWrongClocks, AStampOfTheFutureLosesAgainstAnyOther) {
+    EXPECT_EQ(table.put(make("t", "wrong", 1'000)), put_outcome::stored);
+    EXPECT_EQ(table.put(make("t", "before it is known", 50)), put_outcome::older_ignored);
+    latest = {100};
+    EXPECT_EQ(table.put(make("t", "right", 50)), put_outcome::replaced);
+    EXPECT_EQ(table.put(make("t", "wrong", 1'000)), put_outcome::older_ignored);
+    EXPECT_EQ(table.put_row(row_of(make("t", "wrong", 1'000)), start), put_outcome::older_ignored);
+    EXPECT_EQ(table.find("t", start.now)->payload(), "right");
+    const std::uint64_t sum = sum_of(digest);
+    retained_digest other_digest;
+    retained_table other({.digest = &other_digest});
+    other.put(make("t", "right", 50));
+    EXPECT_EQ(sum, sum_of(other_digest));
+}
+
+TEST_F(RetainedOfWrongClocks, ARemovalOfTheFutureLosesToo) {
+    table.put(make("t", "", 1'000));
+    latest = {100};
+    EXPECT_EQ(table.put(make("t", "right", 50)), put_outcome::stored);
+    EXPECT_EQ(table.tombstones(), 0u);
+    EXPECT_EQ(table.put(make("t", "", 60)), put_outcome::removed)
+        << "a removal of the present wins";
+}
+
+TEST_F(RetainedOfWrongClocks, OfTwoOfTheFutureTheNewestHolds) {
+    latest = {100};
+    EXPECT_EQ(table.put(make("t", "one", 1'000)), put_outcome::stored);
+    EXPECT_EQ(table.put(make("t", "two", 1'001)), put_outcome::replaced);
+    EXPECT_EQ(table.put(make("t", "two", 1'001)), put_outcome::known);
+    EXPECT_EQ(table.put(make("t", "one", 1'000)), put_outcome::older_ignored);
+}
+
+TEST_F(RetainedOfWrongClocks, PeersAreToldThatItIsTheOldest) {
+    table.put(make("t", "wrong", 1'000));
+    latest = {100};
+    const retained_entries told = table.entries(range_of("t"), 100);
+    EXPECT_THAT(told.entries,
+                ElementsAre(retained_entry{.topic_hash = retained_topic_hash("t"), .version = {}}));
+    EXPECT_THAT(ask({}).rows, IsEmpty()) << "nor is it given to anybody";
+    latest = {1'000};
+    EXPECT_EQ(ask({}).rows.size(), 1u) << "when its time has come it is as any other";
+}
+
+TEST_F(RetainedOfWrongClocks, AskersGetTheirsReplacedAndNobodysIsCalledDead) {
+    retained_digest right_digest;
+    retained_table right({.digest = &right_digest});
+    right.put(make("t", "right", 50));
+    table.put(make("t", "wrong", 1'000));
+    latest = {100};
+    // Whatever the claim of the one that asks: the topic is known there.
+    const retained_answer got = right.answer({.of = range_of("t"),
+                                              .known = table.entries(range_of("t"), 9).entries,
+                                              .theirs = {.from = {1}, .to = {90}},
+                                              .bytes_max = 1u << 20,
+                                              .rows_max = 100},
+                                             start);
+    ASSERT_EQ(got.rows.size(), 1u);
+    const retained_answer given =
+        ask(right.entries(range_of("t"), 9).entries, {}, {.from = {1}, .to = {90}});
+    EXPECT_THAT(given.rows, IsEmpty());
+    EXPECT_THAT(given.dead, IsEmpty());
+    EXPECT_EQ(table.put_row(got.rows.front(), start), put_outcome::replaced);
+    EXPECT_EQ(sum_of(digest), sum_of(right_digest));
+}
+
 } // namespace
 } // namespace gv::router
