@@ -139,6 +139,9 @@ std::vector<problem> server::build_store() {
     }
     for (const auto& each : loops_) {
         each->keep_in(*store_);
+        if (cluster_) {
+            each->logic().hold_sessions();
+        }
     }
     kept_routes* const routes = cluster_ ? &cluster_->routes_on_disk() : nullptr;
     if (const auto restored = restore_all(*store_, loops_, routes); !restored) {
@@ -322,6 +325,9 @@ void server::start_loops() {
 }
 
 void server::start_accepting() {
+    for (const auto& each : loops_) {
+        each->post([&logic = each->logic()] { logic.begin_serving(); });
+    }
     loops_.front()->post([this] {
         for (const auto& each : acceptors_) {
             each->start();

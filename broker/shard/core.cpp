@@ -312,7 +312,9 @@ std::optional<time_point> core::next_deadline() noexcept {
 void core::on_timer(timer& fired) {
     auto& due = static_cast<client_timer&>(fired);
     if (&due == &housekeeping_) {
-        publish_restored_wills();
+        if (!are_sessions_held_) {
+            publish_restored_wills();
+        }
         retained_.expire(turn_.now, 1000);
         if (const auto passed = bodies_.retire(turn_.wall)) {
             erase_bucket(*passed);
@@ -329,6 +331,8 @@ void core::on_timer(timer& fired) {
         if (!whose.is_ended_) {
             arm(whose);
         }
+    } else if (are_sessions_held_) {
+        wheel_.schedule(due, turn_.now + 100ms);
     } else {
         const bool was_stored = due.home->home_.session() != nullptr;
         due.home->home_.on_deadline();
@@ -336,6 +340,11 @@ void core::on_timer(timer& fired) {
         counts_.sessions_expired += was_stored && due.home->home_.session() == nullptr ? 1U : 0U;
         settle_home(*due.home);
     }
+}
+
+void core::begin_serving() {
+    are_sessions_held_ = false;
+    publish_restored_wills();
 }
 
 // What is written down is handed over before the others hear of it: a part of a transaction comes

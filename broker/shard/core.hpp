@@ -231,6 +231,10 @@ class core final : private session::front_effects,
     void restore_spool(const storage::spool_left& left);
     /// A will that another process was publishing when it ended: is published once all is back.
     void restore_will(std::string_view key, const storage::will_record& found);
+    /// Until begin_serving(), what is due of sessions (their wills and their ends) waits: those
+    /// whom it concerns may be at other nodes, of which nothing is known yet.
+    void hold_sessions() noexcept { are_sessions_held_ = true; }
+    void begin_serving();
     /// Which shard keeps the retained message of a topic.
     [[nodiscard]] static shard_id retained_owner(std::string_view topic,
                                                  std::size_t shards) noexcept;
@@ -782,6 +786,7 @@ class core final : private session::front_effects,
     std::vector<client*> dirty_;
     std::vector<client*> full_;
     std::vector<std::pair<std::string, session::will_message>> restored_wills_; ///< by key
+    bool are_sessions_held_ = false;
     std::vector<client*> reopened_; ///< were full; their waiters may go on
     std::vector<client*> relieved_; ///< their own output was in the way of their input
     ring<client*> freed_;           ///< publishers that wait for nobody any more
