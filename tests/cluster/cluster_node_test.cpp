@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// The start of a node: when it takes clients, and what it still learns afterwards.
+#include "cluster/cluster_node.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gv::cluster {
+namespace {
+
+/// Nobody is there: what is asked stays without an answer until the test gives one.
+class silent_network final : public peer_transport {
+  public:
+    void ask(std::string address, const envelope& question) override {
+        static_cast<void>(question);
+        asked.push_back(std::move(address));
+    }
+    void answer(question_id, const envelope*) override {}
+    void open_control(peer_identity, std::string, std::uint64_t) override {}
+    void close_control(node_id) override {}
+    void send(node_id, const control_message&) override {}
+    std::unique_ptr<lane_link> open_lane(node_id, std::string, const lane_hello&,
+                                         lane_link_listener&) override {
+        return nullptr;
+    }
+    void shut_down() override {}
+
+    std::vector<std::string> asked;
+};
+
+/// Notes when the node was ready.
+class noting_broker final : public cluster_effects {
+  public:
+    void keep_members(std::vector<member_row>) override {}
+    void peer_changed(const peer_view&) override {}
+    void member_changed(const member&, member_change) override {}
+    void route_changed(std::string_view) override {}
+    void all_routes_changed() override {}
+    void known(wait_token, route_known) override {}
+    void keep_route(node_id, const route_key&, const route_value&) override {}
+    void drop_route(node_id, const route_key&) override {}
+    void read_entries(retained_ticket, const retained_range&, std::size_t) override {}
+    void read_rows(retained_ticket, retained_question&&) override {}
+    void apply(retained_ticket, retained_bucket, std::vector<retained_row>&&,
+               std::vector<retained_entry>&&) override {}
+    void collect(const retained_claim&) override {}
+    void ready(bool is_complete) override { readiness.push_back(is_complete); }
+    void absorb(hybrid_time) override {}
+    void clock_agreed(const std::optional<agreed_time>&, duration) override {}
+    void alarm(const membership_alarm&) override {}
+    void levels_changed(const wire_levels&) override {}
+    void forgotten() override {}
+
+    std::vector<bool> readiness;
+};
+
+class cluster_node_start : public ::testing::Test {
+  protected:
+    [[nodiscard]] moment at() const { return {now_, wall_ + (now_ - begin_)}; }
+
+    void pass(duration time) {
+        const time_point until = now_ + time;
+        while (node.next_deadline() <= until) {
+            now_ = std::max(now_, node.next_deadline());
+            node.on_deadline(at());
+        }
+        now_ = until;
+    }
+
+    static constexpr time_point begin_{1'000s};
+    static constexpr wall_time wall_{std::chrono::sys_days(std::chrono::year(2030) / 1 / 1)};
+    time_point now_ = begin_;
+    retained_digest digest;
+    silent_network network;
+    noting_broker broker;
+    cluster_node node{
+        cluster_node_options{
+            .membership = {.cluster = "garden"}, .routes = {}, .retained = {}, .ready_within = 10s},
+        own_identity{.node = node_id{1},
+                     .boot = boot_id{1},
+                     .profile = {.name = "node-1", .peer_address = "node-1:7883"},
+                     .chance = 1},
+        {},
+        retained_start{.digest = &digest, .claim = {}},
+        network,
+        broker,
+        at()};
+};
+
+TEST_F(cluster_node_start, with_nobody_to_ask_is_over_at_once) {
+    node.join({}, at());
+    EXPECT_EQ(broker.readiness, std::vector<bool>{true});
+}
+
+TEST_F(cluster_node_start, waits_for_who_does_not_answer_no_longer_than_it_may) {
+    const std::vector<std::string> seeds{"node-2:7883"};
+    node.join(seeds, at());
+    pass(9s);
+    EXPECT_THAT(network.asked, ::testing::Contains("node-2:7883"));
+    EXPECT_TRUE(broker.readiness.empty());
+    pass(1s);
+    EXPECT_EQ(broker.readiness, std::vector<bool>{false});
+}
+
+TEST_F(cluster_node_start, is_over_when_all_addresses_have_refused) {
+    const std::vector<std::string> seeds{"node-2:7883", "node-3:7883"};
+    node.join(seeds, at());
+    node.on_refused({}, "node-2:7883", at());
+    EXPECT_TRUE(broker.readiness.empty());
+    node.on_refused({}, "node-3:7883", at());
+    EXPECT_EQ(broker.readiness, std::vector<bool>{true});
+}
+
+// It serves since its time was over, and learns all the same who is there.
+TEST_F(cluster_node_start, ends_even_after_its_time_was_over) {
+    const std::vector<std::string> seeds{"node-2:7883"};
+    node.join(seeds, at());
+    pass(11s);
+    ASSERT_TRUE(node.start_progress().is_ready);
+    EXPECT_FALSE(node.start_progress().has_routes);
+    node.on_refused({}, "node-2:7883", at());
+    EXPECT_TRUE(node.start_progress().has_routes);
+    EXPECT_TRUE(node.start_progress().has_retained);
+    EXPECT_EQ(broker.readiness, std::vector<bool>{false});
+}
+
+} // namespace
+} // namespace gv::cluster
