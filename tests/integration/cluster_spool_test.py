@@ -170,6 +170,18 @@ class ClusterSpool(ClusterTest):
             self.assertEqual(ear.next(), "new")
             self.assertEqual(ear.stop(), [])
 
+    def test_what_nodes_want_that_are_not_remembered_stays_on_disk(self):
+        """The list of nodes is lost, and with it whose these are, until that node is met again."""
+        away, here = self.nodes(2)
+        self.offline(away, "kept", "t")
+        self.settle_disk(here)
+        away.kill()
+        here.kill()
+        (here.store / "cluster.members").unlink()
+        here = self.back("node2", here)
+        here.wait_for_log_match("routes_restored .*of_unknown_nodes=1")
+        self.assertRegex(self.stop_and("check", here), r"routes +1 ")
+
     def test_a_publisher_is_told_that_its_message_is_wanted(self):
         away, here = self.nodes(2)
         self.offline(away, "kept", "t")
