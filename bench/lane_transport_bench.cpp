@@ -37,7 +37,9 @@ class bare_peer : public peer_listener {
     void on_question(question_id, gv::cluster::envelope) override {}
     void on_answer(gv::cluster::envelope) override {}
     void on_refused(node_id, std::string) override {}
-    void on_control(peer_identity, control_message) override {}
+    void on_control(peer_identity, control_message, std::function<void()> taken) override {
+        taken();
+    }
     void on_control_open(node_id, node_id) override {}
     void on_control_lost(node_id, std::string) override {}
     void on_lane(std::unique_ptr<incoming_lane>, peer_identity, lane_hello) override {}

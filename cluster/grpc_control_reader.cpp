@@ -63,7 +63,6 @@ void control_reader::OnReadDone(bool ok) {
     if (const grpc::Status status = take(); !status.ok()) {
         return end(status);
     }
-    read_next();
 }
 
 void control_reader::OnCancel() {
@@ -74,6 +73,8 @@ void control_reader::OnCancel() {
     }
     if (passes_on != nullptr) {
         passes_on->on_caller_gone();
+    } else {
+        end(grpc::Status::CANCELLED); // it may be that nothing is being read
     }
 }
 
@@ -119,6 +120,7 @@ grpc::Status control_reader::welcome(const link_hello& hello) {
     const std::lock_guard lock(state_->mutex);
     if (state_->reader != nullptr) {
         say_accepted(core_.options.self.node);
+        StartRead(&bytes_);
     }
     return grpc::Status::OK;
 }
@@ -152,16 +154,14 @@ grpc::Status control_reader::take(wire::ControlFrame&& frame) {
         is_over = state_->reader == nullptr;
     }
     if (!is_over) {
-        core_.listener.on_control(from_, std::move(*message));
+        core_.listener.on_control(from_, std::move(*message), [state = state_] {
+            const std::lock_guard lock(state->mutex);
+            if (state->reader != nullptr) {
+                state->reader->StartRead(&state->reader->bytes_);
+            }
+        });
     }
     return grpc::Status::OK;
-}
-
-void control_reader::read_next() {
-    const std::lock_guard lock(state_->mutex);
-    if (state_->reader != nullptr) {
-        StartRead(&bytes_);
-    }
 }
 
 } // namespace gv::cluster

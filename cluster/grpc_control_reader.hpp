@@ -56,7 +56,6 @@ class control_reader final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     [[nodiscard]] grpc::Status pass_on(const link_hello& hello,
                                        grapevine::cluster::v1::ControlFrame&& frame);
     [[nodiscard]] grpc::Status take(grapevine::cluster::v1::ControlFrame&& frame);
-    void read_next();
     void say_accepted(node_id here);
     // relayed_stream
     void read_more() override { StartRead(&bytes_); }

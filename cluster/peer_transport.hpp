@@ -25,6 +25,7 @@
 #include "cluster/retained_message.hpp"
 #include "cluster/route_message.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -113,7 +114,10 @@ class peer_listener {
     virtual void on_answer(envelope answer) = 0;
     /// Nobody listens at that address; the question went to `to` (0: whoever is there).
     virtual void on_refused(node_id to, std::string address) = 0;
-    virtual void on_control(peer_identity from, control_message message) = 0;
+    /// `taken` is to be called, by any thread, when the message has been worked off: only then the
+    /// next one of that stream is read, so that a peer cannot fill this node's memory.
+    virtual void on_control(peer_identity from, control_message message,
+                            std::function<void()> taken) = 0;
     /// The stream that this node opened to that one is there, by way of `via` if that is not 0; or
     /// is lost. Lost is also said of every direct attempt that fails, so it may come again without
     /// an open in between; not of a stream that was closed or replaced. A call may be under way

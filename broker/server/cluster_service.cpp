@@ -413,14 +413,17 @@ void cluster_service::on_refused(node_id to, std::string address) {
     });
 }
 
-void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message) {
+void cluster_service::on_control(cluster::peer_identity from, cluster::control_message message,
+                                 std::function<void()> taken) {
     if (auto* figures = std::get_if<cluster::node_figures>(&message)) {
         figures_.hear(from, std::move(*figures));
+        taken();
         return;
     }
-    post([from, message = std::move(message)](cluster::cluster_node& node,
-                                              cluster::moment at) mutable {
+    post([from, message = std::move(message),
+          taken = std::move(taken)](cluster::cluster_node& node, cluster::moment at) mutable {
         node.on_control(from, std::move(message), at);
+        taken();
     });
 }
 

@@ -108,7 +108,8 @@ class cluster_service final : public shard::cluster_seat,
     void on_question(cluster::question_id which, cluster::envelope asked) override;
     void on_answer(cluster::envelope answer) override;
     void on_refused(node_id to, std::string address) override;
-    void on_control(cluster::peer_identity from, cluster::control_message message) override;
+    void on_control(cluster::peer_identity from, cluster::control_message message,
+                    std::function<void()> taken) override;
     void on_control_open(node_id to, node_id via) override;
     void on_control_lost(node_id to, std::string why) override;
     void on_lane(std::unique_ptr<cluster::incoming_lane> lane, cluster::peer_identity from,

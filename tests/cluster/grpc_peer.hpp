@@ -204,11 +204,27 @@ class grpc_peer final : public peer_listener {
     void on_refused(node_id to, std::string where) override {
         on.note([&] { refusals.push_back({to, std::move(where)}); });
     }
-    void on_control(peer_identity from, control_message message) override {
-        const bool waits = on.read([&] { return holds_control; });
-        on.note([&] { control.push_back({from, std::move(message)}); });
-        if (waits) {
-            static_cast<void>(on.wait([&] { return !holds_control; }));
+    void on_control(peer_identity from, control_message message,
+                    std::function<void()> taken) override {
+        on.note([&] {
+            control.push_back({from, std::move(message)});
+            if (holds_control) {
+                held_control.push_back(std::exchange(taken, {}));
+            }
+        });
+        if (taken) {
+            taken();
+        }
+    }
+    /// Whoever was held goes on, and nobody is from now on.
+    void release_control() {
+        std::vector<std::function<void()>> all;
+        on.note([&] {
+            holds_control = false;
+            all = std::exchange(held_control, {});
+        });
+        for (const auto& each : all) {
+            each();
         }
     }
     void on_control_open(node_id to, node_id via) override {
@@ -256,7 +272,8 @@ class grpc_peer final : public peer_listener {
     std::vector<node_id> ways; ///< of these: by way of whom
     std::vector<std::pair<node_id, std::string>> lost;
     std::vector<std::unique_ptr<heard_lane>> lanes;
-    bool holds_control = false;
+    std::vector<std::function<void()>> held_control; ///< one of each stream
+    bool holds_control = false;                      ///< of a stream nothing follows
     bool accepts_lanes = true;
     std::unique_ptr<grpc_transport> transport;
 };
