@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/cluster_node.hpp"
 
+#include "base/assert.hpp"
+
+#include <limits>
 #include <mutex>
 
 namespace gv::cluster {
@@ -323,6 +326,10 @@ void cluster_node::member_changed(const member& now, member_change change) {
 }
 
 peer_slot cluster_node::slot_of(node_id node) {
+    // Those of nodes that are gone are not given again, since their lanes may not be at their end.
+    BROKER_ASSERT(slots_.size() <= std::numeric_limits<std::uint16_t>::max()
+                      || slots_.contains(node),
+                  "65,536 other nodes were met since the start: start this node again");
     const auto next = static_cast<std::uint16_t>(slots_.size());
     return slots_.emplace(node, peer_slot{next}).first->second;
 }

@@ -102,7 +102,8 @@ class control_links::table final : public stream_owner<control_stream> {
         {
             const std::lock_guard lock(mutex_);
             const auto [peer, link] = find(stream);
-            if (link == nullptr) {
+            // That it was accepted may be told after its end, when nothing may be written any more.
+            if (link == nullptr || link->has_ended) {
                 return;
             }
             link->is_open = true;
@@ -127,6 +128,7 @@ class control_links::table final : public stream_owner<control_stream> {
         const std::lock_guard lock(mutex_);
         if (control_link* link = find(stream).link) {
             link->is_open = false;
+            link->has_ended = true;
         }
         stream.let_go();
     }
@@ -199,7 +201,9 @@ class control_links::table final : public stream_owner<control_stream> {
         }
         link.is_writing = true; // the hello
         link.stream = stream.release();
-        link.stream->start(written(core_.hello_to(peer.to.node, link.via)));
+        link_hello hello = core_.hello_to(peer.to.node, link.via);
+        hello.number = ++last_begun_;
+        link.stream->start(written(hello));
     }
     [[nodiscard]] ended forget(const control_stream& stream) {
         const std::lock_guard lock(mutex_);
@@ -290,7 +294,8 @@ class control_links::table final : public stream_owner<control_stream> {
     way_listener on_way_;
     std::mutex mutex_;
     std::unordered_map<node_id, control_peer> peers_;
-    std::uint64_t last_number_ = 0;
+    std::uint64_t last_number_ = 0; ///< of a link
+    std::uint64_t last_begun_ = 0;  ///< of a stream
     std::mt19937_64 random_{std::random_device{}()};
 };
 

@@ -14,7 +14,7 @@ namespace wire = grapevine::cluster::v1;
 bool control_readers::enter(control_reader& reader) {
     const std::lock_guard lock(mutex_);
     control_reader*& newest = newest_[reader.from().node];
-    if (newest != nullptr && newest->from().boot > reader.from().boot) {
+    if (newest != nullptr && newest->is_newer_than(reader)) {
         return false;
     }
     if (newest != nullptr) {
@@ -22,6 +22,13 @@ bool control_readers::enter(control_reader& reader) {
     }
     newest = &reader;
     return true;
+}
+
+bool control_reader::is_newer_than(const control_reader& other) const noexcept {
+    if (from_.boot != other.from_.boot) {
+        return from_.boot > other.from_.boot;
+    }
+    return other.number_ != 0 && number_ > other.number_;
 }
 
 void control_readers::leave(control_reader& reader) {
@@ -114,8 +121,9 @@ grpc::Status control_reader::welcome(const link_hello& hello) {
         return status;
     }
     from_ = hello.from;
+    number_ = hello.number;
     if (!readers_.enter(*this)) {
-        return {grpc::StatusCode::ABORTED, "a later life of this node has a stream"};
+        return {grpc::StatusCode::ABORTED, "a later life or stream of this node is there"};
     }
     const std::lock_guard lock(state_->mutex);
     if (state_->reader != nullptr) {

@@ -22,7 +22,8 @@ class control_reader;
 /// before the newer ones, so it ends when another comes. Thread-safe.
 class control_readers {
   public:
-    /// False: there is one of a later life of that peer.
+    /// False: there is one that the peer has begun later, in this life or the next. Hellos may
+    /// overtake each other, those that come by way of a neighbour above all.
     [[nodiscard]] bool enter(control_reader& reader);
     void leave(control_reader& reader);
 
@@ -38,6 +39,7 @@ class control_reader final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     control_reader(grpc_core& core, control_links& links, control_readers& readers,
                    grpc::CallbackServerContext& context);
     [[nodiscard]] peer_identity from() const noexcept { return from_; }
+    [[nodiscard]] bool is_newer_than(const control_reader& other) const noexcept;
 
     void end(const grpc::Status& status);
     /// Requires: the state's lock, and that it names this reader.
@@ -70,6 +72,7 @@ class control_reader final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
     std::shared_ptr<state> state_;
     grpc::ByteBuffer bytes_;
     peer_identity from_;
+    std::uint64_t number_ = 0;     ///< see link_hello
     std::shared_ptr<relay> relay_; ///< set under the state's lock
 };
 

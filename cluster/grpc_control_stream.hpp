@@ -93,6 +93,7 @@ struct control_link {
     std::shared_ptr<grpc::Channel> channel;
     control_stream* stream = nullptr;
     bool is_open = false;
+    bool has_ended = false; ///< the stream: only that it is done is still to come
     bool is_writing = false;
     time_point opened_at{};
     duration pause{};
@@ -103,6 +104,7 @@ struct control_link {
     void forget_stream() {
         stream = nullptr;
         is_open = false;
+        has_ended = false;
         queue.clear();
         queued_bytes = 0;
     }

@@ -25,8 +25,12 @@ constexpr std::size_t reply_window_bytes = 128u << 10;
     return kind == relayed_kind::control ? control_end_bytes_max : lane_response_bytes_max;
 }
 
-[[nodiscard]] std::size_t frame_bytes_max(const grpc_core& core, relayed_kind kind) noexcept {
-    return kind == relayed_kind::control ? core.options.receive_bytes_max : lane_request_bytes_max;
+/// As who is meant limits it: what that one would refuse is not worth passing on.
+[[nodiscard]] std::size_t frame_bytes_max(const grpc_core& core, relayed_kind kind,
+                                          const grpc::ByteBuffer& frame) {
+    return kind == relayed_kind::control
+               ? control_frame_limit(frame, core.options.receive_bytes_max)
+               : lane_request_bytes_max;
 }
 
 /// Why this node does not pass on what that caller wants passed on, or OK.
@@ -155,7 +159,7 @@ void relay::on_frame(grpc::ByteBuffer& bytes) {
         return; // on_leg_done() follows, or was there
     }
     const std::size_t size = bytes.Length();
-    if (size > frame_bytes_max(core_, kind_)) {
+    if (size > frame_bytes_max(core_, kind_, bytes)) {
         finish({grpc::StatusCode::INVALID_ARGUMENT, "more bytes than a frame may have"});
         return let_leg_go();
     }

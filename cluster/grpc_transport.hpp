@@ -82,7 +82,9 @@ struct grpc_transport_options {
     /// Streams that others have opened to this node.
     std::size_t incoming_streams_max = 4'096;
     /// Of these, those that are passed on to a neighbour: each may hold a window and two messages.
-    std::size_t relay_streams_max = 64;
+    /// A pair of nodes that cannot reach each other has `2 * (1 + shards)` of them: 28 pairs with 8
+    /// shards, 3 with 64. Larger: more pairs by the same neighbour. Smaller: less memory at risk.
+    std::size_t relay_streams_max = 512;
 
     message_limits members;
     route_limits routes;

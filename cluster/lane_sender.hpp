@@ -15,8 +15,9 @@
 //
 // A message for a group is not moved to the spool: there may be members elsewhere. When the lane
 // begins to spool, it is given back to the owner if it was not sent; if it was, when the peer says
-// that it has not got it, begins a new life or is held for dead. Only the owner puts some in the
-// spool, by appending them while the lane is not live: where nobody else is.
+// that it has not got it, begins a new life or is held for dead. The owner may take it back sooner.
+// Only the owner puts some in the spool, by appending them while the lane is not live: where nobody
+// else is.
 //
 // QoS 0 is never spooled: it is sent when there is a link, and dropped when there is none. So in
 // spooling and draining it overtakes QoS 1 and 2; among themselves both keep their order.
@@ -30,6 +31,7 @@
 #include "cluster/lane_options.hpp"
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -100,6 +102,10 @@ class lane_sender {
 
     /// Membership suspects the peer, or does so no longer.
     void set_suspected(bool is_suspected, time_point now, lane_effects& out);
+    [[nodiscard]] bool is_suspected() const noexcept { return is_suspected_; }
+    /// Asks, for each message for a group that somebody waits for, whether it was given to another
+    /// node meanwhile: then nobody waits for it any more. It may arrive nevertheless.
+    void take_back(const std::function<bool(lane_waiter)>& is_given_to_another);
     /// The answer to lane_effects::spool_read(); empty if there are none. A row that cannot be
     /// decoded is counted and erased.
     void on_spool_rows(std::span<const lane_spool_row> rows, time_point now, lane_effects& out);

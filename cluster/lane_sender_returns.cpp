@@ -49,6 +49,15 @@ void lane_sender::give_back_from(lane_seq first, lane_return why, lane_effects& 
     }
 }
 
+void lane_sender::take_back(const std::function<bool(lane_waiter)>& is_given_to_another) {
+    for (tracked& each : tracked_) {
+        if (each.is_for_group && !each.is_taken && each.waiter != 0
+            && is_given_to_another(each.waiter)) {
+            each.waiter = 0;
+        }
+    }
+}
+
 void lane_sender::give_up_volatile(lane_effects& out) {
     give_back_from(oldest_, lane_return::unanswered, out);
     const auto give_up = [&](lane_seq seq, std::string_view message) {

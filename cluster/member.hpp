@@ -61,6 +61,9 @@ inline constexpr std::uint64_t feature_relay = 1U << 0U; ///< passes streams on 
 inline constexpr std::uint64_t feature_figures = 1U
                                                  << 1U; ///< takes node_figures in control streams
 
+/// Keeps nothing on disk: what starts at its address after its end is another node.
+inline constexpr std::uint64_t feature_passing = 1U << 2U;
+
 inline constexpr std::size_t node_name_bytes_max = 64;
 inline constexpr std::size_t address_bytes_max = 255;
 /// Of a row and its profile together: a row fits into gossip with them. Later releases keep to it

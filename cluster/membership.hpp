@@ -159,6 +159,7 @@ class membership {
     void weigh(member& which, const member_row& row, moment at);
     [[nodiscard]] bool is_contested(const member& which, time_point now) const noexcept;
     void confirm(member& which, node_id accuser, time_point now);
+    void look_who_is_replaced(member& changed, moment at);
     void adopt(member& which, const member_row& row, moment at);
     void settle(member& which, bool is_another_life, time_point now);
     void tell_changes(member& which, const member_row& before);

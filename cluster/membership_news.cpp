@@ -82,6 +82,7 @@ void membership::take_new(const member_row& row, moment at) {
     settle(*added, true, at.now);
     spread(row, at.now);
     tell_changes(*added, {.node = row.node, .state = member_state::remembered});
+    look_who_is_replaced(*added, at);
 }
 
 // An answer to a question of one's own counts more than hearsay: whoever hears badly accuses many.
@@ -108,6 +109,30 @@ void membership::adopt(member& which, const member_row& row, moment at) {
     settle(which, is_another_life, at.now);
     spread(row, at.now);
     tell_changes(which, before);
+    look_who_is_replaced(which, at);
+}
+
+// A node that keeps nothing and was killed could not say that it goes for good. Who speaks at its
+// address has taken its place. Should it live after all, it refutes.
+void membership::look_who_is_replaced(member& changed, moment at) {
+    const auto is_over = [](const member_row& row) {
+        return (row.state == member_state::dead || row.state == member_state::remembered)
+               && (row.profile.features & feature_passing) != 0;
+    };
+    if (!changed.is_live() && !is_over(changed.row)) {
+        return;
+    }
+    for (auto& [node, each] : table_) {
+        if (node == changed.row.node
+            || each.row.profile.peer_address != changed.row.profile.peer_address) {
+            continue;
+        }
+        if (changed.is_live() && is_over(each.row)) {
+            declare(each, member_state::left, at);
+        } else if (each.is_live() && is_over(changed.row)) {
+            return declare(changed, member_state::left, at);
+        }
+    }
 }
 
 // Timers of its state.

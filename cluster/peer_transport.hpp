@@ -44,9 +44,10 @@ struct link_hello {
     std::string cluster; ///< name; others are refused
     wire_range wire;
     peer_identity from;
-    node_id to;            ///< whoever else has the address refuses
-    node_id via;           ///< who passes the stream on to that node; 0: nobody
-    std::uint8_t hops = 0; ///< how often it was passed on
+    node_id to;               ///< whoever else has the address refuses
+    node_id via;              ///< who passes the stream on to that node; 0: nobody
+    std::uint8_t hops = 0;    ///< how often it was passed on
+    std::uint64_t number = 0; ///< of control streams, as the caller began them; 0: not said
 };
 
 using control_message = std::variant<route_message, retained_message, node_figures>;

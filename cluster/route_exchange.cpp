@@ -124,12 +124,6 @@ void route_exchange::tell(node_id to, const route_message& message, route_effect
 
 // --- who has what
 
-bool route_exchange::has_all(const peer& whom, const route_owner& routes) const {
-    const auto found = whom.positions.find(routes.stream());
-    return found != whom.positions.end() && found->second.of == routes.of()
-           && found->second.since == 0 && found->second.applied >= routes.seq();
-}
-
 route_seq route_exchange::unconfirmed() const noexcept {
     route_seq most = 0;
     for (const auto& [name, stream] : own_) {
@@ -146,6 +140,7 @@ route_seq route_exchange::unconfirmed() const noexcept {
 }
 
 /// A change is known to a peer that has applied it, unless it lies in what the peer still fetches.
+/// A suspect is not waited for: it would cost each SUBACK all the time there is.
 void route_exchange::confirm(own_stream& stream, route_effects& out) {
     if (stream.waits.empty()) {
         return;
@@ -154,6 +149,9 @@ void route_exchange::confirm(own_stream& stream, route_effects& out) {
     route_seq applied = std::numeric_limits<route_seq>::max();
     for (const node_id node : alive_) {
         const peer& each = peers_.at(node);
+        if (each.is_suspected) {
+            continue;
+        }
         const auto found = each.positions.find(stream.routes.stream());
         const bool is_known =
             found != each.positions.end() && found->second.of == stream.routes.of();
@@ -272,10 +270,12 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     if (is_new_life) {
         known.positions.clear();
         known.has_told = false;
+        known.has.clear();
     }
     known.boot = who.boot;
     known.state = state;
     const bool is_alive = state == peer_state::alive;
+    known.is_suspected = known.is_suspected && is_alive;
     std::erase(alive_, who.node);
     if (is_alive) {
         alive_.push_back(who.node);
@@ -298,6 +298,13 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     }
     confirm_all(out);
     look_if_ready(out);
+}
+
+void route_exchange::set_suspected(node_id node, bool is_suspected, route_effects& out) {
+    const auto known = peers_.find(node);
+    BROKER_ASSERT(known != peers_.end(), "a node is suspected that is no member");
+    known->second.is_suspected = is_suspected && known->second.state == peer_state::alive;
+    confirm_all(out);
 }
 
 void route_exchange::on_link(node_id to, route_effects& out) {
@@ -326,37 +333,10 @@ void route_exchange::tell_digests(node_id to, peer& whom, route_effects& out) {
         if (stream->routes.is_serving()) {
             push(*stream, out);
             all.streams.push_back(stream->routes.digest());
-            all.streams.back().wants_position = !has_all(whom, stream->routes);
+            all.streams.back().wants_position = !has(whom, stream->routes, stream->routes.seq());
         }
     }
     tell(to, all, out);
-}
-
-void route_exchange::report_when_ready(route_effects& out) {
-    wants_ready_ = true;
-    look_if_ready(out);
-}
-
-void route_exchange::look_if_ready(route_effects& out) {
-    if (!wants_ready_) {
-        return;
-    }
-    for (const node_id node : alive_) {
-        const peer& each = peers_.at(node);
-        const bool knows_this = std::ranges::all_of(own_, [&](const auto& stream) {
-            return !stream.second->routes.is_serving() || has_all(each, stream.second->routes);
-        });
-        if (!each.has_told || !knows_this) {
-            return;
-        }
-    }
-    for (const auto& [name, copy] : replicas_) {
-        if (is_alive(copy->wanted().author) && !copy->is_complete()) {
-            return;
-        }
-    }
-    wants_ready_ = false;
-    out.on_routes_ready();
 }
 
 // --- time

@@ -14,6 +14,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace gv::cluster {
@@ -105,6 +106,9 @@ class route_exchange {
 
     /// News of membership. A higher boot is a new life, which knows nothing.
     void on_peer(const identity& peer, peer_state state, time_point now, route_effects& out);
+    /// Nobody waits for a suspect, which may be silent for seconds. Holds until it is said
+    /// otherwise or the node is not alive. Requires: on_peer() has told of it.
+    void set_suspected(node_id node, bool is_suspected, route_effects& out);
     /// Messages to that node may arrive from now on, and those before may not have.
     void on_link(node_id to, route_effects& out);
     /// Membership is settled: report on_routes_ready() as soon as it is so.
@@ -155,11 +159,14 @@ class route_exchange {
         route_owner routes;
         route_waits waits;
         time_point push_at = never;
+        route_seq ready_at = 0; ///< what others are to have before this node is ready; 0: not set
     };
     struct peer {
         boot_id boot;
         peer_state state = peer_state::dead;
         bool has_told = false; ///< which streams it has, in this life
+        bool is_suspected = false;
+        std::set<route_destination> has; ///< of this node's streams, what it is to have to be ready
         std::map<route_destination, stream_position> positions; ///< of this node's streams
     };
     struct on_message_of;
@@ -173,7 +180,9 @@ class route_exchange {
     void push(own_stream& stream, route_effects& out);
     void push_if_due(own_stream& stream, time_point now, route_effects& out);
     void tell_digests(node_id to, peer& whom, route_effects& out);
-    [[nodiscard]] bool has_all(const peer& whom, const route_owner& routes) const;
+    [[nodiscard]] bool has(const peer& whom, const route_owner& routes, route_seq seq) const;
+    [[nodiscard]] bool has_what_is_due(peer& whom) const;
+    [[nodiscard]] bool was_complete(const route_replica& copy);
     void confirm(own_stream& stream, route_effects& out);
     void confirm_all(route_effects& out);
     void forget_peer(node_id node, time_point now, route_effects& out);
@@ -196,6 +205,8 @@ class route_exchange {
     time_point next_;
     std::uint64_t numbers_; ///< of requests
     bool wants_ready_ = false;
+    std::map<route_destination, route_generation>
+        complete_; ///< were so since then, perhaps not now
     route_counts counts_;
 };
 

@@ -39,6 +39,7 @@ void encode(const link_hello& hello, grapevine::cluster::v1::LinkHello& out) {
     out.set_to(hello.to.value);
     out.set_via(hello.via.value);
     out.set_hops(hello.hops);
+    out.set_number(hello.number);
 }
 
 result<link_hello, decode_fault> decode(grapevine::cluster::v1::LinkHello&& in) {
@@ -48,7 +49,8 @@ result<link_hello, decode_fault> decode(grapevine::cluster::v1::LinkHello&& in) 
                    .from = {.node = node_id{in.from()}, .boot = boot_id{in.boot()}},
                    .to = node_id{in.to()},
                    .via = node_id{in.via()},
-                   .hops = reader.fitting<std::uint8_t>(in.hops())};
+                   .hops = reader.fitting<std::uint8_t>(in.hops()),
+                   .number = in.number()};
     if (const auto fault = reader.fault()) {
         return failure(decode_fault(*fault));
     }

@@ -25,6 +25,9 @@ using cluster::member_change;
 /// Tombstones looked at in one turn of a shard.
 constexpr std::size_t collect_visits_max = 4'096;
 
+/// Until a failed write of the member file is tried again.
+constexpr std::chrono::seconds members_again{10};
+
 [[nodiscard]] cluster::moment now() {
     return {.now = std::chrono::steady_clock::now(), .wall = std::chrono::system_clock::now()};
 }
@@ -54,6 +57,9 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
                                  .client_address = *options_.mqtt.server_reference,
                                  .wire = cluster::spoken_wire(),
                                  .features = cluster::feature_relay | cluster::feature_figures};
+    if (!*options_.storage.enabled) {
+        made.features |= cluster::feature_passing;
+    }
     if (made.peer_address.empty()) {
         const std::string& bind = *options_.cluster.bind;
         made.peer_address = address_text(is_any_address(bind) ? host_name() : bind, port);
@@ -157,6 +163,7 @@ void cluster_service::stop() {
         seeds_->stop();
     }
     write_members();
+    members_timer_.cancel();
 }
 
 // --- its thread
@@ -460,6 +467,10 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
     if (now.state != cluster::peer_state::alive) {
         linked_.erase(now.who.node);
     }
+    if (now.state == cluster::peer_state::gone) {
+        ways_.erase(now.who.node);
+        last_problem_.erase(now.who.node);
+    }
     const shard::peer_place place{
         .slot = now.slot,
         .node = now.who.node,
@@ -631,7 +642,23 @@ void cluster_service::write_members() {
         }
         rows = members_;
     }
-    file_->write(std::move(rows));
+    if (!file_->write(std::move(rows))) {
+        write_members_again();
+    }
+}
+
+// Nothing may change for days, and what was not written would be missed after a power cut.
+void cluster_service::write_members_again() {
+    {
+        const std::scoped_lock changing(members_lock_);
+        is_write_posted_ = true;
+    }
+    members_timer_.expires_after(members_again);
+    members_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            write_members();
+        }
+    });
 }
 
 } // namespace gv::server

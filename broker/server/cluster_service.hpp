@@ -161,6 +161,7 @@ class cluster_service final : public shard::cluster_seat,
     void note_own_question(const cluster::envelope& asked);
     [[nodiscard]] cluster::member_profile profile_of(std::uint16_t port) const;
     void write_members();
+    void write_members_again();
 
     const options& options_;
     boost::asio::io_context& control_;
@@ -197,6 +198,7 @@ class cluster_service final : public shard::cluster_seat,
     std::mutex members_lock_;
     std::vector<cluster::member_row> members_; ///< to be written
     bool is_write_posted_ = false;
+    boost::asio::steady_timer members_timer_{control_}; ///< until a failed write is tried again
     std::thread thread_;
 };
 

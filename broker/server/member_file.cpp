@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace gv::server {
 
@@ -33,12 +34,18 @@ std::vector<cluster::member_row> member_file::read() const {
     return std::get<cluster::push_pull_answer>(found->body).rows;
 }
 
-void member_file::write(std::vector<cluster::member_row> rows) const {
+bool member_file::write(std::vector<cluster::member_row> rows) {
     cluster::envelope whole = self_;
     whole.body = cluster::push_pull_answer{.sequence = 1, .rows = std::move(rows)};
-    for (const problem& each : write_whole(path_, cluster::to_file(whole), "storage.folder")) {
-        log::warn("members_not_kept", {{"problem", each.what}, {"remedy", each.remedy}});
+    const auto problems = write_whole(path_, cluster::to_file(whole), "storage.folder");
+    const bool is_told = std::exchange(has_failed_, !problems.empty());
+    for (const problem& each : problems) {
+        if (!is_told) {
+            log::warn("members_not_kept",
+                      {{"problem", each.what}, {"remedy", each.remedy + "; it is tried again"}});
+        }
     }
+    return problems.empty();
 }
 
 } // namespace gv::server

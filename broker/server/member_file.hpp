@@ -19,12 +19,13 @@ class member_file {
 
     /// Empty if there is none. Why one was not used is told in the log.
     [[nodiscard]] std::vector<cluster::member_row> read() const;
-    /// What fails is told of in the log.
-    void write(std::vector<cluster::member_row> rows) const;
+    /// False: it failed, and is to be tried again. Why is told in the log, once until it succeeds.
+    [[nodiscard]] bool write(std::vector<cluster::member_row> rows);
 
   private:
     std::string path_;
     cluster::envelope self_;
+    bool has_failed_ = false; ///< the last time
 };
 
 } // namespace gv::server

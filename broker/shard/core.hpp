@@ -526,6 +526,8 @@ class core final : private session::front_effects,
     [[nodiscard]] group_wait take_group_wait(cluster::lane_waiter waiter);
     [[nodiscard]] take_token stop_group_wait(cluster::lane_waiter waiter);
     void on_group_answer(const peer_lane::answer& answer);
+    void take_back_from_suspect(peer_lane& suspect);
+    [[nodiscard]] bool has_other_choice(const group_wait& wait);
     [[nodiscard]] bool choose_again(group_wait& wait, bool was_lost);
     void deliver_again(const group_wait& wait, const publication& what, router::group& here);
     void on_forwarded_to_group(incoming_lane_id from, const publication& what,

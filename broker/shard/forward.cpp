@@ -124,6 +124,9 @@ void core::on_peer(const peer_standing& now) {
     for (const lane_key each : lanes_->lanes_to(now.slot)) {
         peer_lane& lane = lanes_->at(each);
         lane.on_standing(now, turn_.now);
+        if (now.is_suspected) {
+            take_back_from_suspect(lane);
+        }
         settle_lane(lane);
     }
 }

@@ -2,9 +2,10 @@
 // Shared groups with members on several nodes. Where a message comes from its publisher, the shard
 // that would own the group on that node chooses: a member here, or a node where one is. What goes
 // to another node names the group; that node chooses among its own members, or answers that there
-// are none any more. Then, and when the message did not get there or the node dies before it
-// answers, another one is chosen. Nothing is kept for a node that is dead. Where a node is away or
-// slow and has all members, the message waits in the spool of its lane.
+// are none any more. Then, and when the message did not get there, or the node dies before it
+// answers or (for QoS 1) is suspected, another one is chosen. Nothing is kept for a node that is
+// dead. Where a node is away or slow and has all members, the message waits in the spool of its
+// lane.
 #include "broker/shard/core.hpp"
 
 #include <algorithm>
@@ -54,8 +55,28 @@ void core::deliver_to_spread(const router::spread_group& group, const publicatio
 
 namespace {
 
+// A suspect is passed over as one whose lane spools: it may be silent for seconds.
 [[nodiscard]] bool is_reachable(const peer_lane& lane, qos quality, bool may_wait) {
-    return quality == qos::at_most_once ? lane.sender.is_linked() : may_wait || !lane.is_spooling();
+    const bool is_well = may_wait || !lane.sender.is_suspected();
+    return is_well
+           && (quality == qos::at_most_once ? lane.sender.is_linked()
+                                            : may_wait || !lane.is_spooling());
+}
+
+[[nodiscard]] const router::spread_group*
+find_spread(const router::route& in, std::string_view name, std::string_view filter) {
+    const auto found = std::ranges::find_if(in.spread, [&](const router::spread_group& each) {
+        return each.name == name && each.filter == filter;
+    });
+    return found == in.spread.end() ? nullptr : &*found;
+}
+
+/// What is given out of `from` from now on says that a copy may have been taken before.
+void mark_maybe_dup(message_ref& from) {
+    publication marked = message::view_of(from);
+    marked.header.maybe_dup = true;
+    marked.held = {}; // its header is of before
+    from = marked.hold();
 }
 
 } // namespace
@@ -149,22 +170,45 @@ void core::on_group_answer(const peer_lane::answer& answer) {
     }
 }
 
+// Until a silent node is declared dead is too long for what others can take. They may take twice
+// what is of QoS 1; of QoS 2 that is too high a price as long as the suspect may refute.
+void core::take_back_from_suspect(peer_lane& suspect) {
+    suspect.sender.take_back([&](cluster::lane_waiter waiter) {
+        const group_wait& wait = group_waits_[waiter & ~group_waiter];
+        const bool is_given =
+            wait.what->header().quality == qos::at_least_once && has_other_choice(wait);
+        if (is_given) {
+            suspect.answers.push_back({waiter, 0, cluster::lane_return::unanswered});
+        }
+        return is_given;
+    });
+}
+
+/// Whether anybody but the node that is asked could take it now.
+bool core::has_other_choice(const group_wait& wait) {
+    const publication what = message::view_of(wait.what);
+    if (const auto* spread = find_spread(router_.lookup(what.topic), wait.name, wait.filter)) {
+        const auto turn = group_turn_; // a question is nobody's turn
+        const bool has_one = choose_node(*spread, what, wait.tried, patience::none).has_value();
+        group_turn_ = turn;
+        return has_one;
+    }
+    const router::group* here = router_.find_group(wait.name, wait.filter);
+    return here != nullptr && here->size() > 0;
+}
+
 // Nobody who has answered is asked again, so this ends.
 bool core::choose_again(group_wait& wait, bool was_lost) {
     if (wait.tried.size() >= tries_max) {
         return false;
     }
-    publication what = message::view_of(wait.what);
-    what.header.maybe_dup = what.header.maybe_dup || was_lost;
-    const router::route& found = router_.lookup(what.topic);
-    const auto is_it = [&](std::string_view name, std::string_view filter) {
-        return name == wait.name && filter == wait.filter;
-    };
-    const auto spread = std::ranges::find_if(found.spread, [&](const router::spread_group& each) {
-        return is_it(each.name, each.filter);
-    });
+    if (was_lost) {
+        mark_maybe_dup(wait.what);
+    }
+    const publication what = message::view_of(wait.what);
+    const auto* spread = find_spread(router_.lookup(what.topic), wait.name, wait.filter);
     router::group* here = nullptr;
-    if (spread != found.spread.end()) {
+    if (spread != nullptr) {
         const auto chosen = choose_node(*spread, what, wait.tried);
         if (chosen && *chosen != 0) {
             ++counts_.group_resends;

@@ -229,6 +229,38 @@ TEST(GrpcRudeness, WhatWasPassedOnIsNotPassedOnAgain) {
     EXPECT_EQ(two.transport->counts().relay_streams, 0U);
 }
 
+TEST(GrpcRudeness, AStreamThatWasBegunEarlierDoesNotEndALaterOne) {
+    grpc_peer two(2);
+    const auto stub = wire::Link::NewStub(
+        grpc::CreateChannel(two.address(), grpc::InsecureChannelCredentials()));
+    struct call {
+        grpc::ClientContext context;
+        wire::ControlEnd end;
+        std::unique_ptr<grpc::ClientWriter<wire::ControlFrame>> stream;
+    };
+    const auto begin = [&](call& made, std::uint64_t number) {
+        wire::ControlFrame greeting = rude_peer::greeting();
+        greeting.mutable_hello()->set_number(number);
+        made.context.set_deadline(std::chrono::system_clock::now() + patience);
+        made.stream = stub->Control(&made.context, &made.end);
+        made.stream->Write(greeting);
+    };
+    call fifth;
+    begin(fifth, 5);
+    fifth.stream->WaitForInitialMetadata();
+    call fourth;
+    begin(fourth, 4);
+    const grpc::Status late = fourth.stream->Finish();
+    EXPECT_EQ(late.error_code(), grpc::StatusCode::ABORTED);
+    EXPECT_THAT(late.error_message(), HasSubstr("later"));
+    call sixth;
+    begin(sixth, 6);
+    sixth.stream->WaitForInitialMetadata();
+    EXPECT_THAT(fifth.stream->Finish().error_message(), HasSubstr("newer"));
+    sixth.context.TryCancel();
+    static_cast<void>(sixth.stream->Finish());
+}
+
 TEST(GrpcRudeness, InAQuestionIsRefused) {
     grpc_peer two(2);
     rude_peer rude(two);

@@ -37,6 +37,27 @@ TEST(MembershipRefutation, IsToldAgainToWhomHasNotHeardIt) {
     EXPECT_EQ(node.sent.back().message.gossip.at(0), node.machine->self());
 }
 
+TEST(MembershipAddress, WhoSpeaksAtThatOfADeadNodeWithoutAStoreHasReplacedIt) {
+    for (const bool is_passing : {true, false}) {
+        for (const bool dies_first : {true, false}) {
+            script node;
+            node.know(3);
+            const auto say = [&](std::uint64_t who, member_state state) {
+                member_row row = script::row_of(who, state, 0, 1, who);
+                row.profile.peer_address = "there:1";
+                row.profile.features = is_passing ? feature_passing : feature_relay;
+                node.hear_from(2, notice{}, {row});
+            };
+            say(4, member_state::alive);
+            say(dies_first ? 4 : 5, dies_first ? member_state::dead : member_state::alive);
+            EXPECT_EQ(node.state_of(4), dies_first ? member_state::dead : member_state::alive);
+            say(dies_first ? 5 : 4, dies_first ? member_state::alive : member_state::dead);
+            EXPECT_EQ(node.state_of(4), is_passing ? member_state::left : member_state::dead);
+            EXPECT_EQ(node.state_of(5), member_state::alive);
+        }
+    }
+}
+
 TEST(MembershipHearsay, IsNotBelievedOfWhoHasJustAnswered) {
     script node;
     node.know(3);

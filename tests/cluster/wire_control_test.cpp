@@ -164,7 +164,8 @@ const link_hello here{.cluster = "garden",
                       .from = {node_id{5}, boot_id{7}},
                       .to = node_id{9},
                       .via = node_id{11},
-                      .hops = 1};
+                      .hops = 1,
+                      .number = 7};
 
 TEST(WireHello, IsReadAsItWasWritten) {
     wire::LinkHello out;
@@ -177,6 +178,7 @@ TEST(WireHello, IsReadAsItWasWritten) {
     EXPECT_EQ(read->to, here.to);
     EXPECT_EQ(read->via, here.via);
     EXPECT_EQ(read->hops, here.hops);
+    EXPECT_EQ(read->number, here.number);
 }
 
 TEST(WireHello, FaultsAreToldApart) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared groups with members on several nodes, which are pure nodes with lanes between them.
 #include "base/topic.hpp"
+#include "cluster/lane_format.hpp"
 #include "tests/broker/shard/stage.hpp"
 
 #include <gtest/gtest.h>
@@ -182,6 +183,18 @@ class cluster_stage {
         }
         listen();
     }
+    void suspect(std::size_t node, bool is_suspected) {
+        for (std::size_t n = 0; n < nodes_.size(); ++n) {
+            for (std::size_t s = 0; n != node && s < shards; ++s) {
+                peer_standing now = standing(node, peer_presence::live);
+                now.is_suspected = is_suspected;
+                nodes_[n]->core(s).on_peer(now);
+            }
+        }
+        listen();
+    }
+    /// Messages that others have sent that node flagged as perhaps taken before.
+    [[nodiscard]] int flagged_to(std::size_t node) { return flagged_[node]; }
     [[nodiscard]] std::uint64_t sum(std::uint64_t core_counts::* what) {
         std::uint64_t all = 0;
         for (const auto& node : nodes_) {
@@ -243,9 +256,15 @@ class cluster_stage {
         }
         return is_busy;
     }
-    static bool carry(core& sender, core& receiver, lane_key to, incoming_lane_id lane) {
+    bool carry(core& sender, core& receiver, lane_key to, incoming_lane_id lane) {
         bool is_busy = false;
         while (const auto frame = sender.take_frame(to)) {
+            cluster::piece_reader pieces(frame->bytes);
+            while (const auto each = pieces.next()) {
+                const bool is_flagged = (each->content[0] & cluster::lane_bits::maybe_dup) != 0;
+                flagged_[to.slot.value] +=
+                    each->kind == cluster::piece_kind::whole && is_flagged ? 1 : 0;
+            }
             EXPECT_TRUE(receiver.on_frame(lane, *frame));
             is_busy = true;
         }
@@ -267,6 +286,7 @@ class cluster_stage {
     std::size_t held_back_ = nobody;
     std::size_t dead_ = nobody;
     bool is_frozen_ = false;
+    std::map<std::size_t, int> flagged_; ///< by node
 };
 
 void publish_many(cluster_stage& all, player& from, int count, qos quality, int first = 0,
@@ -444,6 +464,70 @@ TEST(SpreadGroup, WhatADeadNodeHadNotTakenGoesToAnother) {
     publish_many(all, publisher, 10, qos::at_least_once, 20);
     expect_each_once({&stays}, 30);
     all.expect_no_debts();
+}
+
+TEST(SpreadGroup, WhatASuspectHasNotTakenGoesToAnotherAndMayComeTwice) {
+    cluster_stage all(3);
+    player& silent = all.member(1, 0);
+    player& stays = all.member(2, 0);
+    player& publisher = all.enter(0, 1);
+    all.hold_back(1);
+    publish_many(all, publisher, 20, qos::at_least_once);
+    const std::size_t given = 20 - stays.got.size();
+    ASSERT_GT(given, 0u);
+    all.suspect(1, true);
+    expect_each_once({&stays}, 20);
+    EXPECT_EQ(publisher.wire.unsettled(), 0u);
+    EXPECT_EQ(all.flagged_to(2), static_cast<int>(given)) << "all that node 1 may have taken";
+    publish_many(all, publisher, 10, qos::at_least_once, 20);
+    publish_many(all, publisher, 10, qos::at_most_once, 30);
+    expect_each_once({&stays}, 40);
+    all.hold_back(99);
+    all.suspect(1, false);
+    EXPECT_EQ(silent.got.size(), given) << "it had them all the time";
+    all.expect_no_debts();
+}
+
+TEST(SpreadGroup, ASuspectKeepsWhatWouldComeTwiceForNothing) {
+    for (const qos quality : {qos::at_most_once, qos::at_least_once, qos::exactly_once}) {
+        const bool is_only_member = quality == qos::at_least_once;
+        cluster_stage all(3);
+        player& silent = all.member(1, 0);
+        player& other = all.enter(2, 0);
+        if (!is_only_member) {
+            other.subscribe("$share/g/t/#", qos::exactly_once);
+            all.listen();
+        }
+        player& publisher = all.enter(0, 1);
+        all.hold_back(1);
+        publish_many(all, publisher, 20, quality);
+        all.suspect(1, true);
+        all.hold_back(99);
+        all.suspect(1, false);
+        expect_each_once({&silent, &other}, 20);
+        EXPECT_FALSE(silent.got.empty());
+        EXPECT_EQ(publisher.wire.unsettled(), 0u);
+        EXPECT_EQ(all.flagged_to(1) + all.flagged_to(2), 0);
+        all.expect_no_debts();
+    }
+}
+
+TEST(SpreadGroup, ThatItMayComeTwiceIsNotForgottenAtTheThirdChoice) {
+    cluster_stage all(4);
+    static_cast<void>(all.member(1, 0));
+    player& goes = all.member(2, 0);
+    player& stays = all.member(3, 0);
+    player& publisher = all.enter(0, 1);
+    all.hold_back(1);
+    publish_many(all, publisher, 40, qos::at_least_once);
+    const std::size_t given = 40 - stays.got.size() - goes.got.size();
+    all.freeze(true);
+    goes.unsubscribe("$share/g/t/#");
+    all.listen();
+    all.suspect(1, true);
+    expect_each_once({&goes, &stays}, 40);
+    EXPECT_GT(all.flagged_to(2), 0) << "the wrong one was chosen";
+    EXPECT_EQ(all.flagged_to(3), static_cast<int>(given));
 }
 
 TEST(SpreadGroup, WhoIsOfflineIsPassedOverUnlessAllAre) {
