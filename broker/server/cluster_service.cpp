@@ -271,6 +271,8 @@ void cluster_service::hail(const std::string& address, std::function<void(const 
     arm();
 }
 
+bool cluster_service::has_link(node_id to) const { return transport_->has_control(to); }
+
 void cluster_service::tell_figures(cluster::node_figures figures) {
     post([this, told = cluster::control_message(std::move(figures))](cluster::cluster_node& node,
                                                                      cluster::moment) {
@@ -431,14 +433,12 @@ void cluster_service::on_control_open(node_id to, node_id via) {
             log::info("way_changed", {{"node", hex(to)},
                                       {"via", via == node_id{} ? "the direct link" : hex(via)}});
         }
-        linked_.insert(to);
         node.on_control_open(to, at);
     });
 }
 
 void cluster_service::on_control_lost(node_id to, std::string why) {
     boost::asio::post(context_, [this, to, why = std::move(why)] {
-        linked_.erase(to);
         if (std::exchange(last_problem_[to], why) != why) {
             log::info("control_stream_lost", {{"node", hex(to)}, {"problem", why}});
         }
@@ -454,9 +454,6 @@ void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane, clus
 // --- what the node asks for
 
 void cluster_service::peer_changed(const cluster::peer_view& now) {
-    if (now.state != cluster::peer_state::alive) {
-        linked_.erase(now.who.node);
-    }
     const shard::peer_place place{
         .slot = now.slot,
         .node = now.who.node,
