@@ -177,8 +177,14 @@ void cluster_node::leave(departure how, moment at) {
 result<void, forget_failure> cluster_node::forget(node_id node, moment at) {
     now_ = at;
     auto done = membership_->forget(node, at);
+    look_if_settled(); // it may be the last that was looked for
     after_input();
     return done;
+}
+
+void cluster_node::ask_what_is_retained(moment at) {
+    now_ = at;
+    retained_->ask_all(for_retained(at), *this);
 }
 
 // --- this node's own subscribers

@@ -93,6 +93,8 @@ class cluster_node final : private membership_effects,
     void on_deadline(moment at);
     void leave(departure how, moment at);
     [[nodiscard]] result<void, forget_failure> forget(node_id node, moment at);
+    /// See retained_exchange::ask_all().
+    void ask_what_is_retained(moment at);
 
     // Answers of shards.
 

@@ -70,6 +70,11 @@ class control_links::table final : public stream_owner<control_stream> {
         encode(message, frame);
         put(to, bytes_of(frame));
     }
+    [[nodiscard]] bool is_open(node_id to) {
+        const std::lock_guard lock(mutex_);
+        const auto found = peers_.find(to);
+        return found != peers_.end() && found->second.open_link() != nullptr;
+    }
     [[nodiscard]] std::optional<std::string> direct_address(node_id to) {
         const std::lock_guard lock(mutex_);
         const auto found = peers_.find(to);
@@ -157,11 +162,6 @@ class control_links::table final : public stream_owner<control_stream> {
         bool is_told = false;
     };
 
-    [[nodiscard]] bool is_open(node_id to) {
-        const std::lock_guard lock(mutex_);
-        const auto found = peers_.find(to);
-        return found != peers_.end() && found->second.open_link() != nullptr;
-    }
     void put(node_id to, grpc::ByteBuffer bytes) {
         const std::lock_guard lock(mutex_);
         const auto found = peers_.find(to);
@@ -309,6 +309,7 @@ void control_links::open(peer_identity to, std::string address, std::uint64_t fe
 }
 void control_links::close(node_id to) { table_->close(to); }
 void control_links::send(node_id to, const control_message& message) { table_->send(to, message); }
+bool control_links::is_open(node_id to) { return table_->is_open(to); }
 std::optional<std::string> control_links::direct_address(node_id to) {
     return table_->direct_address(to);
 }

@@ -37,6 +37,8 @@ class control_links {
     void close(node_id to);
     void send(node_id to, const control_message& message);
 
+    /// Whether there is a stream to that node, of either kind.
+    [[nodiscard]] bool is_open(node_id to);
     /// The address of that node, if there is a direct stream to it.
     [[nodiscard]] std::optional<std::string> direct_address(node_id to);
     /// Who passes on what goes to that node, if its control stream goes that way.

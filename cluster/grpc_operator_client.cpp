@@ -16,9 +16,10 @@ namespace {
 
 namespace wire = grapevine::operate::v1;
 
-/// A node that does not answer by then hangs. Joining waits for others.
+/// A node that does not answer by then hangs. Who joins, leaves or forgets waits for others.
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto join_patience = std::chrono::seconds(60);
+constexpr auto leave_patience = std::chrono::seconds(30);
 
 [[nodiscard]] operator_failure absent(const std::string& path, const std::string& what) {
     return {.is_absent = true,
@@ -91,7 +92,7 @@ operator_result<operator_join> ask_join(const std::string& path,
 operator_result<operator_leave> ask_leave(const std::string& path, bool is_forced) {
     wire::LeaveRequest request;
     request.set_is_forced(is_forced);
-    return ask<operator_leave>(path, request, patience, &wire::Operate::Stub::Leave);
+    return ask<operator_leave>(path, request, leave_patience, &wire::Operate::Stub::Leave);
 }
 
 operator_result<operator_forget> ask_forget(const std::string& path, const std::string& which) {

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -42,10 +41,11 @@ class open_call {
             std::exchange(reactor_, nullptr)->Finish(grpc::Status::OK);
         }
     }
-    void cancel() {
+    /// Without an answer.
+    void end(const grpc::Status& why) {
         const std::lock_guard lock(mutex_);
         if (reactor_ != nullptr) {
-            std::exchange(reactor_, nullptr)->Finish(grpc::Status::CANCELLED);
+            std::exchange(reactor_, nullptr)->Finish(why);
         }
     }
 
@@ -63,7 +63,8 @@ class reactor final : public grpc::ServerUnaryReactor {
     [[nodiscard]] operator_listener::reply<Answer> reply() {
         return [call = call_](result<Answer, problem> with) { call->answer(with); };
     }
-    void OnCancel() override { call_->cancel(); }
+    void refuse(const grpc::Status& why) { call_->end(why); }
+    void OnCancel() override { call_->end(grpc::Status::CANCELLED); }
     void OnDone() override { delete this; }
 
   private:
@@ -84,7 +85,7 @@ class operate_service final : public wire::Operate::CallbackService {
                                    wire::JoinAnswer* out) override {
         auto* const call = new reactor<operator_join, wire::JoinAnswer>(*out);
         if (asked->places_size() < 1 || asked->places_size() > places_max) {
-            call->Finish({grpc::StatusCode::INVALID_ARGUMENT, "1 to 64 places"});
+            call->refuse({grpc::StatusCode::INVALID_ARGUMENT, "1 to 64 places"});
             return call;
         }
         listener_.on_join({asked->places().begin(), asked->places().end()}, call->reply());
@@ -117,17 +118,24 @@ class operate_service final : public wire::Operate::CallbackService {
 
 [[nodiscard]] std::string last_error() { return text_of(static_cast<std::errc>(errno)); }
 
+constexpr const char* socket_name = "socket"; ///< while it is made
+
+[[nodiscard]] bool is_socket(const std::string& path) {
+    struct stat what{};
+    return ::lstat(path.c_str(), &what) == 0 && S_ISSOCK(what.st_mode);
+}
+
 /// A folder beside the socket that nobody else may enter, while the socket is made.
 class workshop {
   public:
     explicit workshop(const std::string& path) : folder_(path + ".new") {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored); // of a process that was killed in here
+        clear(); // of a process that was killed in here
         is_made_ = ::mkdir(folder_.c_str(), 0700) == 0;
     }
     ~workshop() {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
+        if (is_made_) {
+            clear();
+        }
     }
     workshop(const workshop&) = delete;
     workshop& operator=(const workshop&) = delete;
@@ -141,6 +149,15 @@ class workshop {
     }
 
   private:
+    /// Whatever else is there is somebody else's, and stays.
+    void clear() const {
+        const std::string made = folder_ + "/" + socket_name;
+        if (is_socket(made)) {
+            ::unlink(made.c_str());
+        }
+        ::rmdir(folder_.c_str());
+    }
+
     std::string folder_;
     bool is_made_ = false;
 };
@@ -158,9 +175,17 @@ class operator_server::parts {
                                    .what = "another broker listens there for its operator",
                                    .remedy = "give this one another cluster.operator_socket"});
         }
+        struct stat before{};
+        if (::lstat(path_.c_str(), &before) == 0 && !S_ISSOCK(before.st_mode)) {
+            return failure(problem{.place = path_,
+                                   .what = "there is something that is no socket, where the socket "
+                                           "for operators should be",
+                                   .remedy = "move it away, or set cluster.operator_socket to "
+                                             "another path"});
+        }
         const workshop making(path_);
         if (!making.is_made()) {
-            return failure(cannot_listen(path_, last_error()));
+            return failure(cannot_listen(making.folder(), last_error()));
         }
         const auto folder = open_folder::open(making.folder());
         if (!folder) {
@@ -168,7 +193,7 @@ class operator_server::parts {
         }
         int port = 0;
         grpc::ServerBuilder builder;
-        builder.AddListeningPort("unix:" + folder->path_to("socket"),
+        builder.AddListeningPort("unix:" + folder->path_to(socket_name),
                                  grpc::InsecureServerCredentials(), &port);
         builder.SetMaxReceiveMessageSize(request_bytes_max);
         builder.RegisterService(&service_);
@@ -176,7 +201,7 @@ class operator_server::parts {
         if (server_ == nullptr || port <= 0) {
             return failure(cannot_listen(path_, "gRPC cannot listen in that folder"));
         }
-        if (!making.put("socket", path_) || ::stat(path_.c_str(), &made_) != 0) {
+        if (!making.put(socket_name, path_) || ::stat(path_.c_str(), &made_) != 0) {
             return failure(cannot_listen(path_, last_error()));
         }
         is_there_ = true;

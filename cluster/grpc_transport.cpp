@@ -95,6 +95,7 @@ void grpc_transport::open_control(peer_identity to, std::string address, std::ui
     parts_->control.open(to, std::move(address), features);
 }
 void grpc_transport::close_control(node_id to) { parts_->control.close(to); }
+bool grpc_transport::has_control(node_id to) const { return parts_->control.is_open(to); }
 void grpc_transport::send(node_id to, const control_message& message) {
     parts_->control.send(to, message);
 }

@@ -137,6 +137,8 @@ class grpc_transport final : public peer_transport {
                                                        lane_link_listener& listener) override;
     void shut_down() override;
 
+    /// Whether the control stream to that node is open, directly or by way of another.
+    [[nodiscard]] bool has_control(node_id to) const;
     /// A question to whoever has that address, beside all others: `done` is called once, by a
     /// thread of gRPC, and must only post. Not after shut_down().
     void hail(const std::string& address, const envelope& question,

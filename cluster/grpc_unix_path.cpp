@@ -51,10 +51,12 @@ bool is_listening(const std::string& path) {
         return false;
     }
     std::strncpy(where.sun_path, folder->path_to(parts.name).c_str(), sizeof where.sun_path - 1);
-    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // Who has no room for another connection at present is there, and is not waited for.
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const bool is_there =
         socket >= 0
-        && ::connect(socket, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
+        && (::connect(socket, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0
+            || errno == EAGAIN || errno == EINPROGRESS);
     if (socket >= 0) {
         ::close(socket);
     }

@@ -31,7 +31,7 @@ struct operator_member {
     duration since{}; ///< in this state, as far as the node knows; of itself: 0
     std::optional<duration> round_trip;
     std::optional<std::chrono::milliseconds> clock_ahead;
-    bool is_linked = false; ///< the control stream to it is open
+    bool is_linked = false; ///< the control stream to it is open, directly or by way of another
     std::uint64_t routes = 0;
     lane_summary lanes;
     std::optional<std::uint64_t> retained_differences; ///< see retained_exchange::differences()

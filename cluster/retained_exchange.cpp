@@ -83,6 +83,7 @@ void retained_exchange::change_peer(node_id node, boot_id boot, bool is_alive,
     }
     if (comes || !is_alive) {
         known.differs.reset();
+        known.hash.reset();
         known.ask_at = is_alive ? at.now : never;
     }
     ask_for_roots(at, out);
@@ -95,6 +96,14 @@ void retained_exchange::on_link(node_id to, const retained_moment& at, retained_
         ask_for_roots(at, out);
         go_on(at, out);
     }
+}
+
+void retained_exchange::ask_all(const retained_moment& at, retained_effects& out) {
+    for (auto& [node, each] : peers_) {
+        each.ask_at = each.is_alive ? at.now : never;
+    }
+    ask_for_roots(at, out);
+    go_on(at, out);
 }
 
 void retained_exchange::on_members_known(const retained_moment& at, retained_effects& out) {
@@ -160,6 +169,13 @@ std::optional<std::size_t> retained_exchange::differences(node_id node) const {
         return std::max(std::size_t{1}, pass_->differing());
     }
     return found->second.differs ? 1 : 0;
+}
+
+bool retained_exchange::is_held_elsewhere() const {
+    const std::uint64_t mine = root_hash(*digest_);
+    return std::ranges::any_of(peers_, [mine](const auto& each) {
+        return each.second.is_alive && each.second.hash == mine;
+    });
 }
 
 /// Round and round, so that a peer that does not answer keeps no other waiting.

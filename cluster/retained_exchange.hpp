@@ -90,6 +90,8 @@ class retained_exchange {
 
     // --- peers
 
+    /// Asks all that are there what they have, without waiting for the next comparison.
+    void ask_all(const retained_moment& at, retained_effects& out);
     /// Messages to that node may arrive from now on, and those before may not have: it is asked at
     /// once what it has.
     void on_link(node_id to, const retained_moment& at, retained_effects& out);
@@ -126,6 +128,8 @@ class retained_exchange {
     /// Buckets in which that node was last seen to differ; 0 if it has the same, 1 if it is not
     /// known how many. Nothing if there was no comparison in this life of it.
     [[nodiscard]] std::optional<std::size_t> differences(node_id node) const;
+    /// Whether a node that is there has said that it has all rows that this one has now.
+    [[nodiscard]] bool is_held_elsewhere() const;
 
   private:
     struct peer {
@@ -133,6 +137,8 @@ class retained_exchange {
         bool is_alive = false;
         bool has_exchanged = false; ///< in this life
         time_point ask_at = never;  ///< for a root, besides the regular ones
+        /// Of all that it has, as it said last while it was there.
+        std::optional<std::uint64_t> hash;
         /// The last root that differed, until its turn comes.
         std::optional<retained_root> differs;
     };

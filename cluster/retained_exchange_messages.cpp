@@ -109,6 +109,7 @@ void retained_exchange::take_root(node_id from, peer& sender, const retained_roo
                                   const retained_moment& at, retained_effects& out) {
     ++counts_.compares;
     coverage_.hear(from, covered_by(told));
+    sender.hash = told.hash;
     sender.ask_at = is_collecting_ ? at.now : never;
     if (is_collecting_) {
         return;

@@ -227,6 +227,13 @@ retained_table::~retained_table() = default;
 std::size_t retained_table::count() const noexcept {
     return tables_->rows.size() - tables_->tombstone_count;
 }
+std::size_t retained_table::shared() const noexcept {
+    std::size_t listed = 0;
+    for (const auto& each : tables_->buckets) {
+        listed += each.size();
+    }
+    return listed - std::min(listed, tables_->tombstone_count);
+}
 std::size_t retained_table::bytes() const noexcept { return tables_->bytes; }
 std::size_t retained_table::tombstones() const noexcept { return tables_->tombstone_count; }
 bool retained_table::is_clustered() const noexcept { return tables_->options.digest != nullptr; }

@@ -141,6 +141,8 @@ class retained_table {
 
     /// Rows that have expired but were not erased yet are counted, tombstones are not.
     [[nodiscard]] std::size_t count() const noexcept;
+    /// Of these, those that other nodes have too. Looks at each bucket.
+    [[nodiscard]] std::size_t shared() const noexcept;
     [[nodiscard]] std::size_t bytes() const noexcept; ///< by message::weight()
 
     struct tables; ///< retained_rows.hpp

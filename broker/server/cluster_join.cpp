@@ -50,6 +50,9 @@ void cluster_join::start() {
 }
 
 void cluster_join::on_addresses(std::size_t which, const seed_addresses& found) {
+    if (!done_) {
+        return; // too late: nobody is asked any more
+    }
     place& at = places_[which];
     at.is_looked_up = true;
     at.problem = found.problem;

@@ -278,6 +278,8 @@ void cluster_service::hail(const std::string& address, std::function<void(const 
     arm();
 }
 
+bool cluster_service::has_link(node_id to) const { return transport_->has_control(to); }
+
 void cluster_service::tell_figures(cluster::node_figures figures) {
     post([this, told = cluster::control_message(std::move(figures))](cluster::cluster_node& node,
                                                                      cluster::moment) {
@@ -441,14 +443,12 @@ void cluster_service::on_control_open(node_id to, node_id via) {
             log::info("way_changed", {{"node", hex(to)},
                                       {"via", via == node_id{} ? "the direct link" : hex(via)}});
         }
-        linked_.insert(to);
         node.on_control_open(to, at);
     });
 }
 
 void cluster_service::on_control_lost(node_id to, std::string why) {
     boost::asio::post(context_, [this, to, why = std::move(why)] {
-        linked_.erase(to);
         if (std::exchange(last_problem_[to], why) != why) {
             log::info("control_stream_lost", {{"node", hex(to)}, {"problem", why}});
         }
@@ -464,9 +464,6 @@ void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane, clus
 // --- what the node asks for
 
 void cluster_service::peer_changed(const cluster::peer_view& now) {
-    if (now.state != cluster::peer_state::alive) {
-        linked_.erase(now.who.node);
-    }
     if (now.state == cluster::peer_state::gone) {
         ways_.erase(now.who.node);
         last_problem_.erase(now.who.node);

@@ -61,8 +61,8 @@ class cluster_service final : public shard::cluster_seat,
 
     [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
     [[nodiscard]] seed_search& seeds() noexcept { return *seeds_; }
-    /// Whether the control stream to that node is open.
-    [[nodiscard]] bool has_link(node_id to) const { return linked_.contains(to); }
+    /// Whether the control stream to that node is open, directly or by way of another.
+    [[nodiscard]] bool has_link(node_id to) const;
     /// What came of asking whoever has an address to join.
     struct hail_word {
         /// The answer, if there is one; or why nobody was reached, for a person.
@@ -163,7 +163,7 @@ class cluster_service final : public shard::cluster_seat,
     void write_members();
     void write_members_again();
 
-    const options& options_;
+    const options options_; ///< as at the start: what a reload changes is another thread's
     boost::asio::io_context& control_;
     std::string name_;
     std::unique_ptr<member_file> file_;
@@ -179,7 +179,6 @@ class cluster_service final : public shard::cluster_seat,
     std::unique_ptr<cluster::cluster_node> node_;
     node_id self_;
     figures_heard figures_;
-    std::set<node_id> linked_;      ///< control streams that are open
     std::set<std::uint64_t> hails_; ///< under way, and not heard by this node itself
     exchange_metrics exchange_;
     time_point armed_for_ = never;

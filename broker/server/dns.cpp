@@ -74,7 +74,8 @@ answer_text parse_srv_answer(std::span<const unsigned char> answer) {
         return failure(std::string("the answer of DNS cannot be read"));
     }
     std::vector<srv_target> targets;
-    for (int at = 0; at < ns_msg_count(message, ns_s_an); ++at) {
+    for (int at = 0; at < ns_msg_count(message, ns_s_an) && targets.size() < srv_targets_max;
+         ++at) {
         ns_rr row;
         if (::ns_parserr(&message, ns_s_an, at, &row) != 0) {
             return failure(std::string("the answer of DNS cannot be read"));

@@ -24,8 +24,11 @@ struct srv_target {
 /// completed by the search list of the system. Errors: why there are none, for a person.
 [[nodiscard]] result<std::vector<srv_target>, std::string> look_up_srv(const std::string& name);
 
-/// The targets in an answer of DNS. Errors: it cannot be read, or says that there is no such
-/// service.
+/// What more targets a name has than these is left out.
+inline constexpr std::size_t srv_targets_max = 64;
+
+/// The targets in an answer of DNS, `srv_targets_max` at most. Errors: it cannot be read, or says
+/// that there is no such service.
 [[nodiscard]] result<std::vector<srv_target>, std::string>
 parse_srv_answer(std::span<const unsigned char> answer);
 

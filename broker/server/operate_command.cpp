@@ -30,8 +30,7 @@ constexpr int end_patience_ms = 30'000;
 void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 void report(const problem& wrong) {
-    std::fprintf(stderr, "grapevine cluster: %s: %s; %s\n", wrong.place.c_str(), wrong.what.c_str(),
-                 wrong.remedy.c_str());
+    std::fprintf(stderr, "grapevine cluster: %s", problem_text(wrong).c_str());
 }
 
 int report(const cluster::operator_failure& wrong) {

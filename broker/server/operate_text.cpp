@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/operate_text.hpp"
 
+#include "broker/mqtt/utf8.hpp"
 #include "broker/server/cluster_status.hpp"
 #include "broker/server/value_text.hpp"
 
@@ -60,6 +61,12 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                                 : std::to_string(bytes / 1'000'000) + " MB";
 }
 
+[[nodiscard]] std::string escaped(const char* kind, unsigned char byte) {
+    char text[8];
+    std::snprintf(text, sizeof text, "%s%02x", kind, byte);
+    return text;
+}
+
 [[nodiscard]] std::string lanes_text(const cluster::lane_summary& lanes) {
     if (lanes.lanes == 0) {
         return "-";
@@ -77,10 +84,10 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
 
 [[nodiscard]] cells row_of(const operator_member& each) {
     if (each.is_self) {
-        return {each.row.profile.name,
+        return {printable(each.row.profile.name),
                 hex(each.row.node),
                 std::string(name_of(each.row.state)) + ", this node",
-                each.row.profile.peer_address,
+                printable(each.row.profile.peer_address),
                 std::to_string(each.row.boot.value) + "/"
                     + std::to_string(each.row.incarnation.value),
                 "-",
@@ -91,10 +98,10 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                 "-",
                 "-"};
     }
-    return {each.row.profile.name,
+    return {printable(each.row.profile.name),
             hex(each.row.node),
             std::string(name_of(each.row.state)) + " " + age_text(each.since),
-            each.row.profile.peer_address,
+            printable(each.row.profile.peer_address),
             std::to_string(each.row.boot.value) + "/" + std::to_string(each.row.incarnation.value),
             each.is_linked ? "open" : "closed",
             each.round_trip ? one_decimal(milliseconds(*each.round_trip), " ms") : "-",
@@ -177,6 +184,26 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
 
 } // namespace
 
+std::string printable(std::string_view text) {
+    const bool is_utf8 = mqtt::is_valid_utf8(text);
+    std::string shown;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        const auto next = static_cast<unsigned char>(at + 1 < text.size() ? text[at + 1] : 0);
+        if (byte < 0x20 || byte == 0x7f) {
+            shown += escaped("\\u00", byte);
+        } else if (is_utf8 && byte == 0xc2 && next < 0xa0) { // U+0080 to U+009F
+            shown += escaped("\\u00", next);
+            ++at;
+        } else if (!is_utf8 && byte >= 0x80) {
+            shown += escaped("\\x", byte);
+        } else {
+            shown += text[at];
+        }
+    }
+    return shown;
+}
+
 bool is_whole(const operator_status& status) {
     return !status.is_forgotten && !status.is_leaving
            && std::ranges::all_of(status.members, [](const operator_member& each) {
@@ -192,8 +219,8 @@ std::string status_text(const operator_status& status) {
     const auto registered = std::ranges::count_if(status.members, [](const operator_member& each) {
         return cluster::is_registered(each.row.state);
     });
-    std::string text = "cluster " + status.cluster + ": " + std::to_string(alive) + " of "
-                       + std::to_string(registered) + " members alive, wire "
+    std::string text = "cluster " + printable(status.cluster) + ": " + std::to_string(alive)
+                       + " of " + std::to_string(registered) + " members alive, wire "
                        + std::to_string(status.wire.min) + " to " + std::to_string(status.wire.max)
                        + "\n";
     text += "this node: " + std::string(standing_of(status)) + ", "
@@ -224,26 +251,34 @@ std::string status_json(const operator_status& status) {
                                    {"kept_sessions", status.kept_sessions},
                                    {"queued_messages", status.queued_messages},
                                    {"members", std::move(members)}};
-    return boost::json::serialize(made) + "\n";
+    return printable(boost::json::serialize(made)) + "\n";
+}
+
+std::string problem_text(const problem& wrong) {
+    return printable(wrong.place + ": " + wrong.what + "; " + wrong.remedy) + "\n";
 }
 
 std::string found_text(const cluster::operator_found& found) {
-    return found.place + ": " + (found.is_known_already ? "is there already: " : "found ")
-           + found.name + " (" + hex(found.node) + ") at " + found.address + "\n";
+    return printable(found.place + ": " + (found.is_known_already ? "is there already: " : "found ")
+                     + found.name + " (" + hex(found.node) + ") at " + found.address)
+           + "\n";
 }
 
 std::string leave_text(const cluster::operator_leave& left) {
-    std::string text = left.name + " (" + hex(left.node) + ") has left the cluster " + left.cluster
-                       + ", and its process has ended.\n";
+    std::string text = printable(left.name + " (" + hex(left.node) + ") has left the cluster "
+                                 + left.cluster + ", and its process has ended.")
+                       + "\n";
     if (!left.mark.empty()) {
-        text += "It does not join again as long as " + left.mark + " is there.\n";
+        text += printable("It does not join again as long as " + left.mark + " is there.") + "\n";
     }
     return text;
 }
 
 std::string forget_text(const cluster::operator_forget& forgotten) {
-    return forgotten.name + " (" + hex(forgotten.node) + ") "
-           + (forgotten.was_forgotten_already ? "was forgotten already.\n" : "is forgotten.\n");
+    return printable(
+               forgotten.name + " (" + hex(forgotten.node) + ") "
+               + (forgotten.was_forgotten_already ? "was forgotten already." : "is forgotten."))
+           + "\n";
 }
 
 } // namespace gv::server

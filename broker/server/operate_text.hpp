@@ -5,8 +5,13 @@
 #include "cluster/operator_answers.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace gv::server {
+
+/// The same with control characters, and bytes that are not UTF-8, escaped: what comes from another
+/// node must not steer a terminal. Escapes of control characters are those of JSON.
+[[nodiscard]] std::string printable(std::string_view text);
 
 /// Whether every registered member is alive; who has left counts no more.
 [[nodiscard]] bool is_whole(const cluster::operator_status& status);
@@ -16,6 +21,8 @@ namespace gv::server {
 /// One object in one line; fields that are not known are absent.
 [[nodiscard]] std::string status_json(const cluster::operator_status& status);
 
+/// What is wrong, where, and what to do.
+[[nodiscard]] std::string problem_text(const problem& wrong);
 [[nodiscard]] std::string found_text(const cluster::operator_found& found);
 [[nodiscard]] std::string leave_text(const cluster::operator_leave& left);
 [[nodiscard]] std::string forget_text(const cluster::operator_forget& forgotten);

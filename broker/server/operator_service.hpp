@@ -3,6 +3,7 @@
 // here, looks for others, leaves, forgets. Gathers from the thread of the cluster and the shards.
 #pragma once
 
+#include "broker/server/cluster_leave.hpp"
 #include "broker/server/cluster_service.hpp"
 #include "cluster/grpc_operator_server.hpp"
 
@@ -32,25 +33,19 @@ class operator_service final : private cluster::operator_listener {
     void stop();
 
   private:
-    struct gathering;
-    using gathered = std::function<void(const gathering&)>;
-
     void on_status(reply<cluster::operator_status> answer) override;
     void on_join(std::vector<std::string> places, reply<cluster::operator_join> answer) override;
     void on_leave(bool is_forced, reply<cluster::operator_leave> answer) override;
     void on_forget(std::string which, reply<cluster::operator_forget> answer) override;
 
-    void gather(gathered done);
-    void tell_all(const cluster::cluster_node& node, std::function<void()> told);
-    void finish_leaving(const cluster::cluster_node& node,
-                        const reply<cluster::operator_leave>& answer);
-    void leave(const gathering& what, bool is_forced, const reply<cluster::operator_leave>& answer);
+    static void forget(cluster::cluster_node& node, const std::string& which,
+                       const reply<cluster::operator_forget>& answer, cluster::moment at);
 
-    const options& options_;
+    const options options_; ///< as at the start: what a reload changes is another thread's
     cluster_service& cluster_;
     const std::vector<std::unique_ptr<shard::event_loop>>& loops_;
     boost::asio::io_context& control_;
-    std::function<void()> end_;
+    cluster_leave leave_;
     std::unique_ptr<cluster::operator_server> door_;
 };
 

@@ -75,6 +75,7 @@ seed_search::seed_search(boost::asio::io_context& context, text_list seeds, std:
 seed_search::~seed_search() { stop(); }
 
 void seed_search::stop() {
+    is_stopped_ = true;
     if (threads_) {
         threads_->stop();
         threads_->join();
@@ -115,6 +116,9 @@ seed_addresses seed_search::look_up(const seed_place& place) const {
     std::vector<endpoint> all;
     std::string problem;
     for (const srv_target& each : targets) {
+        if (is_stopped_) {
+            break;
+        }
         const auto found = look_up_host(each.host, each.port);
         if (!found) {
             add_problem(problem, each.host, found.error());

@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -52,7 +53,7 @@ class seed_search {
 
     /// On the thread of the context.
     void start() { look(); }
-    /// Waits for lookups that are under way, some seconds at most; no callback follows.
+    /// Waits for questions to DNS that are under way, some seconds at most; no callback follows.
     void stop();
     /// Looks a place up once: `done` is called on the thread of the context.
     void resolve(const seed_place& place, std::function<void(seed_addresses)> done);
@@ -77,6 +78,7 @@ class seed_search {
     std::size_t under_way_ = 0;
     bool has_joined_ = false;
     std::map<std::string, std::string> problems_;       ///< of seeds, so that each is told once
+    std::atomic<bool> is_stopped_ = false;              ///< no other target is looked up
     std::unique_ptr<boost::asio::thread_pool> threads_; ///< null: there was no name yet
 };
 

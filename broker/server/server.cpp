@@ -58,13 +58,22 @@ server::server(loaded_options loaded, command_line flags)
           .threads = *options_.auth.hash_threads, .queue_max = *options_.auth.pending_max})),
       open_total_(std::make_shared<std::atomic<std::uint32_t>>()) {}
 
+// After stop() little is left to do; a start that failed half way may have left all of it running.
 server::~server() {
     if (admin_) {
         admin_->stop();
     }
+    if (operator_) {
+        operator_->stop();
+    }
     for (const auto& each : loops_) {
         each->stop({});
+    }
+    for (const auto& each : loops_) {
         each->join();
+    }
+    if (cluster_) {
+        cluster_->stop();
     }
 }
 

@@ -44,6 +44,12 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
              "the disk has no room for another session");
         return;
     }
+    if (is_leaving_ && request.session_expiry > 0
+        && (found == homes_.end() || (*found)->home_.session() == nullptr)) {
+        kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
+             "this node is about to leave its cluster");
+        return;
+    }
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);

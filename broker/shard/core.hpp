@@ -253,6 +253,9 @@ class core final : private session::front_effects,
 
     /// What is kept already can be delivered, acknowledged and erased whatever it says.
     void set_store_room(store_room now) noexcept { disk_room_ = now; }
+    /// This node is about to leave its cluster: a client that would have a new kept session here is
+    /// refused.
+    void set_leaving(bool is_leaving) noexcept { is_leaving_ = is_leaving; }
 
     // Retained messages, the same on every node of a cluster; see also retained().
 
@@ -827,6 +830,7 @@ class core final : private session::front_effects,
     std::uint64_t next_number_ = 0;
     std::uint64_t next_operation_ = 0;
     store_room disk_room_ = store_room::plenty;
+    bool is_leaving_ = false;
     std::size_t stored_sessions_ = 0;
     std::size_t slow_clients_ = 0;
     std::size_t shared_subscriptions_ = 0;

@@ -82,6 +82,18 @@ TEST_F(GrpcRelay, AControlStreamGoesRoundACutLink) {
     EXPECT_TRUE(comes_true([&] { return three_.transport->counts().relay_streams == 0; }));
 }
 
+TEST_F(GrpcRelay, AStreamThatGoesRoundIsThereHoweverOftenTheDirectWayFails) {
+    link_neighbour(three_);
+    EXPECT_FALSE(one_.transport->has_control(two_.self.node));
+    link_by_cut_cable();
+    ASSERT_TRUE(goes_by(three_.self.node));
+    const auto before = one_.transport->counts().control_lost;
+    ASSERT_TRUE(comes_true([&] { return one_.transport->counts().control_lost > before; }));
+    EXPECT_TRUE(one_.transport->has_control(two_.self.node));
+    one_.transport->close_control(two_.self.node);
+    EXPECT_FALSE(one_.transport->has_control(two_.self.node));
+}
+
 TEST_F(GrpcRelay, ALaneGoesRoundAndItsRepliesComeBack) {
     link_neighbour(three_);
     link_by_cut_cable();

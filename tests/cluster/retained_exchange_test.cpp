@@ -36,6 +36,31 @@ TEST_F(RetainedExchange, TwoNodesThatMeetHaveWhatEitherHadAndTheNewestOfBoth) {
     EXPECT_EQ(script.faults, 0);
 }
 
+TEST_F(RetainedExchange, WhatAnotherHasSaidToHaveIsHeldElsewhere) {
+    auto& one = script.add(1);
+    auto& two = script.add(2);
+    one.put("t", "v", script.wall());
+    EXPECT_FALSE(one.exchange.is_held_elsewhere()) << "there is nobody";
+    script.tell_all(peer_state::alive);
+    EXPECT_FALSE(one.exchange.is_held_elsewhere()) << "nobody has said anything";
+    script.settle();
+    one.exchange.ask_all(script.moment(), one);
+    script.settle();
+    EXPECT_TRUE(one.exchange.is_held_elsewhere());
+    one.put("t", "newer", script.wall() + 1ms);
+    EXPECT_FALSE(one.exchange.is_held_elsewhere());
+    one.exchange.ask_all(script.moment(), one); // now it hears that something is new, and fetches
+    script.settle();
+    one.exchange.ask_all(script.moment(), one);
+    script.settle();
+    EXPECT_EQ(two.find("t"), "newer");
+    EXPECT_TRUE(one.exchange.is_held_elsewhere());
+    one.exchange.on_peer(two.id, boot_id{1}, peer_state::dead, script.moment(), one);
+    EXPECT_FALSE(one.exchange.is_held_elsewhere()) << "it is not there any more";
+    one.exchange.on_peer(two.id, boot_id{1}, peer_state::alive, script.moment(), one);
+    EXPECT_FALSE(one.exchange.is_held_elsewhere()) << "it may have lost it meanwhile";
+}
+
 TEST_F(RetainedExchange, AtRestThereAreOnlyRoots) {
     auto& one = script.add(1);
     script.add(2);

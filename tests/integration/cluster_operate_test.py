@@ -2,8 +2,10 @@
 """`grapevine cluster`: what an operator sees of a running cluster, and does to it."""
 
 import json
+import signal
 import stat
 import subprocess
+import time
 
 from tests.integration.broker import PROGRAM, wait_for
 from tests.integration.clients import Subscriber, publish, run_sub
@@ -122,6 +124,33 @@ class Operate(ClusterTest):
             self.alone("node2", "--cluster.operator_socket", path)
         self.assertEqual(operate("status", "--socket", path).returncode, DONE)
 
+    def refused_start(self, *arguments):
+        """What a broker says that cannot start, in good order."""
+        folder = self.folder / "refused"
+        ended = subprocess.run(
+            [PROGRAM, "-p", "0", "--admin.port", "0", "--cluster.name", "test", "--cluster.port",
+             "0", "--cluster.seeds", ",".join(self.seeds), "--shards.threads", "2",
+             "--storage.folder", str(folder), *(str(each) for each in arguments)],
+            capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(ended.returncode, 1, ended.stderr)
+        self.assertNotIn("Sanitizer", ended.stderr)
+        return ended.stderr
+
+    def test_a_start_that_fails_half_way_ends_in_good_order(self):
+        """Before the threads run, and when all of them do and another node talks to this one."""
+        said = self.refused_start("--cluster.operator_socket", "/no/such/folder/socket")
+        self.assertIn("/no/such/folder/socket", said)
+        self.assertIn("cluster.operator_socket", said)
+        self.node("node1")
+        for _ in range(5):
+            self.assertIn("node.pid_file",
+                          self.refused_start("--node.pid_file", "/no/such/folder/pid"))
+
+    def test_only_a_socket_is_replaced_by_the_socket(self):
+        path = self.write("socket", "precious")
+        self.assertIn("no socket", self.refused_start("--cluster.operator_socket", path))
+        self.assertEqual(path.read_text(), "precious")
+
     def test_a_command_line_without_sense_is_refused(self):
         for arguments, words in ((["dance"], "neither status, join"), ([], "say what to do"),
                                  (["join"], "join takes"), (["join", "here"], "host:port"),
@@ -235,6 +264,60 @@ class Operate(ClusterTest):
                                capture_output=True, text=True, check=True).stdout
         self.assertIn('"client_id":"away"', lines)
 
+    def test_a_node_that_is_alone_keeps_its_retained_messages_unless_forced(self):
+        node = self.alone("node1")
+        publish(node.port, "lamps/1", "on", "-r")
+        refused = self.at(node, "leave")
+        self.assertEqual(refused.returncode, FAILED)
+        self.assertIn("1 retained messages are on this node, and no other member is there",
+                      refused.stderr)
+        self.assertFalse((node.store / "cluster.left").exists())
+        # It goes on as before.
+        run_sub(node.port, "-i", "keeper", "-c", "-q", "1", "-t", "post", "-E")
+        self.assertEqual(self.status(node)["kept_sessions"], 1)
+        run_sub(node.port, "-i", "keeper", "-t", "post", "-E")
+        self.assertEqual(run_sub(node.port, "-t", "lamps/1", "-C", "1").stdout, "on\n")
+        forced = self.at(node, "leave", "--force")
+        self.assertEqual(forced.returncode, DONE, forced.stderr)
+
+    def test_a_node_leaves_once_another_has_its_retained_messages(self):
+        first, second = self.nodes(2)
+        second_id = self.status(second)["by_name"]["node2"]["node"]
+        first.process.send_signal(signal.SIGSTOP)
+        try:
+            publish(second.port, "lamps/1", "on", "-r")
+            refused = self.at(second, "leave")
+        finally:
+            first.process.send_signal(signal.SIGCONT)
+        self.assertEqual(refused.returncode, FAILED, refused.stdout)
+        self.assertIn("1 retained messages", refused.stderr)
+        self.assertEqual(self.status(second)["by_name"]["node2"]["node"], second_id)
+        left = wait_for("node2 to leave", lambda: (
+            (done := self.at(second, "leave")).returncode == DONE and done))
+        self.assertIn("has left the cluster test", left.stdout)
+        self.assertEqual(run_sub(first.port, "-t", "lamps/1", "-C", "1").stdout, "on\n")
+
+    def test_a_node_that_is_stopped_before_it_has_left_remains_a_member(self):
+        first, second = self.nodes(2)
+        first.process.send_signal(signal.SIGSTOP)
+        try:
+            publish(second.port, "lamps/1", "on", "-r")
+            leaving = subprocess.Popen(
+                [PROGRAM, "cluster", "leave", "--storage.folder", second.store],
+                stderr=subprocess.PIPE, text=True)
+            time.sleep(1)  # it waits for node1, which says nothing
+            self.assertIsNone(leaving.poll())
+            self.assertEqual(second.stop(), 0)
+            _, said = leaving.communicate(timeout=30)
+        finally:
+            first.process.send_signal(signal.SIGCONT)
+        self.assertEqual(leaving.returncode, FAILED)
+        self.assertIn("this node is being stopped, and remains a member", said)
+        self.assertFalse((second.store / "cluster.left").exists())
+        again = self.node("node2", before=second)
+        self.wait_for_state(first, "node2", "alive")
+        self.assertEqual(self.status(again)["exit"], DONE)
+
     def test_a_node_without_a_store_leaves(self):
         first = self.node("node1")
         path = self.folder / "socket"
@@ -280,6 +363,36 @@ class Operate(ClusterTest):
             self.assertEqual(refused.returncode, FAILED)
             self.assertIn(words, refused.stderr)
         self.assertEqual(self.status(second)["exit"], DONE)
+
+    def test_forget_works_for_who_is_remembered_only(self):
+        """Right after a start, while that node is waited for."""
+        first, second = self.nodes(2)
+        first.stop()
+        second.process.send_signal(signal.SIGSTOP)
+        try:
+            self.seeds = []
+            again = self.node("node1", "--cluster.ready_within", "10min", before=first)
+            found = self.status(again)
+            self.assertEqual((found["by_name"]["node2"]["state"], found["ready"]),
+                             ("remembered", False))
+            done = self.at(again, "forget", "node2")
+            self.assertEqual(done.returncode, DONE, done.stderr)
+            self.assertEqual([*self.status(again)["by_name"]], ["node1"])
+            self.wait_until_ready(again)
+        finally:
+            second.process.send_signal(signal.SIGCONT)
+
+    def test_who_is_remembered_and_there_is_not_forgotten(self):
+        first, second = self.nodes(2)
+        first.stop()
+        self.seeds = []
+        again = self.node("node1", before=first)
+        refused = self.at(again, "forget", "node2")
+        self.assertEqual(refused.returncode, FAILED, refused.stdout)
+        self.assertIn("is alive", refused.stderr)
+        self.wait_until_ready(again)
+        self.assertEqual(self.status(second)["exit"], DONE)
+        self.assertNotIn("forgotten_by_the_cluster", second.log())
 
     def test_forget_means_the_dead_one_of_two_of_a_name(self):
         first, second = self.nodes(2)

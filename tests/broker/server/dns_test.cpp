@@ -70,6 +70,14 @@ TEST(SrvAnswer, OtherRowsAreSkipped) {
     EXPECT_THAT(*found, ElementsAre(srv_target{.host = "a", .port = 7883}));
 }
 
+TEST(SrvAnswer, OnlySoManyTargetsAreTaken) {
+    std::vector<std::string> rows(srv_targets_max + 10, srv("\x1e\xcb"s, "\x01\x61\x00"s));
+    rows.front() = row('\x05', "\x01\x78\x00"s); // what is no target does not count
+    const auto found = parse_srv_answer(answer(rows));
+    ASSERT_TRUE(found) << found.error();
+    EXPECT_EQ(found->size(), srv_targets_max);
+}
+
 TEST(SrvAnswer, ADotOrNothingIsNoService) {
     const auto none = failure("DNS knows no service of that name"s);
     EXPECT_EQ(parse_srv_answer(answer({})), none);

@@ -72,6 +72,37 @@ TEST(OperateText, ATableHasAColumnForEachFigure) {
         "   7       -             0          -\n");
 }
 
+TEST(OperateText, WhatAnotherNodeSaysSteersNoTerminal) {
+    EXPECT_EQ(printable("k\u00fcche \\ \u6f22"), "k\u00fcche \\ \u6f22");
+    EXPECT_EQ(printable("\x1b[2J\n\x7f"), "\\u001b[2J\\u000a\\u007f");
+    EXPECT_EQ(printable("\xc2\x9b"
+                        "2J"),
+              "\\u009b2J");
+    EXPECT_EQ(printable("\x9b"
+                        "2J\xc3"),
+              "\\x9b2J\\xc3");
+    operator_member rogue = member(2, member_state::alive);
+    rogue.row.profile.name = "a\x1b[2Jb\xc2\x9b";
+    rogue.row.profile.peer_address = "c\x07:1";
+    operator_status status = status_with({member(1, member_state::alive), rogue});
+    status.cluster = "d\x1b";
+    const auto is_clean = [](const std::string& text) {
+        return text.find_first_of("\x1b\x07") == std::string::npos
+               && text.find("\xc2\x9b") == std::string::npos;
+    };
+    EXPECT_TRUE(is_clean(status_text(status))) << status_text(status);
+    EXPECT_TRUE(is_clean(status_json(status))) << status_json(status);
+    EXPECT_NE(status_json(status).find("a\\u001b[2Jb\\u009b"), std::string::npos);
+    const std::string name = rogue.row.profile.name;
+    EXPECT_TRUE(
+        is_clean(found_text({.place = name, .address = name, .node = node_id{1}, .name = name})));
+    EXPECT_TRUE(is_clean(forget_text({.node = node_id{1}, .name = name})));
+    EXPECT_TRUE(is_clean(leave_text(
+        {.node = node_id{1}, .name = name, .cluster = name, .process = 1, .mark = name})));
+    EXPECT_EQ(problem_text({.place = "p\x1b", .what = "w\n", .remedy = "r"}),
+              "p\\u001b: w\\u000a; r\n");
+}
+
 TEST(OperateText, WholeIsAClusterWhoseMembersAreAllAlive) {
     const operator_member self = member(1, member_state::alive);
     EXPECT_TRUE(is_whole(status_with({self, member(2, member_state::alive)})));

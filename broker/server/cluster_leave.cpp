@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/cluster_leave.hpp"
+
+#include "base/log.hpp"
+#include "broker/server/leave_mark.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace gv::server {
+
+namespace {
+
+/// How long others may take to fetch what they lack of retained messages.
+constexpr auto patience = std::chrono::seconds(5);
+constexpr auto pause = std::chrono::milliseconds(200);
+/// The second look sees what was under way at the first, when shards began to refuse sessions.
+constexpr int looks = 2;
+
+[[nodiscard]] problem would_take_along(const shard_sums& what) {
+    return {.place = "leave",
+            .what = "on this node alone are " + std::to_string(what.kept_sessions)
+                    + " kept sessions with " + std::to_string(what.queued_messages)
+                    + " queued messages, and " + std::to_string(what.spooled())
+                    + " messages for nodes that are away or slow",
+            .remedy = "let these clients end their sessions, or stop this node and take them to "
+                      "another one with `grapevine store export` and `import`; --force leaves all "
+                      "the same, and keeps them in storage.folder"};
+}
+
+[[nodiscard]] problem would_take_retained(const shard_sums& what, bool is_alone) {
+    const std::string count = std::to_string(what.retained_messages) + " retained messages";
+    if (is_alone) {
+        return {.place = "leave",
+                .what = count + " are on this node, and no other member is there to have them",
+                .remedy = "start another member and try again; --force leaves all the same, and "
+                          "keeps them in storage.folder"};
+    }
+    return {.place = "leave",
+            .what = "no other member has confirmed to have the same " + count + " and "
+                    + std::to_string(what.retained_removals) + " removals as this node",
+            .remedy = "try again when `grapevine cluster status` says under RETAINED that one has "
+                      "the same; --force leaves all the same, and keeps them in storage.folder"};
+}
+
+[[nodiscard]] problem being_stopped() {
+    return {.place = "leave",
+            .what = "this node is being stopped, and remains a member",
+            .remedy = "start it again and let it leave then, or `grapevine cluster forget` it on "
+                      "another node"};
+}
+
+[[nodiscard]] problem stopped_halfway() {
+    return {.place = "leave",
+            .what = "this node was stopped while it told the others that it leaves; it does not "
+                    "join again",
+            .remedy = "look at `grapevine cluster status` on another node: where this one is dead "
+                      "instead of left, `grapevine cluster forget` it"};
+}
+
+} // namespace
+
+cluster_leave::cluster_leave(const options& all, cluster_service& cluster,
+                             const std::vector<std::unique_ptr<shard::event_loop>>& loops,
+                             boost::asio::io_context& control, std::function<void()> end)
+    : options_(all), cluster_(cluster), loops_(loops), control_(control), end_(std::move(end)),
+      pause_(control) {}
+
+void cluster_leave::begin(bool is_forced, reply answer) {
+    if (is_stopped_) {
+        answer(failure(being_stopped()));
+        return;
+    }
+    if (answer_) {
+        answer(failure(problem{.place = "leave",
+                               .what = "this node is about to leave already",
+                               .remedy = "wait for the command that was given before"}));
+        return;
+    }
+    answer_ = std::move(answer);
+    is_forced_ = is_forced;
+    times_clear_ = 0;
+    until_ = std::chrono::steady_clock::now() + patience;
+    look();
+}
+
+void cluster_leave::look() {
+    sum_up(loops_, true, [this](const shard_sums& now) {
+        boost::asio::post(control_, [this, now] { judge(now); });
+    });
+}
+
+void cluster_leave::judge(const shard_sums& now) {
+    if (!answer_) {
+        return; // stopped meanwhile
+    }
+    if (is_forced_) {
+        go();
+    } else if (now.kept_sessions > 0 || now.spooled() > 0) {
+        refuse(would_take_along(now));
+    } else {
+        compare_retained(now);
+    }
+}
+
+void cluster_leave::compare_retained(const shard_sums& now) {
+    cluster_.run([this, now](cluster::cluster_node& node, cluster::moment at) {
+        const bool has_any = now.retained_messages + now.retained_removals > 0;
+        const bool is_alone = node.members().members().live() == 0;
+        const bool is_safe =
+            is_alone ? now.retained_messages == 0 : !has_any || node.retained().is_held_elsewhere();
+        if (!is_safe) {
+            node.ask_what_is_retained(at);
+        }
+        const auto where = is_safe    ? retained_at::others
+                           : is_alone ? retained_at::this_node_alone
+                                      : retained_at::not_known;
+        boost::asio::post(control_, [this, now, where] { on_compared(now, where); });
+    });
+}
+
+void cluster_leave::on_compared(const shard_sums& now, retained_at where) {
+    if (!answer_) {
+        return;
+    }
+    const bool is_late = std::chrono::steady_clock::now() >= until_;
+    if (where == retained_at::others) {
+        ++times_clear_ < looks ? look() : go();
+    } else if (where == retained_at::this_node_alone || is_late) {
+        refuse(would_take_retained(now, where == retained_at::this_node_alone));
+    } else {
+        times_clear_ = 0;
+        pause_.expires_after(pause);
+        pause_.async_wait([this](const boost::system::error_code& error) {
+            if (!error && answer_) {
+                look();
+            }
+        });
+    }
+}
+
+void cluster_leave::refuse(problem why) {
+    for (const auto& each : loops_) {
+        each->post([&loop = *each] { loop.logic().set_leaving(false); });
+    }
+    std::exchange(answer_, {})(failure(std::move(why)));
+}
+
+// The mark first: if the process ends in between, the others see it dead, and it does not come back
+// by itself. Nothing of the control thread comes between the two: stop() is before or after both.
+void cluster_leave::go() {
+    if (auto marked = write_leave_mark(options_, cluster_.self()); !marked) {
+        refuse(marked.error());
+        return;
+    }
+    is_marked_ = true;
+    cluster_.run([this](cluster::cluster_node& node, cluster::moment at) {
+        node.leave(cluster::departure::for_good, at);
+        tell_all(node, [this, &node] {
+            const cluster::member_row& self = node.members().self();
+            cluster::operator_leave left{.node = self.node,
+                                         .name = self.profile.name,
+                                         .cluster = *options_.cluster.name,
+                                         .process = ::getpid(),
+                                         .mark = leave_mark_path(options_)};
+            boost::asio::post(
+                control_, [this, left = std::move(left)]() mutable { finish(std::move(left)); });
+        });
+    });
+}
+
+// The word that membership sends is not waited for, and would be lost with a process that ends at
+// once. So each is asked to answer it, with all that there is to tell.
+void cluster_leave::tell_all(const cluster::cluster_node& node, std::function<void()> told) {
+    auto waiting = std::make_shared<std::size_t>(1);
+    const auto one_less = [waiting, told = std::move(told)] {
+        if (--*waiting == 0) {
+            told();
+        }
+    };
+    std::vector<std::string> others;
+    for (const auto& [to, each] : node.members().members()) {
+        if (each.is_live()) {
+            others.push_back(each.row.profile.peer_address);
+        }
+    }
+    *waiting += others.size();
+    for (const std::string& each : others) {
+        cluster_.hail(each, [one_less](const cluster_service::hail_word&) { one_less(); });
+    }
+    one_less();
+}
+
+void cluster_leave::finish(cluster::operator_leave left) {
+    if (!answer_) {
+        return; // stopped meanwhile
+    }
+    std::exchange(answer_, {})(std::move(left));
+    log::info("left_the_cluster", {{"cluster", *options_.cluster.name}});
+    end_();
+}
+
+void cluster_leave::stop() {
+    is_stopped_ = true;
+    pause_.cancel();
+    if (answer_) {
+        std::exchange(answer_, {})(failure(is_marked_ ? stopped_halfway() : being_stopped()));
+    }
+}
+
+} // namespace gv::server

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes this node out of its cluster for good, unless there is something that it alone has: kept
+// sessions, messages for nodes that are away, retained messages.
+#pragma once
+
+#include "broker/server/cluster_service.hpp"
+#include "broker/server/shard_sums.hpp"
+#include "cluster/operator_answers.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gv::server {
+
+/// Lives on the control thread.
+class cluster_leave {
+  public:
+    using reply = cluster::operator_listener::reply<cluster::operator_leave>;
+
+    /// `end` stops the process, once the cluster was told that this node leaves. Lifetime: all but
+    /// `end` outlive it.
+    cluster_leave(const options& all, cluster_service& cluster,
+                  const std::vector<std::unique_ptr<shard::event_loop>>& loops,
+                  boost::asio::io_context& control, std::function<void()> end);
+
+    /// From now on until it is refused no shard takes a new kept session.
+    void begin(bool is_forced, reply answer);
+    /// The process ends for another reason: what has not been told to the others is not done.
+    void stop();
+
+  private:
+    enum class retained_at : std::uint8_t { others, this_node_alone, not_known };
+
+    void look();
+    void judge(const shard_sums& now);
+    void compare_retained(const shard_sums& now);
+    void on_compared(const shard_sums& now, retained_at where);
+    void refuse(problem why);
+    void go();
+    void tell_all(const cluster::cluster_node& node, std::function<void()> told);
+    void finish(cluster::operator_leave left);
+
+    const options options_; ///< as at the start
+    cluster_service& cluster_;
+    const std::vector<std::unique_ptr<shard::event_loop>>& loops_;
+    boost::asio::io_context& control_;
+    std::function<void()> end_;
+    reply answer_; ///< empty: nobody waits, so nothing is under way
+    bool is_forced_ = false;
+    bool is_stopped_ = false;
+    bool is_marked_ = false;
+    int times_clear_ = 0; ///< looked in turn and found nothing that speaks against it
+    time_point until_{};
+    boost::asio::steady_timer pause_;
+};
+
+} // namespace gv::server
