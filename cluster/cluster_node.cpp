@@ -321,6 +321,9 @@ void cluster_node::member_changed(const member& now, member_change change) {
     const peer_state state = state_of(now, change);
     const peer_view seen = meet(now, state);
     untried_.erase(seen.address);
+    if (change == member_change::joined || change == member_change::refuted) {
+        transport_.dial_again(seen.address);
+    }
     retained_->on_peer(seen.who.node, seen.who.boot, state, for_retained(now_), *this);
     if (state == peer_state::alive) {
         transport_.open_control(seen.who, seen.address, now.row.profile.features);

@@ -33,9 +33,6 @@ peer_view cluster_node::meet(const member& now, peer_state state) {
         const std::unique_lock changing(routes_lock_);
         seen.slot = slot_of(now.row.node);
         routes_->on_peer({.node = seen.who.node, .boot = seen.who.boot}, state, now_.now, *this);
-        if (state == peer_state::alive) {
-            routes_->set_suspected(seen.who.node, seen.is_suspected, *this);
-        }
     }
     return seen;
 }

@@ -192,8 +192,19 @@ class question_calls::asking {
         }
     }
 
+    /// A channel that was refused answers so itself until its next attempt.
+    void dial_again(const std::string& address) {
+        const std::lock_guard lock(mutex_);
+        const auto found = connections_.find(address);
+        if (found != connections_.end()
+            && found->second.channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+            connections_.erase(found);
+        }
+    }
+
   private:
     struct connection {
+        std::shared_ptr<grpc::Channel> channel;
         stub_pointer stub;
         std::uint64_t last_used = 0;
     };
@@ -207,9 +218,11 @@ class question_calls::asking {
             if (connections_.size() >= connections_max) {
                 connections_.erase(least_used());
             }
-            stub_pointer stub = wire::Membership::NewStub(
-                open_channel(address, core_.options, core_.options.few_bytes, envelope_bytes_max));
-            found = connections_.emplace(address, connection{std::move(stub)}).first;
+            auto channel =
+                open_channel(address, core_.options, core_.options.few_bytes, envelope_bytes_max);
+            stub_pointer stub = wire::Membership::NewStub(channel);
+            found = connections_.emplace(address, connection{std::move(channel), std::move(stub)})
+                        .first;
         }
         found->second.last_used = ++uses_;
         return found->second.stub;
@@ -290,6 +303,8 @@ grpc::Service& question_calls::service() noexcept { return *hearing_; }
 void question_calls::ask(std::string address, const envelope& question) {
     asking_->ask(std::move(address), question);
 }
+
+void question_calls::dial_again(const std::string& address) { asking_->dial_again(address); }
 
 void question_calls::answer(question_id which, const envelope* answer) {
     hearing_->answer(which, answer);

@@ -22,6 +22,7 @@ class question_calls {
     [[nodiscard]] grpc::Service& service() noexcept;
 
     void ask(std::string address, const envelope& question);
+    void dial_again(const std::string& address);
     void answer(question_id which, const envelope* answer);
 
   private:

@@ -88,6 +88,10 @@ grpc_transport_counts grpc_transport::counts() const noexcept {
 void grpc_transport::ask(std::string address, const envelope& question) {
     parts_->questions.ask(std::move(address), question);
 }
+void grpc_transport::dial_again(const std::string& address) {
+    parts_->questions.dial_again(address);
+}
+
 void grpc_transport::answer(question_id which, const envelope* answer) {
     parts_->questions.answer(which, answer);
 }

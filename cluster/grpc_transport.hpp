@@ -128,6 +128,7 @@ class grpc_transport final : public peer_transport {
     [[nodiscard]] grpc_transport_counts counts() const noexcept;
 
     void ask(std::string address, const envelope& question) override;
+    void dial_again(const std::string& address) override;
     void answer(question_id which, const envelope* answer) override;
     void open_control(peer_identity to, std::string address, std::uint64_t features) override;
     void close_control(node_id to) override;

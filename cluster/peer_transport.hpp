@@ -138,6 +138,9 @@ class peer_transport {
     /// Sends a question or notice there. No answer within the deadline (half of the probe period
     /// for probes, more for what carries all rows): nothing follows.
     virtual void ask(std::string address, const envelope& question) = 0;
+    /// News has come that somebody is at that address now: that it was refused a moment ago is no
+    /// answer to the next question.
+    virtual void dial_again(const std::string& address) = 0;
     /// Null: there is no answer, and who asked will see none.
     virtual void answer(question_id which, const envelope* answer) = 0;
 

@@ -13,7 +13,7 @@ namespace gv::cluster {
 
 /// How a wait ended.
 enum class route_known : std::uint8_t {
-    everywhere, ///< every node alive and not suspected sends what the filter matches from now on
+    everywhere, ///< every node named alive sends what the filter matches from now on
     timed_out   ///< not all have said so in time
 };
 

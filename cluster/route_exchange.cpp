@@ -140,7 +140,7 @@ route_seq route_exchange::unconfirmed() const noexcept {
 }
 
 /// A change is known to a peer that has applied it, unless it lies in what the peer still fetches.
-/// A suspect is not waited for: it would cost each SUBACK all the time there is.
+/// A suspect is waited for as well: it may be well, and its clients publish.
 void route_exchange::confirm(own_stream& stream, route_effects& out) {
     if (stream.waits.empty()) {
         return;
@@ -149,9 +149,6 @@ void route_exchange::confirm(own_stream& stream, route_effects& out) {
     route_seq applied = std::numeric_limits<route_seq>::max();
     for (const node_id node : alive_) {
         const peer& each = peers_.at(node);
-        if (each.is_suspected) {
-            continue;
-        }
         const auto found = each.positions.find(stream.routes.stream());
         const bool is_known =
             found != each.positions.end() && found->second.of == stream.routes.of();
@@ -275,7 +272,6 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     known.boot = who.boot;
     known.state = state;
     const bool is_alive = state == peer_state::alive;
-    known.is_suspected = known.is_suspected && is_alive;
     std::erase(alive_, who.node);
     if (is_alive) {
         alive_.push_back(who.node);
@@ -298,13 +294,6 @@ void route_exchange::on_peer(const identity& who, peer_state state, time_point n
     }
     confirm_all(out);
     look_if_ready(out);
-}
-
-void route_exchange::set_suspected(node_id node, bool is_suspected, route_effects& out) {
-    const auto known = peers_.find(node);
-    BROKER_ASSERT(known != peers_.end(), "a node is suspected that is no member");
-    known->second.is_suspected = is_suspected && known->second.state == peer_state::alive;
-    confirm_all(out);
 }
 
 void route_exchange::on_link(node_id to, route_effects& out) {

@@ -106,9 +106,6 @@ class route_exchange {
 
     /// News of membership. A higher boot is a new life, which knows nothing.
     void on_peer(const identity& peer, peer_state state, time_point now, route_effects& out);
-    /// Nobody waits for a suspect, which may be silent for seconds. Holds until it is said
-    /// otherwise or the node is not alive. Requires: on_peer() has told of it.
-    void set_suspected(node_id node, bool is_suspected, route_effects& out);
     /// Messages to that node may arrive from now on, and those before may not have.
     void on_link(node_id to, route_effects& out);
     /// Membership is settled: report on_routes_ready() as soon as it is so.
@@ -164,8 +161,7 @@ class route_exchange {
     struct peer {
         boot_id boot;
         peer_state state = peer_state::dead;
-        bool has_told = false; ///< which streams it has, in this life
-        bool is_suspected = false;
+        bool has_told = false;           ///< which streams it has, in this life
         std::set<route_destination> has; ///< of this node's streams, what it is to have to be ready
         std::map<route_destination, stream_position> positions; ///< of this node's streams
     };

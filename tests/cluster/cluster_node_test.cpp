@@ -15,6 +15,7 @@ class silent_network final : public peer_transport {
         static_cast<void>(question);
         asked.push_back(std::move(address));
     }
+    void dial_again(const std::string&) override {}
     void answer(question_id, const envelope*) override {}
     void open_control(peer_identity, std::string, std::uint64_t) override {}
     void close_control(node_id) override {}

@@ -231,8 +231,8 @@ TEST(GrpcRudeness, WhatWasPassedOnIsNotPassedOnAgain) {
 
 TEST(GrpcRudeness, AStreamThatWasBegunEarlierDoesNotEndALaterOne) {
     grpc_peer two(2);
-    const auto stub = wire::Link::NewStub(
-        grpc::CreateChannel(two.address(), grpc::InsecureChannelCredentials()));
+    const auto stub =
+        wire::Link::NewStub(grpc::CreateChannel(two.address(), grpc::InsecureChannelCredentials()));
     struct call {
         grpc::ClientContext context;
         wire::ControlEnd end;

@@ -122,6 +122,21 @@ TEST(GrpcQuestion, ANodeThatComesBackIsReachedAgain) {
     EXPECT_TRUE(asker.on.read(answered));
 }
 
+TEST(GrpcQuestion, WhoeverIsSaidToBeBackIsNotHeldForRefused) {
+    grpc_peer asker(1,
+                    [](auto& options) { options.redial_shortest = options.redial_longest = 1h; });
+    grpc_peer other(2);
+    other.answers = [&](const envelope& asked) { return other.message(ack{1}, asked.from); };
+    other.stop();
+    asker.transport->ask(other.address(), asker.message(probe{1}));
+    ASSERT_TRUE(asker.on.wait([&] { return asker.refusals.size() == 1; }));
+    other.start();
+    asker.transport->dial_again(other.address());
+    asker.transport->ask(other.address(), asker.message(probe{1}));
+    EXPECT_TRUE(asker.on.wait([&] { return !asker.got.empty(); }));
+    EXPECT_EQ(asker.on.read([&] { return asker.refusals.size(); }), 1U);
+}
+
 TEST(GrpcQuestion, AnAddressNeverMeansASocketOfThisMachine) {
     grpc_peer asker(1);
     for (const char* address : {"unix:/run/anything", "unix-abstract:x", "nobody.invalid:1", ":",

@@ -272,33 +272,6 @@ TEST(RouteExchange, AJoiningNodeIsReadyThoughItsSubscriptionsNeverStop) {
     EXPECT_EQ(last.ready, 1);
 }
 
-TEST(RouteExchange, ASubackDoesNotWaitForASuspect) {
-    cluster_of_some nodes(3);
-    nodes.meet();
-    auto& first = nodes[0];
-    const route_destination mine(first.id.node);
-    nodes.deaf = nodes[1].id.node;
-    const auto subscribe = [&](std::string_view filter, std::uint64_t who) {
-        const auto change = first.routes.subscribe(mine, to(filter), nodes.now, first);
-        first.routes.await_known(mine, *change, wait_token{who}, nodes.now, first);
-        nodes.pass(3ms);
-    };
-    subscribe("a", 1);
-    EXPECT_FALSE(first.known.contains(1));
-    first.routes.set_suspected(nodes.deaf, true, first);
-    EXPECT_EQ(first.known[1], route_known::everywhere) << "the third node has said so";
-    subscribe("b", 2);
-    EXPECT_EQ(first.known[2], route_known::everywhere);
-    first.routes.set_suspected(nodes.deaf, false, first);
-    subscribe("c", 3);
-    EXPECT_FALSE(first.known.contains(3)) << "it has refuted, and is waited for";
-    first.routes.set_suspected(nodes.deaf, true, first);
-    first.routes.on_peer(nodes[1].id, peer_state::dead, nodes.now, first);
-    first.routes.on_peer(nodes[1].id, peer_state::alive, nodes.now, first);
-    subscribe("d", 4);
-    EXPECT_FALSE(first.known.contains(4)) << "back, and not suspected";
-}
-
 TEST(RouteExchange, AJoiningNodeIsNotReadyBeforeTheOthersHearIt) {
     cluster_of_some nodes(2);
     nodes.deaf = nodes[0].id.node;

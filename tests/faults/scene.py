@@ -96,14 +96,15 @@ class Scene:
     async def judge_drops(self):
         """QoS 0 that did not come was sent by one node and not received by the other: dropped for
         want of a link or of room, which is counted, or in a connection that broke; or a node
-        dropped it for a subscriber that was slow."""
+        dropped it for a subscriber that was slow. What a link brings again after it broke is
+        counted neither as sent nor as received once more."""
         missed = len(self.work.history.missed())
         between = [int(await self.sum_of(f"cluster_messages_{what}_total")) for what in
-                   ("sent", "received", "duplicate", "dropped_unlinked", "dropped_full")]
-        lost = between[0] - between[1] - between[2]
+                   ("sent", "received", "dropped_unlinked", "dropped_full")]
+        lost = between[0] - between[1]
         slow = int(await self.sum_of("messages_dropped_total"))
         self.report.note(f"QoS 0: {missed:,} did not come; {lost:,} sent and not received, of which "
-                         f"{sum(between[3:]):,} dropped before they were sent; {slow:,} dropped for "
+                         f"{sum(between[2:]):,} dropped before they were sent; {slow:,} dropped for "
                          "slow subscribers")
         self.report.at_most("QoS 0 missing that no counter explains", max(0, missed - lost - slow),
                             0)
