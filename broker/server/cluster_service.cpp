@@ -117,7 +117,6 @@ cluster_service::open(const cluster::peer_identity& who,
     node_->meet_remembered(now());
     if (*options_.storage.enabled) {
         routes_on_disk_.restore(*node_, *loops.front());
-        count_change_of_all(); // wills that came due while the store was read have looked already
     }
     log::info("cluster_listening", {{"cluster", *options_.cluster.name},
                                     {"address", local()},
