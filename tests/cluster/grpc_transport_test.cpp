@@ -107,14 +107,20 @@ TEST(GrpcQuestion, ARefusedConnectionIsToldAtOnce) {
     }
 }
 
-TEST(GrpcQuestion, ANodeThatComesBackIsReachedAgain) {
-    grpc_peer asker(1);
-    grpc_peer other(2);
+/// It was refused once, and answers from now on. False: no refusal was told.
+bool is_away_when_asked(grpc_peer& other, grpc_peer& asker) {
     other.answers = [&](const envelope& asked) { return other.message(ack{1}, asked.from); };
     other.stop();
     asker.transport->ask(other.address(), asker.message(probe{1}));
-    ASSERT_TRUE(asker.on.wait([&] { return asker.refusals.size() == 1; }));
+    const bool is_told = asker.on.wait([&] { return asker.refusals.size() == 1; });
     other.start();
+    return is_told;
+}
+
+TEST(GrpcQuestion, ANodeThatComesBackIsReachedAgain) {
+    grpc_peer asker(1);
+    grpc_peer other(2);
+    ASSERT_TRUE(is_away_when_asked(other, asker));
     const auto answered = [&] { return !asker.got.empty(); };
     for (int i = 0; i < 200 && !asker.on.wait(answered, 50ms); ++i) {
         asker.transport->ask(other.address(), asker.message(probe{1}));
@@ -126,11 +132,7 @@ TEST(GrpcQuestion, WhoeverIsSaidToBeBackIsNotHeldForRefused) {
     grpc_peer asker(1,
                     [](auto& options) { options.redial_shortest = options.redial_longest = 1h; });
     grpc_peer other(2);
-    other.answers = [&](const envelope& asked) { return other.message(ack{1}, asked.from); };
-    other.stop();
-    asker.transport->ask(other.address(), asker.message(probe{1}));
-    ASSERT_TRUE(asker.on.wait([&] { return asker.refusals.size() == 1; }));
-    other.start();
+    ASSERT_TRUE(is_away_when_asked(other, asker));
     asker.transport->dial_again(other.address());
     asker.transport->ask(other.address(), asker.message(probe{1}));
     EXPECT_TRUE(asker.on.wait([&] { return !asker.got.empty(); }));
