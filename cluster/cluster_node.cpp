@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/cluster_node.hpp"
 
-#include "base/assert.hpp"
-
-#include <limits>
+#include <algorithm>
 #include <mutex>
 
 namespace gv::cluster {
@@ -319,26 +317,41 @@ peer_state cluster_node::state_of(const member& now, member_change change) noexc
 
 void cluster_node::member_changed(const member& now, member_change change) {
     const peer_state state = state_of(now, change);
-    const peer_view seen = meet(now, state);
-    untried_.erase(seen.address);
+    untried_.erase(now.row.profile.peer_address);
     if (change == member_change::joined || change == member_change::refuted) {
-        transport_.dial_again(seen.address);
+        transport_.dial_again(now.row.profile.peer_address);
     }
-    retained_->on_peer(seen.who.node, seen.who.boot, state, for_retained(now_), *this);
-    if (state == peer_state::alive) {
-        transport_.open_control(seen.who, seen.address, now.row.profile.features);
-    } else {
-        transport_.close_control(seen.who.node);
+    if (const auto seen = meet(now, state)) {
+        retained_->on_peer(seen->who.node, seen->who.boot, state, for_retained(now_), *this);
+        if (state == peer_state::alive) {
+            transport_.open_control(seen->who, seen->address, now.row.profile.features);
+        } else {
+            transport_.close_control(seen->who.node);
+        }
+        effects_.peer_changed(*seen);
+    } else if (state == peer_state::alive) {
+        effects_.alarm({.kind = alarm_kind::members_full,
+                        .node = now.row.node,
+                        .ours = std::to_string(slots_.size()) + " nodes met since the start",
+                        .theirs = {},
+                        .name = now.row.profile.name,
+                        .address = now.row.profile.peer_address,
+                        .remedy = "start this node again, and give nodes that start often a store, "
+                                  "with which each remains the same node"});
     }
-    effects_.peer_changed(seen);
     effects_.member_changed(now, change);
 }
 
-peer_slot cluster_node::slot_of(node_id node) {
-    // Those of nodes that are gone are not given again, since their lanes may not be at their end.
-    BROKER_ASSERT(slots_.size() <= std::numeric_limits<std::uint16_t>::max()
-                      || slots_.contains(node),
-                  "65,536 other nodes were met since the start: start this node again");
+// Those of nodes that are gone are not given again, since their lanes may not be at their end. Who
+// was never here needs none to be gone.
+std::optional<peer_slot> cluster_node::slot_of(node_id node, peer_state state) {
+    const auto known = slots_.find(node);
+    if (known != slots_.end()) {
+        return known->second;
+    }
+    if (state == peer_state::gone || slots_.size() >= options_.peers_max) {
+        return std::nullopt;
+    }
     const auto next = static_cast<std::uint16_t>(slots_.size());
     return slots_.emplace(node, peer_slot{next}).first->second;
 }

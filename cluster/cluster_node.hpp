@@ -34,6 +34,8 @@ struct cluster_node_options {
     duration question_patience = 2s;
     /// A stamp further ahead than this is not believed.
     duration stamp_ahead_max = 5s;
+    /// Other nodes that may be met in this life, 65,536 at most. Each costs a lane on every shard.
+    std::size_t peers_max = 65'536;
 };
 
 /// What this node had of retained messages when it started.
@@ -191,8 +193,9 @@ class cluster_node final : private membership_effects,
     void on_retained_ready() override;
 
     void hear(const envelope& message, moment at);
-    /// Routes and who sends get to know it.
-    peer_view meet(const member& now, peer_state state);
+    /// Routes and who sends get to know it. Nothing: there is no place for another node, or it was
+    /// never here and is gone.
+    std::optional<peer_view> meet(const member& now, peer_state state);
     void after_input();
     void drop_late_questions(time_point now);
     void look_if_settled();
@@ -205,7 +208,7 @@ class cluster_node final : private membership_effects,
     static void take_control(peer_identity, const node_figures&, moment) {}
     void complain(node_id about, std::string_view fault);
     [[nodiscard]] route_destination own_stream(destination_kind kind) const noexcept;
-    [[nodiscard]] peer_slot slot_of(node_id node);
+    [[nodiscard]] std::optional<peer_slot> slot_of(node_id node, peer_state state);
     [[nodiscard]] std::optional<peer_slot> find_slot(const route_destination& to) const;
     [[nodiscard]] static peer_state state_of(const member& now, member_change change) noexcept;
 

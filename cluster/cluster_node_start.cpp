@@ -11,7 +11,9 @@ void cluster_node::meet_remembered(moment at) {
     now_ = at;
     for (const auto& [node, each] : membership_->members()) {
         if (is_registered(each.row.state)) {
-            effects_.peer_changed(meet(each, peer_state::dead));
+            if (const auto seen = meet(each, peer_state::dead)) {
+                effects_.peer_changed(*seen);
+            }
         }
     }
 }
@@ -22,18 +24,19 @@ result<void, route_fault> cluster_node::restore_route(node_id author, const rout
     return routes_->restore_kept(author, key, value);
 }
 
-peer_view cluster_node::meet(const member& now, peer_state state) {
-    peer_view seen{.slot = {},
+std::optional<peer_view> cluster_node::meet(const member& now, peer_state state) {
+    const std::unique_lock changing(routes_lock_);
+    const auto slot = slot_of(now.row.node, state);
+    if (!slot) {
+        return std::nullopt;
+    }
+    peer_view seen{.slot = *slot,
                    .who = {.node = now.row.node, .boot = now.row.boot},
                    .state = state,
                    .is_suspected = now.row.state == member_state::suspect,
                    .name = now.row.profile.name,
                    .address = now.row.profile.peer_address};
-    {
-        const std::unique_lock changing(routes_lock_);
-        seen.slot = slot_of(now.row.node);
-        routes_->on_peer({.node = seen.who.node, .boot = seen.who.boot}, state, now_.now, *this);
-    }
+    routes_->on_peer({.node = seen.who.node, .boot = seen.who.boot}, state, now_.now, *this);
     return seen;
 }
 

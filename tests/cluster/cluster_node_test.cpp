@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace gv::cluster {
 namespace {
 
@@ -33,7 +35,7 @@ class silent_network final : public peer_transport {
 class noting_broker final : public cluster_effects {
   public:
     void keep_members(std::vector<member_row>) override {}
-    void peer_changed(const peer_view&) override {}
+    void peer_changed(const peer_view& now) override { peers.insert(now.slot); }
     void member_changed(const member&, member_change) override {}
     void route_changed(std::string_view) override {}
     void all_routes_changed() override {}
@@ -48,11 +50,13 @@ class noting_broker final : public cluster_effects {
     void ready(bool is_complete) override { readiness.push_back(is_complete); }
     void absorb(hybrid_time) override {}
     void clock_agreed(const std::optional<agreed_time>&, duration) override {}
-    void alarm(const membership_alarm&) override {}
+    void alarm(const membership_alarm& what) override { alarms.push_back(what); }
     void levels_changed(const wire_levels&) override {}
     void forgotten() override {}
 
     std::vector<bool> readiness;
+    std::set<peer_slot> peers; ///< those that were ever told of
+    std::vector<membership_alarm> alarms;
 };
 
 class cluster_node_start : public ::testing::Test {
@@ -74,18 +78,20 @@ class cluster_node_start : public ::testing::Test {
     retained_digest digest;
     silent_network network;
     noting_broker broker;
-    cluster_node node{
-        cluster_node_options{
-            .membership = {.cluster = "garden"}, .routes = {}, .retained = {}, .ready_within = 10s},
-        own_identity{.node = node_id{1},
-                     .boot = boot_id{1},
-                     .profile = {.name = "node-1", .peer_address = "node-1:7883"},
-                     .chance = 1},
-        {},
-        retained_start{.digest = &digest, .claim = {}},
-        network,
-        broker,
-        at()};
+    cluster_node node{cluster_node_options{.membership = {.cluster = "garden"},
+                                           .routes = {},
+                                           .retained = {},
+                                           .ready_within = 10s,
+                                           .peers_max = 100},
+                      own_identity{.node = node_id{1},
+                                   .boot = boot_id{1},
+                                   .profile = {.name = "node-1", .peer_address = "node-1:7883"},
+                                   .chance = 1},
+                      {},
+                      retained_start{.digest = &digest, .claim = {}},
+                      network,
+                      broker,
+                      at()};
 };
 
 TEST_F(cluster_node_start, with_nobody_to_ask_is_over_at_once) {
@@ -123,6 +129,53 @@ TEST_F(cluster_node_start, ends_even_after_its_time_was_over) {
     EXPECT_TRUE(node.start_progress().has_routes);
     EXPECT_TRUE(node.start_progress().has_retained);
     EXPECT_EQ(broker.readiness, std::vector<bool>{false});
+}
+
+// A node without a store is another one at each start, and a peer may name whom it likes.
+TEST_F(cluster_node_start, more_nodes_than_there_are_places_for_are_left_out) {
+    node.join({}, at());
+    const auto tell = [&](member_state state, std::uint64_t first, std::uint64_t count) {
+        envelope told{.cluster = "garden",
+                      .from = node_id{2},
+                      .boot = boot_id{1},
+                      .to = node_id{1},
+                      .gossip = {},
+                      .body = push_pull_answer{}};
+        auto& rows = std::get<push_pull_answer>(told.body).rows;
+        for (std::uint64_t each = first; each < first + count; ++each) {
+            const std::string name = "node-" + std::to_string(each);
+            rows.push_back({.node = node_id{each},
+                            .boot = boot_id{1},
+                            .state = state,
+                            .profile = {.name = name, .peer_address = name + ":7883"}});
+        }
+        node.on_answer(told, at());
+    };
+    constexpr std::uint64_t at_once = 30;
+    for (std::uint64_t first = 10; first < 150; first += at_once) {
+        tell(member_state::alive, first, at_once);
+        tell(member_state::left, first, at_once);
+    }
+    EXPECT_EQ(broker.peers.size(), 100U);
+    EXPECT_FALSE(broker.alarms.empty());
+    EXPECT_EQ(broker.alarms.front().kind, alarm_kind::members_full);
+}
+
+TEST_F(cluster_node_start, who_was_never_here_takes_no_place_when_it_is_gone) {
+    node.join({}, at());
+    envelope told{.cluster = "garden",
+                  .from = node_id{2},
+                  .boot = boot_id{1},
+                  .to = node_id{1},
+                  .gossip = {},
+                  .body = push_pull_answer{}};
+    std::get<push_pull_answer>(told.body).rows = {
+        {.node = node_id{7},
+         .boot = boot_id{1},
+         .state = member_state::left,
+         .profile = {.name = "node-7", .peer_address = "node-7:7883"}}};
+    node.on_answer(told, at());
+    EXPECT_TRUE(broker.peers.empty());
 }
 
 } // namespace
