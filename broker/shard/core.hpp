@@ -241,6 +241,7 @@ class core final : private session::front_effects,
     /// No stamp in the store is newer. Deadlines go on from there if the clock is behind.
     void restore_clock(hybrid_time last) noexcept {
         clock_.absorb(last);
+        clock_.absorb_name(last);
         floor_.set(turn_.now, wall_of(last));
         turn_.wall = floor_.correct(turn_.now, turn_.wall);
         clock_.set_time(turn_.now, turn_.wall);

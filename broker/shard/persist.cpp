@@ -231,7 +231,7 @@ void core::log_session(home_entry& home) {
         return;
     }
     if (home.session_id_.created.value == 0) {
-        home.session_id_ = {.created = clock_.next(), .node = options_.node};
+        home.session_id_ = {.created = clock_.next_name(), .node = options_.node};
     }
     const bool is_attached = home.home_.front().has_value();
     storage::session_record record{
@@ -404,7 +404,7 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
                              record.username ? std::optional<std::string_view>(*record.username)
                                              : std::nullopt);
     home.home_.set_user(record.username ? std::string_view(*record.username) : std::string_view());
-    clock_.absorb(record.id.created);
+    clock_.absorb_name(record.id.created);
     home.home_.restore(
         {.epoch = record.epoch,
          .session_expiry = record.expiry_seconds,

@@ -336,7 +336,7 @@ void core::publish_will(session::home& from, const publication& what) {
         publish(what, {});
         return;
     }
-    const storage::due_will_key key = storage::due_will_key_of(clock_.next(), options_.me);
+    const storage::due_will_key key = storage::due_will_key_of(clock_.next_name(), options_.me);
     log_due_will(key, what);
     publish(what, key.view());
 }

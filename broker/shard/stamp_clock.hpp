@@ -34,6 +34,10 @@ class stamp_clock {
         last_ = clock_.next(wall_);
         return last_;
     }
+    /// Names something on disk: differs from all that were made or absorbed before, whatever has
+    /// become of the clock since.
+    [[nodiscard]] hybrid_time next_name() noexcept { return names_.next(wall_); }
+    void absorb_name(hybrid_time seen) noexcept { names_.absorb(seen); }
     /// No effect if it is not believed.
     void absorb(hybrid_time seen) noexcept {
         if (believes(seen)) {
@@ -59,6 +63,7 @@ class stamp_clock {
     wall_time wall_{};
     hybrid_time latest_ = everything;
     hybrid_clock clock_;
+    hybrid_clock names_; ///< never goes back
     hybrid_time last_{};
 };
 

@@ -61,5 +61,18 @@ TEST_F(StampClock, GoesBackOnceItIsKnownThatNobodyBelievedIt) {
     EXPECT_GT(clock.next(), right) << "what was believed is never gone back behind";
 }
 
+// Sessions keep the name that they got before the clock was known to be wrong.
+TEST_F(StampClock, NamesNeverComeTwiceWhenItGoesBack) {
+    clock.set_time(start, noon + 10min);
+    const hybrid_time wrong = clock.next();
+    const hybrid_time name = clock.next_name();
+    clock.agree(cluster::agreed_time{.at = start, .wall = noon});
+    clock.set_time(start, noon + 10min);
+    EXPECT_LT(clock.next(), wrong);
+    EXPECT_GT(clock.next_name(), name);
+    clock.absorb_name(hybrid_clock().next(noon + 24h));
+    EXPECT_EQ(wall_of(clock.next_name()), noon + 24h) << "one that was found on disk";
+}
+
 } // namespace
 } // namespace gv::shard
