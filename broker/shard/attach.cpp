@@ -77,6 +77,10 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 
 void core::attach_now(home_entry& home, session::front_address from,
                       std::optional<std::string_view> username, session::attach_request request) {
+    // What is due comes first: its timer may be late, most of all when a node begins to serve.
+    if (home.home_.next_deadline() <= turn_.now) {
+        do_what_is_due(home);
+    }
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.home_.set_user(username.value_or(std::string_view()));
     home.access_ = access_of(request.client_id, username);

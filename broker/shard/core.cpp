@@ -334,12 +334,16 @@ void core::on_timer(timer& fired) {
     } else if (are_sessions_held_) {
         wheel_.schedule(due, turn_.now + 100ms);
     } else {
-        const bool was_stored = due.home->home_.session() != nullptr;
-        due.home->home_.on_deadline();
-        log_session(*due.home);
-        counts_.sessions_expired += was_stored && due.home->home_.session() == nullptr ? 1U : 0U;
+        do_what_is_due(*due.home);
         settle_home(*due.home);
     }
+}
+
+void core::do_what_is_due(home_entry& home) {
+    const bool was_stored = home.home_.session() != nullptr;
+    home.home_.on_deadline();
+    log_session(home);
+    counts_.sessions_expired += was_stored && home.home_.session() == nullptr ? 1U : 0U;
 }
 
 void core::begin_serving() {

@@ -624,6 +624,7 @@ class core final : private session::front_effects,
     void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
+    void do_what_is_due(home_entry& home);
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,

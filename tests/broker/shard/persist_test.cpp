@@ -1032,6 +1032,50 @@ TEST(PersistWill, OfAClientThatWasConnectedIsPublishedOnce) {
     }
 }
 
+// The session waits for nobody while the node is not serving; its client may be the first to come.
+TEST(PersistWill, ThatIsDueComesBeforeTheClientThatIsBackAtOnce) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_script s(on(shards));
+        s.client("sub").resume();
+        s.client("sub").subscribe("w", qos_2);
+        s.client("c").connect(with_will(2));
+        s.client("c").cut();
+        s.crash();
+        for (std::size_t shard = 0; shard < shards; ++shard) {
+            s.node.core(shard).hold_sessions();
+        }
+        s.advance(10s);
+        s.client("sub").resume();
+        s.client("sub").expect_nothing();
+        for (std::size_t shard = 0; shard < shards; ++shard) {
+            s.node.core(shard).begin_serving();
+        }
+        EXPECT_TRUE(s.client("c").resume());
+        s.client("sub").take("w", "gone");
+        s.advance(10s);
+        s.client("sub").expect_nothing();
+    }
+}
+
+TEST(PersistWill, OfASessionWhoseTimeIsOverComesBeforeANewSession) {
+    stored_script s;
+    s.client("sub").resume();
+    s.client("sub").subscribe("w", qos_2);
+    connect_request how = with_will(60);
+    how.session_expiry = 5;
+    s.client("c").connect(how);
+    s.client("c").cut();
+    s.crash();
+    s.node.core(0).hold_sessions();
+    s.advance(10s);
+    s.node.core(0).begin_serving();
+    EXPECT_FALSE(s.client("c").connect(how)) << "it was over";
+    s.client("sub").resume();
+    s.client("sub").take("w", "gone");
+    s.client("sub").expect_nothing();
+}
+
 TEST(PersistWill, WithDelayIsPublishedAfterItOrNotIfTheClientIsBack) {
     for (const bool is_back : {false, true}) {
         SCOPED_TRACE(is_back ? "is back" : "stays away");
