@@ -46,8 +46,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     }
     if (is_leaving_ && request.session_expiry > 0
         && (found == homes_.end() || (*found)->home_.session() == nullptr)) {
-        kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
-             "this node is about to leave its cluster");
+        refuse_while_leaving(from);
         return;
     }
     if (found == homes_.end()) {
@@ -75,11 +74,21 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     attach_now(home, from, username, std::move(request));
 }
 
+void core::refuse_while_leaving(session::front_address from) {
+    kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
+         "this node is about to leave its cluster");
+}
+
 void core::attach_now(home_entry& home, session::front_address from,
                       std::optional<std::string_view> username, session::attach_request request) {
     // What is due comes first: its timer may be late, most of all when a node begins to serve.
     if (home.home_.next_deadline() <= turn_.now) {
         do_what_is_due(home);
+    }
+    if (is_leaving_ && request.session_expiry > 0 && home.home_.session() == nullptr) {
+        refuse_while_leaving(from); // it has waited for the connection before it to go
+        settle_home(home);
+        return;
     }
     home.username_ = username ? std::make_unique<std::string>(*username) : nullptr;
     home.home_.set_user(username.value_or(std::string_view()));

@@ -255,7 +255,7 @@ class core final : private session::front_effects,
     /// What is kept already can be delivered, acknowledged and erased whatever it says.
     void set_store_room(store_room now) noexcept { disk_room_ = now; }
     /// This node is about to leave its cluster: a client that would have a new kept session here is
-    /// refused.
+    /// refused, and no message is acknowledged because it waits here for another node.
     void set_leaving(bool is_leaving) noexcept { is_leaving_ = is_leaving; }
 
     // Retained messages, the same on every node of a cluster; see also retained().
@@ -492,6 +492,11 @@ class core final : private session::front_effects,
         return journal_.is_lost()
                || (room_to_keep() != store_room::plenty && given_out_->who.wants_answer);
     }
+    /// The same for what would have to wait for another node; nor does it wait on a node that
+    /// leaves, which nobody asks any more.
+    [[nodiscard]] bool refuses_to_spool() const noexcept {
+        return is_leaving_ || refuses_to_keep();
+    }
     /// For what would have to be kept.
     [[nodiscard]] store_room room_to_keep() const noexcept {
         return !journal_.is_on()       ? store_room::plenty
@@ -617,14 +622,15 @@ class core final : private session::front_effects,
     void on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
                      session::attached answer);
     void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
+    void refuse_while_leaving(session::front_address from);
     void settle_home(home_entry& home);
+    void do_what_is_due(home_entry& home);
     static void log_connected(const client& born, bool is_clean, bool is_present);
     void on_home_ack(home_entry& home, session::front_address from,
                      const session::delivery_ack& ack);
     void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
-    void do_what_is_due(home_entry& home);
     [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,

@@ -69,7 +69,7 @@ void core::forward(const router::peer_want& to, const publication& what,
         }
         flags = {.for_kept = true};
     }
-    if (is_counted && lane->is_spooling() && refuses_to_keep()) {
+    if (is_counted && lane->is_spooling() && refuses_to_spool()) {
         given_out_->is_refused = true;
         return;
     }

@@ -54,7 +54,7 @@ void core::spool_put(peer_lane& lane, cluster::lane_seq seq, std::string_view by
     if (waiter == 0) {
         return;
     }
-    if (journal_.is_lost()) {
+    if (journal_.is_lost() || is_leaving_) {
         lane.answers.push_back({waiter, static_cast<cluster::lane_reason>(session::not_stored)});
     } else if (level == durability::memory) {
         lane.answers.push_back({waiter, 0});

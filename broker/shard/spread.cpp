@@ -36,7 +36,7 @@ void core::deliver_to_spread(const router::spread_group& group, const publicatio
     }
     peer_lane& lane = *lanes_->find(group.elsewhere[*chosen - 1].at);
     const bool is_counted = what.header.quality != qos::at_most_once;
-    if (is_counted && lane.is_spooling() && refuses_to_keep()) {
+    if (is_counted && lane.is_spooling() && refuses_to_spool()) {
         given_out_->is_refused = true;
         return;
     }

@@ -9,6 +9,7 @@ namespace gv::support {
 namespace {
 
 using mqtt::packet_type;
+using mqtt::reason_code;
 using shard::lane_key;
 using shard::peer_presence;
 using storage::table;
@@ -138,6 +139,27 @@ TEST_F(Spool, NothingIsKeptForVolatileSubscribersOfADeadNodeNorAtQos0) {
     const packet_id id = s.client("pub").publish("other", "m", qos_1);
     s.client("pub").expect_ack(packet_type::puback, id);
     EXPECT_EQ(s.rows(table::spool), 0U);
+}
+
+// Nobody would ask for it any more.
+TEST_F(Spool, OnANodeThatLeavesNothingIsAcknowledgedBecauseItWaitsThere) {
+    stored_script s(options(1));
+    become(s, peer_presence::live);
+    shard::core& core = s.node.core(0);
+    const lane_key lane = core.lanes_to(away).front();
+    ASSERT_TRUE(core.on_welcome(lane, {.boot = life, .expected = 1, .credit_bytes = 1 << 20}));
+    s.client("pub").connect();
+    const packet_id in_memory = s.client("pub").publish("t", "m", qos_1);
+    s.client("pub").expect_nothing();
+    core.set_leaving(true);
+    become(s, peer_presence::absent);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, in_memory),
+              reason_code::quota_exceeded);
+    const packet_id next = s.client("pub").publish("t", "n", qos_1);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, next), reason_code::quota_exceeded);
+    core.set_leaving(false);
+    const packet_id last = s.client("pub").publish("t", "o", qos_1);
+    EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, last), reason_code::success);
 }
 
 TEST_F(Spool, WhatIsTakenIsErasedAndWhatIsForgottenToo) {
