@@ -7,6 +7,7 @@
 #include <grpcpp/support/proto_buffer_writer.h>
 #include <proto/grapevine_cluster.pb.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -34,9 +35,15 @@ std::size_t control_frame_limit(const grpc::ByteBuffer& bytes, std::size_t recei
         grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber % 16 << 3 | 0x82,
         grapevine::cluster::v1::ControlFrame::kRetainedPageFieldNumber / 16};
     std::vector<grpc::Slice> slices;
-    const bool is_page = bytes.Dump(&slices).ok() && !slices.empty() && slices[0].size() >= 2
-                         && slices[0].begin()[0] == tag[0] && slices[0].begin()[1] == tag[1];
-    return is_page ? receive_bytes_max : control_frame_bytes_max;
+    std::vector<std::uint8_t> first; // they may be cut anywhere
+    if (bytes.Dump(&slices).ok()) {
+        for (auto each = slices.begin(); each != slices.end() && first.size() < tag.size();
+             ++each) {
+            const std::size_t count = std::min(each->size(), tag.size() - first.size());
+            first.insert(first.end(), each->begin(), each->begin() + count);
+        }
+    }
+    return std::ranges::equal(first, tag) ? receive_bytes_max : control_frame_bytes_max;
 }
 
 grpc::ByteBuffer bytes_of(const google::protobuf::MessageLite& message) {
