@@ -85,12 +85,14 @@ TEST(GrpcQuestion, WithoutAnAnswerNothingFollows) {
 TEST(GrpcQuestion, ALateAnswerIsNotHeard) {
     grpc_peer asker(1, [](auto& options) { options.probe_within = 50ms; });
     grpc_peer other(2);
-    asker.transport->ask(other.address(), asker.message(probe{1}));
+    asker.transport->ask(other.address(), asker.message(notice{})); // to be connected may take long
     ASSERT_TRUE(other.on.wait([&] { return other.questions.size() == 1; }));
+    asker.transport->ask(other.address(), asker.message(probe{1}));
+    ASSERT_TRUE(other.on.wait([&] { return other.questions.size() == 2; }));
     // The deadline passes.
     ASSERT_TRUE(comes_true([&] { return asker.transport->counts().questions_unanswered == 1; }));
     const envelope answer = other.message(ack{1});
-    other.transport->answer(other.questions[0].first, &answer);
+    other.transport->answer(other.questions[1].first, &answer);
     asker.stop();
     EXPECT_TRUE(asker.got.empty());
 }

@@ -39,7 +39,8 @@ class relay_store final : public storage::store {
     ~relay_store() override { to_->close(); }
 
     [[nodiscard]] const storage::node_record& node() const noexcept override { return to_->node(); }
-    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return to_->last_stamp(); }
+    /// The store dates by the clock of this machine, the node by one of its own.
+    [[nodiscard]] hybrid_time last_stamp() const noexcept override { return {}; }
     [[nodiscard]] result<void, problem> load(storage::store_reader& to) override {
         return to_->load(to);
     }
