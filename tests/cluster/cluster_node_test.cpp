@@ -72,6 +72,25 @@ class cluster_node_start : public ::testing::Test {
         now_ = until;
     }
 
+    /// A peer tells of so many nodes, from that id on.
+    void tell(member_state state, std::uint64_t first, std::uint64_t count) {
+        push_pull_answer rows;
+        for (std::uint64_t each = first; each < first + count; ++each) {
+            const std::string name = "node-" + std::to_string(each);
+            rows.rows.push_back({.node = node_id{each},
+                                 .boot = boot_id{1},
+                                 .state = state,
+                                 .profile = {.name = name, .peer_address = name + ":7883"}});
+        }
+        node.on_answer({.cluster = "garden",
+                        .from = node_id{2},
+                        .boot = boot_id{1},
+                        .to = node_id{1},
+                        .gossip = {},
+                        .body = rows},
+                       at());
+    }
+
     static constexpr time_point begin_{1'000s};
     static constexpr wall_time wall_{std::chrono::sys_days(std::chrono::year(2030) / 1 / 1)};
     time_point now_ = begin_;
@@ -134,23 +153,6 @@ TEST_F(cluster_node_start, ends_even_after_its_time_was_over) {
 // A node without a store is another one at each start, and a peer may name whom it likes.
 TEST_F(cluster_node_start, more_nodes_than_there_are_places_for_are_left_out) {
     node.join({}, at());
-    const auto tell = [&](member_state state, std::uint64_t first, std::uint64_t count) {
-        envelope told{.cluster = "garden",
-                      .from = node_id{2},
-                      .boot = boot_id{1},
-                      .to = node_id{1},
-                      .gossip = {},
-                      .body = push_pull_answer{}};
-        auto& rows = std::get<push_pull_answer>(told.body).rows;
-        for (std::uint64_t each = first; each < first + count; ++each) {
-            const std::string name = "node-" + std::to_string(each);
-            rows.push_back({.node = node_id{each},
-                            .boot = boot_id{1},
-                            .state = state,
-                            .profile = {.name = name, .peer_address = name + ":7883"}});
-        }
-        node.on_answer(told, at());
-    };
     constexpr std::uint64_t at_once = 30;
     for (std::uint64_t first = 10; first < 150; first += at_once) {
         tell(member_state::alive, first, at_once);
@@ -163,18 +165,7 @@ TEST_F(cluster_node_start, more_nodes_than_there_are_places_for_are_left_out) {
 
 TEST_F(cluster_node_start, who_was_never_here_takes_no_place_when_it_is_gone) {
     node.join({}, at());
-    envelope told{.cluster = "garden",
-                  .from = node_id{2},
-                  .boot = boot_id{1},
-                  .to = node_id{1},
-                  .gossip = {},
-                  .body = push_pull_answer{}};
-    std::get<push_pull_answer>(told.body).rows = {
-        {.node = node_id{7},
-         .boot = boot_id{1},
-         .state = member_state::left,
-         .profile = {.name = "node-7", .peer_address = "node-7:7883"}}};
-    node.on_answer(told, at());
+    tell(member_state::left, 7, 1);
     EXPECT_TRUE(broker.peers.empty());
 }
 

@@ -15,8 +15,7 @@ ALONE_S, ALONE_QUICK_S = 300, 60
 REJOINED_WITHIN_S = 35
 DRAINED_WITHIN_S = 120
 ROUTES_PER_NODE = 40
-# Buffers of the store fill for minutes; small ones are full when memory is noted. What a node needs
-# to be given all that it has missed it keeps, so each has been given that once by then.
+# Buffers of the store fill for minutes; small ones are full when memory is noted.
 SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
 
 
@@ -24,9 +23,8 @@ async def run(scene):
     await scene.start(NODES, settings=SMALL_STORE)
     await begin_load(scene)
     await asyncio.sleep(scene.lasting(20, 8))
-    scene.report.event(f"{WARMING_CYCLES} cycles, and n1 alone, before memory is noted")
+    scene.report.event(f"{WARMING_CYCLES} cycles before memory is noted")
     await flap(scene, WARMING_CYCLES)
-    await isolate(scene, 1)
     scene.note_baseline()
     cycles = scene.lasting(CYCLES, CYCLES_QUICK)
     scene.report.event(f"{cycles} cycles: a link cut for {CUT_S} s, {HEALED_S} s healed")
@@ -71,7 +69,6 @@ async def flap(scene, cycles):
 async def judge_cycles(scene, cycles):
     network, report = scene.network, scene.report
     dropped = network.packets_dropped()
-    deaths = await scene.sum_of("cluster_deaths_total")
     links = Counter(await flap(scene, cycles))
     report.event("healed; cut were " + ", ".join(
         f"n{one}-n{other} {count}×" for (one, other), count in sorted(links.items())))
@@ -79,29 +76,25 @@ async def judge_cycles(scene, cycles):
     report.at_most("cycles, all are alive for each other after", await until_whole(scene),
                    REJOINED_WITHIN_S, "s")
     report.at_most("cycles, nodes declared dead",
-                   int(await scene.sum_of("cluster_deaths_total") - deaths), 0)
+                   int(await scene.sum_of("cluster_deaths_total")), 0)
 
 
 async def alone(scene):
     network, report = scene.network, scene.report
+    seconds = scene.lasting(ALONE_S, ALONE_QUICK_S)
+    number = scene.chance.randint(1, NODES)
+    report.event(f"n{number} alone for {seconds} s")
     dropped = network.packets_dropped()
     deaths = await scene.sum_of("cluster_deaths_total")
-    rejoined = await isolate(scene, 1)
+    network.isolate(number)
+    await asyncio.sleep(seconds)
     report.bit("alone, packets dropped", network.packets_dropped() - dropped)
     report.bit("alone, deaths declared, by it and of it",
                int(await scene.sum_of("cluster_deaths_total") - deaths))
-    report.at_most("alone, all are alive for each other after", rejoined, REJOINED_WITHIN_S, "s")
-
-
-async def isolate(scene, number):
-    """Returns how long all took to be alive for each other afterwards."""
-    seconds = scene.lasting(ALONE_S, ALONE_QUICK_S)
-    scene.report.event(f"n{number} alone for {seconds} s")
-    scene.network.isolate(number)
-    await asyncio.sleep(seconds)
-    scene.network.heal()
-    scene.report.event("healed")
-    return await until_whole(scene)
+    network.heal()
+    report.event("healed")
+    report.at_most("alone, all are alive for each other after", await until_whole(scene),
+                   REJOINED_WITHIN_S, "s")
 
 
 async def until_whole(scene):
