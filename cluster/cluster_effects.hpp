@@ -47,6 +47,7 @@ class cluster_effects {
     virtual void apply(retained_ticket ticket, retained_bucket bucket,
                        std::vector<retained_row>&& rows, std::vector<retained_entry>&& dead) = 0;
     virtual void collect(const retained_claim& claim) = 0;
+    virtual void stay_after(hybrid_time told) = 0;
 
     /// Clients may come: the routes and retained messages of all nodes that are there are here,
     /// or there was too long to wait. Called once.

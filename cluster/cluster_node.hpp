@@ -190,6 +190,7 @@ class cluster_node final : private membership_effects,
         effects_.apply(ticket, bucket, std::move(rows), std::move(dead));
     }
     void collect(const retained_claim& claim) override { effects_.collect(claim); }
+    void stay_after(hybrid_time told) override { effects_.stay_after(told); }
     void on_retained_ready() override;
 
     void hear(const envelope& message, moment at);

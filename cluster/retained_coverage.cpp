@@ -78,7 +78,7 @@ hybrid_time retained_coverage::low_water() const {
     return least;
 }
 
-void retained_coverage::hear(node_id node, const covered& told) {
+void retained_coverage::hear(node_id node, const covered& told, hybrid_time latest) {
     const auto found = members_.find(node);
     if (found == members_.end()) {
         return;
@@ -87,8 +87,13 @@ void retained_coverage::hear(node_id node, const covered& told) {
         if (of == self_ || members_.contains(of)) {
             raise(found->second.has, of, until);
         }
+        if (of == self_) {
+            raise(own_, self_, std::min(until, latest));
+        }
     }
 }
+
+hybrid_time retained_coverage::own_until() const { return value_of(own_, self_); }
 
 /// What it said of the future is not believed: its clock may have been wrong, and what it writes
 /// once that is right has earlier stamps.

@@ -57,8 +57,11 @@ class retained_coverage {
     [[nodiscard]] const retained_claim& claim() const noexcept { return claim_; }
     [[nodiscard]] hybrid_time low_water() const;
 
-    /// `node` says so of itself.
-    void hear(node_id node, const covered& told);
+    /// `node` says so of itself. What it has of this node's was told in an earlier life; it may not
+    /// say so of the future, after `latest`.
+    void hear(node_id node, const covered& told, hybrid_time latest);
+    /// What was told of this node itself, in this life and, as far as is known, in earlier ones.
+    [[nodiscard]] hybrid_time own_until() const;
     /// This node has all that `node` had when it said this.
     void has_all_of(node_id node, const covered& told, hybrid_time present_since, wall_time now);
     /// Whether somebody of whom this is known has everything up to there.

@@ -35,6 +35,10 @@ class retained_effects {
     /// applied before, and tombstones up to its end are erased after that. on_collected() follows
     /// once all shards are through.
     virtual void collect(const retained_claim& claim) = 0;
+    /// On every shard: no message is dated so or earlier from now on, whatever becomes of the
+    /// clock. Others have been told that this node had all of these then, and may count one that
+    /// they lack as removed.
+    virtual void stay_after(hybrid_time told) = 0;
     /// This node has what every node named alive had. Called once.
     virtual void on_retained_ready() = 0;
 

@@ -40,7 +40,17 @@ void retained_exchange::send_root(node_id to, bool wants_answer, const retained_
     for (const auto& [node, until] : coverage_.own(at.wall)) {
         told.covered.push_back({.node = node, .until = until});
     }
+    stay_after_told(out);
     send(to, told, out);
+}
+
+/// In steps: claims end an hour before what is told.
+void retained_exchange::stay_after_told(retained_effects& out) {
+    const hybrid_time told = coverage_.own_until();
+    if (told >= stamp_of(gv::wall_of(stays_after_) + options_.collecting.step)) {
+        stays_after_ = told;
+        out.stay_after(told);
+    }
 }
 
 // --- membership

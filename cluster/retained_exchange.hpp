@@ -148,6 +148,7 @@ class retained_exchange {
         retained_claim claim;
     };
     struct on_message_of;
+    void stay_after_told(retained_effects& out);
     class pass_actions;
 
     void send(node_id to, const retained_message& message, retained_effects& out);
@@ -189,6 +190,7 @@ class retained_exchange {
     bool is_ready_ = false;
     bool is_collecting_ = false;
     retained_claim next_claim_; ///< while collecting
+    hybrid_time stays_after_{};
     retained_counts counts_;
 };
 

@@ -108,7 +108,8 @@ result<void, retained_fault> retained_exchange::on_message(node_id from, retaine
 void retained_exchange::take_root(node_id from, peer& sender, const retained_root& told,
                                   const retained_moment& at, retained_effects& out) {
     ++counts_.compares;
-    coverage_.hear(from, covered_by(told));
+    coverage_.hear(from, covered_by(told), at.latest);
+    stay_after_told(out);
     sender.hash = told.hash;
     sender.ask_at = is_collecting_ ? at.now : never;
     if (is_collecting_) {

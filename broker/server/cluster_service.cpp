@@ -575,6 +575,12 @@ void cluster_service::absorb(hybrid_time seen) {
     }
 }
 
+void cluster_service::stay_after(hybrid_time until) {
+    for (const auto& each : *loops_) {
+        each->post([&loop = *each, until] { loop.logic().stay_after(until); });
+    }
+}
+
 void cluster_service::clock_agreed(const std::optional<cluster::agreed_time>& now,
                                    duration correction) {
     for (const auto& each : *loops_) {

@@ -134,6 +134,7 @@ class cluster_service final : public shard::cluster_seat,
     void apply(cluster::retained_ticket ticket, retained_bucket bucket,
                std::vector<retained_row>&& rows, std::vector<retained_entry>&& dead) override;
     void collect(const retained_claim& claim) override;
+    void stay_after(hybrid_time until) override;
     void ready(bool is_complete) override;
     void absorb(hybrid_time seen) override;
     void clock_agreed(const std::optional<cluster::agreed_time>& now, duration correction) override;

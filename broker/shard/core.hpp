@@ -325,6 +325,8 @@ class core final : private session::front_effects,
     [[nodiscard]] std::vector<incoming_lane_id> take_dirty_replies();
     /// A stamp that a peer has given: no later one of this node is older.
     void absorb(hybrid_time seen) noexcept { clock_.absorb(seen); }
+    /// Nothing is dated so or earlier from now on.
+    void stay_after(hybrid_time told) noexcept { clock_.stay_after(told); }
     /// What is taken is dated by that clock from now on. Nothing: by this node's own.
     void agree_on_clock(const std::optional<cluster::agreed_time>& on) noexcept {
         clock_.agree(on);
@@ -670,6 +672,7 @@ class core final : private session::front_effects,
     void forget_body(bodies::index in);
     void erase_bucket(const storage::bucket& gone);
     void bury_retained(const publication& tombstone);
+    void begin_claim(const retained_claim& claim);
     [[nodiscard]] router::retained_clocks retained_clocks() const noexcept {
         return {.now = turn_.now, .wall = turn_.wall};
     }

@@ -377,8 +377,15 @@ router::put_outcome core::retain_row(const retained_row& row) {
     return outcome;
 }
 
-void core::claim_retained(const retained_claim& claim) {
+/// A message that is not newer than a claim counts as removed: none is dated so, also if the clock
+/// was set back.
+void core::begin_claim(const retained_claim& claim) {
     retained_.set_claim(claim);
+    clock_.stay_after(std::max(claim.from, claim.to));
+}
+
+void core::claim_retained(const retained_claim& claim) {
+    begin_claim(claim);
     if (journal_.is_on()) {
         scratch_.clear();
         encode(storage::claim_record{.from = claim.from,
@@ -567,7 +574,7 @@ void core::restore_claim(const std::optional<retained_claim>& claim) {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(turn_.wall.time_since_epoch());
     const hybrid_time present{static_cast<std::uint64_t>(ms.count()) << 16};
-    retained_.set_claim(claim.value_or(retained_claim{.from = present, .to = {}}));
+    begin_claim(claim.value_or(retained_claim{.from = present, .to = {}}));
 }
 
 void core::on_progress(const storage::progress& word) {

@@ -6,6 +6,7 @@
 #include "base/time.hpp"
 #include "cluster/agreed_clock.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -21,8 +22,9 @@ class stamp_clock {
         wall_ = agreed_ ? agreed_->on(now) : own;
         latest_ = agreed_ ? end_of(wall_ + stamp_ahead_max) : everything;
         if (last_ > latest_) { // nobody has believed what was dated so
-            last_ = {};
+            last_ = believes(floor_) ? floor_ : hybrid_time{};
             clock_ = {};
+            clock_.absorb(last_);
         }
     }
     /// Holds from the next set_time() on. Nothing: this node goes by its own clock, and believes
@@ -45,6 +47,14 @@ class stamp_clock {
             last_ = std::max(last_, seen);
         }
     }
+    /// As absorb(), and for good: whatever becomes of the clock, no stamp is made that is not
+    /// later.
+    void stay_after(hybrid_time told) noexcept {
+        if (believes(told)) {
+            floor_ = std::max(floor_, told);
+            absorb(told);
+        }
+    }
     [[nodiscard]] bool believes(hybrid_time stamp) const noexcept { return stamp <= latest_; }
     /// The last stamp that is believed. Lifetime: that of this.
     [[nodiscard]] const hybrid_time& latest() const noexcept { return latest_; }
@@ -65,6 +75,7 @@ class stamp_clock {
     hybrid_clock clock_;
     hybrid_clock names_; ///< never goes back
     hybrid_time last_{};
+    hybrid_time floor_{};
 };
 
 } // namespace gv::shard

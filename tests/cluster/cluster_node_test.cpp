@@ -47,6 +47,7 @@ class noting_broker final : public cluster_effects {
     void apply(retained_ticket, retained_bucket, std::vector<retained_row>&&,
                std::vector<retained_entry>&&) override {}
     void collect(const retained_claim&) override {}
+    void stay_after(hybrid_time) override {}
     void ready(bool is_complete) override { readiness.push_back(is_complete); }
     void absorb(hybrid_time) override {}
     void clock_agreed(const std::optional<agreed_time>&, duration) override {}

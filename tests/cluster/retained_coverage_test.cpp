@@ -21,7 +21,7 @@ struct RetainedCoverage : testing::Test {
     /// This node compared equal with `node` at that time, which had the same from everybody.
     void compare(node_id node, std::chrono::seconds when) {
         static_cast<void>(here.own(start + when));
-        here.hear(node, all(at(when - 1s)));
+        here.hear(node, all(at(when - 1s)), at(when));
         here.has_all_of(node, all(at(when - 1s)), at(0s), start + when);
     }
 };
@@ -100,14 +100,24 @@ TEST_F(RetainedCoverage, ANewLifeHasNothing) {
 TEST_F(RetainedCoverage, WhatIsSaidOfTheFutureIsNotBelieved) {
     here.on_member(b, true, true);
     static_cast<void>(here.own(start + 20s));
-    here.hear(b, all(at(5'000s)));
+    here.hear(b, all(at(5'000s)), at(20s));
     here.has_all_of(b, all(at(5'000s)), at(0s), start + 20s);
     EXPECT_EQ(here.low_water(), at(19s));
 }
 
+TEST_F(RetainedCoverage, WhatWasToldInAnEarlierLifeIsKnownFromOthers) {
+    here.on_member(b, true, true);
+    static_cast<void>(here.own(start - 100s));
+    EXPECT_EQ(here.own_until(), at(-101s)) << "its clock is behind";
+    here.hear(b, {{a, at(10s)}, {c, at(30s)}}, at(40s));
+    EXPECT_EQ(here.own_until(), at(10s));
+    here.hear(b, {{a, at(50s)}}, at(40s));
+    EXPECT_EQ(here.own_until(), at(40s)) << "not of the future";
+}
+
 TEST_F(RetainedCoverage, StrangersCountForNothing) {
     here.on_member(b, true, true);
-    here.hear(c, all(at(19s)));
+    here.hear(c, all(at(19s)), at(20s));
     here.has_all_of(b, {{c, at(19s)}}, at(0s), start + 20s);
     EXPECT_FALSE(here.own(start + 20s).contains(c));
 }

@@ -36,6 +36,17 @@ TEST_F(RetainedExchange, TwoNodesThatMeetHaveWhatEitherHadAndTheNewestOfBoth) {
     EXPECT_EQ(script.faults, 0);
 }
 
+TEST_F(RetainedExchange, NothingIsDatedBeforeWhatWasTold) {
+    auto& one = script.add(1, quick);
+    script.add(2, quick);
+    script.tell_all(peer_state::alive);
+    script.pass(5s);
+    ASSERT_FALSE(one.stays_after.empty());
+    EXPECT_LE(one.stays_after.size(), 6U) << "in steps of a second";
+    EXPECT_TRUE(std::ranges::is_sorted(one.stays_after));
+    EXPECT_GE(one.stays_after.back(), stamp_of(script.wall() - 4s));
+}
+
 TEST_F(RetainedExchange, WhatAnotherHasSaidToHaveIsHeldElsewhere) {
     auto& one = script.add(1);
     auto& two = script.add(2);

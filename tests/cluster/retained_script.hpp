@@ -70,6 +70,7 @@ class retained_script {
                 exchange.on_collected(script->moment(), *this);
             });
         }
+        void stay_after(hybrid_time told) override { stays_after.push_back(told); }
         void on_retained_ready() override { ++ready; }
 
         void put(std::string_view topic, std::string_view payload, wall_time when) {
@@ -92,6 +93,7 @@ class retained_script {
         router::retained_table table;
         retained_exchange exchange;
         int ready = 0;
+        std::vector<hybrid_time> stays_after;
     };
 
     node& add(std::uint64_t number, const retained_exchange_options& options = {},

@@ -42,6 +42,19 @@ TEST_P(RetainedWrongClock, StoresBecomeEqualAndTheLastOfThePresentHolds) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RetainedWrongClock, ::testing::Values(1, 51, 101));
 
+/// Seeds that broke a promise once.
+class RetainedWrongClockBefore : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RetainedWrongClockBefore, NothingThatWasClearedReturns) {
+    retained_world world(GetParam(), false, wrong_clocks::one);
+    world.run();
+    EXPECT_TRUE(world.complaints.empty()) << world.complaints.front();
+}
+
+// A clock that is behind: 903664, at the first start of all; 906024, after it was told that all was
+// there; 38, after it was set back.
+INSTANTIATE_TEST_SUITE_P(Seeds, RetainedWrongClockBefore, ::testing::Values(903'664, 906'024, 38));
+
 TEST(RetainedSimulationCovers, DoesWhatItIsForInMostSeeds) {
     retained_counts sum;
     std::uint64_t absences = 0;

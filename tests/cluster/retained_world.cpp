@@ -278,6 +278,7 @@ void retained_world::effects::apply(retained_ticket ticket, retained_bucket,
 void retained_world::effects::collect(const retained_claim& claim) {
     world->soon(self, 3ms, [w = world, which = self, claim](node& at) {
         at.table->set_claim(claim);
+        at.clock.stay_after(std::max(claim.from, claim.to));
         w->say("node " + std::to_string(which) + " claims to "
                + std::to_string(claim.to.value >> 16 & 0xffff'ffff));
         w->write_down(at, {.when = w->now(), .topic = {}, .row = {}, .claim = claim});
@@ -293,6 +294,10 @@ void retained_world::collect_on(index which) {
             collect_on(which);
         }
     });
+}
+
+void retained_world::effects::stay_after(hybrid_time told) {
+    world->soon(self, 3ms, [told](node& at) { at.clock.stay_after(told); });
 }
 
 void retained_world::effects::on_retained_ready() {
@@ -420,6 +425,7 @@ void retained_world::start(index which) {
         at.stored.claim = retained_claim{.from = stamp_of(wall_of_node(at)), .to = {}};
     }
     at.table->set_claim(*at.stored.claim);
+    at.clock.stay_after(std::max(at.stored.claim->from, at.stored.claim->to));
     at.exchange = std::make_unique<retained_exchange>(
         retained_exchange::identity{.node = id_of(which), .boot = at.boot, .seed = below(1'000)},
         *at.digest, *at.stored.claim, options_, moment(at));

@@ -59,6 +59,7 @@ class retained_world {
         void apply(retained_ticket ticket, retained_bucket bucket, std::vector<retained_row>&& rows,
                    std::vector<retained_entry>&& dead) override;
         void collect(const retained_claim& claim) override;
+        void stay_after(hybrid_time told) override;
         void on_retained_ready() override;
     };
     /// What was written to a disk, in order; the last of it may not be there after a crash.

@@ -1211,11 +1211,26 @@ TEST_F(PersistRetainedCluster, RemovalsGoFromTheDiskWithAClaimThatStays) {
     publish("t", "m");
     publish("t", "");
     shard::core& here = s.node.core(0);
-    here.claim_retained({.from = {1}, .to = {~std::uint64_t{0}}});
+    here.claim_retained({.from = {1}, .to = hybrid_clock().next(s.node.wall() + 1s)});
     EXPECT_TRUE(here.collect_retained(100));
     publish("$SYS/next", "turn");
     EXPECT_THAT(s.keys(table::retained), IsEmpty());
     EXPECT_THAT(s.keys(table::small), ElementsAre(std::string("C\0\0", 3)));
+}
+
+// Its clock was set back: others would take such a message for one that was removed.
+TEST_F(PersistRetainedCluster, NothingIsDatedWithinAClaim) {
+    const hybrid_time end = hybrid_clock().next(s.node.wall() + 2h);
+    const auto stamp_of = [&](std::string_view topic) {
+        return table_here().find(topic, s.node.now())->header().stamp;
+    };
+    s.node.core(0).claim_retained({.from = {1}, .to = end});
+    publish("t", "m");
+    EXPECT_GT(stamp_of("t"), end);
+    s.crash();
+    s.client("pub").connect();
+    publish("after", "m");
+    EXPECT_GT(stamp_of("after"), end);
 }
 
 TEST_F(PersistRetainedCluster, ARowOfAPeerIsWrittenDownOnce) {

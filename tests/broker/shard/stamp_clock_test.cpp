@@ -61,6 +61,22 @@ TEST_F(StampClock, GoesBackOnceItIsKnownThatNobodyBelievedIt) {
     EXPECT_GT(clock.next(), right) << "what was believed is never gone back behind";
 }
 
+TEST_F(StampClock, StaysAfterWhatWasToldHoweverFarItIsSetBack) {
+    const auto at = [](wall_time wall) { return hybrid_clock().next(wall); };
+    clock.stay_after(at(noon));
+    clock.set_time(start, noon - 24h);
+    EXPECT_GT(clock.next(), at(noon));
+    clock.absorb(at(noon + 10min));
+    clock.agree(cluster::agreed_time{.at = start, .wall = noon});
+    clock.set_time(start, noon - 24h);
+    clock.agree(std::nullopt);
+    clock.set_time(start, noon - 24h);
+    EXPECT_EQ(wall_of(clock.next()), noon) << "not after what nobody believed";
+    clock.agree(cluster::agreed_time{.at = start, .wall = noon - 1h});
+    clock.set_time(start, noon - 24h);
+    EXPECT_EQ(wall_of(clock.next()), noon - 1h) << "nobody believes what was told";
+}
+
 // Sessions keep the name that they got before the clock was known to be wrong.
 TEST_F(StampClock, NamesNeverComeTwiceWhenItGoesBack) {
     clock.set_time(start, noon + 10min);
