@@ -325,6 +325,9 @@ void lane_sender::forget_taken() {
         give_back(std::move(kept_.front().bytes));
         kept_.pop_front();
     }
+    if (tracked_.empty() && queue_.empty()) {
+        spares_.resize(std::min<std::size_t>(spares_.size(), 1)); // the burst is over
+    }
 }
 
 void lane_sender::look_at_probe(time_point now) noexcept {

@@ -14,6 +14,7 @@ namespace {
 constexpr unsigned loss_period_seconds = 10;
 /// Other nodes hear of this one so often.
 constexpr unsigned figures_period_seconds = 2;
+constexpr unsigned heap_period_seconds = 60;
 constexpr std::string_view node_root = "$SYS/broker/node/";
 
 } // namespace
@@ -89,6 +90,16 @@ void observer::on_second() {
                 cluster_->tell_figures(read_figures());
             }
         });
+    }
+    if (seconds_ % heap_period_seconds == 0) {
+        look_at_heap();
+    }
+}
+
+void observer::look_at_heap() {
+    if (heap_.is_trim_due(present_heap_use())) {
+        trim_heap();
+        heap_.trimmed(present_heap_use());
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the broker says of itself without being asked: $SYS topics, losses in the log, and log lines
-// that were suppressed. Lives on the control thread, which it wakes once a second.
+// that were suppressed; and once a minute, whether the heap holds more than it needs. Lives on the
+// control thread, which it wakes once a second.
 #pragma once
 
 #include "broker/server/figure_sums.hpp"
+#include "broker/server/heap_watch.hpp"
 #include "broker/server/loss_report.hpp"
 #include "broker/server/metric_board.hpp"
 #include "broker/server/own_figures.hpp"
@@ -36,6 +38,7 @@ class observer {
     void wait_for_second();
     void wait_for_sys();
     void on_second();
+    void look_at_heap();
     void gather_sys();
     void publish_sys();
     void publish_of_all(const cluster::node_figures& own, time_point now);
@@ -67,6 +70,7 @@ class observer {
     };
     std::map<node_id, node_topics> nodes_;
     loss_report losses_;
+    heap_watch heap_;
     unsigned seconds_ = 0;
     bool is_gathering_ = false;
     bool is_stopped_ = false;
