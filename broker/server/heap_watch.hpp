@@ -24,9 +24,9 @@ void trim_heap() noexcept;
 class heap_watch {
   public:
     /// Held beyond use, and more than after the last time.
-    static constexpr std::uint64_t waste_min = 4u << 20;
+    static constexpr std::uint64_t waste_min = 2u << 20;
 
-    /// Call it now and then, a minute apart.
+    /// Call it now and then.
     [[nodiscard]] bool is_trim_due(const heap_use& now) noexcept {
         return waste_of(now) >= waste_after_ + waste_min;
     }

@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned loss_period_seconds = 10;
 /// Other nodes hear of this one so often.
 constexpr unsigned figures_period_seconds = 2;
-constexpr unsigned heap_period_seconds = 60;
+constexpr unsigned heap_period_seconds = 10;
 constexpr std::string_view node_root = "$SYS/broker/node/";
 
 } // namespace

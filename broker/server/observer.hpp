@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the broker says of itself without being asked: $SYS topics, losses in the log, and log lines
-// that were suppressed; and once a minute, whether the heap holds more than it needs. Lives on the
+// that were suppressed; and every 10 s, whether the heap holds more than it needs. Lives on the
 // control thread, which it wakes once a second.
 #pragma once
 

@@ -14,7 +14,7 @@ constexpr std::uint64_t mib = 1u << 20;
 
 TEST(HeapWatch, IsDueWhenMuchMoreIsHeldThanIsInUse) {
     heap_watch watch;
-    EXPECT_FALSE(watch.is_trim_due({.held = 100 * mib, .in_use = 97 * mib}));
+    EXPECT_FALSE(watch.is_trim_due({.held = 100 * mib, .in_use = 99 * mib}));
     EXPECT_TRUE(watch.is_trim_due({.held = 100 * mib, .in_use = 90 * mib}));
     EXPECT_FALSE(watch.is_trim_due({.held = 1 * mib, .in_use = 2 * mib}));
 }
@@ -22,7 +22,7 @@ TEST(HeapWatch, IsDueWhenMuchMoreIsHeldThanIsInUse) {
 TEST(HeapWatch, WhatCouldNotBeGivenBackIsNotTriedAgain) {
     heap_watch watch;
     watch.trimmed({.held = 30 * mib, .in_use = 20 * mib});
-    EXPECT_FALSE(watch.is_trim_due({.held = 33 * mib, .in_use = 20 * mib}));
+    EXPECT_FALSE(watch.is_trim_due({.held = 31 * mib, .in_use = 20 * mib}));
     EXPECT_FALSE(watch.is_trim_due({.held = 90 * mib, .in_use = 80 * mib})) << "it is needed";
     EXPECT_TRUE(watch.is_trim_due({.held = 90 * mib, .in_use = 20 * mib}));
 }
