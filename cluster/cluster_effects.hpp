@@ -39,6 +39,13 @@ class cluster_effects {
     /// they want it no more. See cluster_node::restore_route().
     virtual void keep_route(node_id author, const route_key& key, const route_value& value) = 0;
     virtual void drop_route(node_id author, const route_key& key) = 0;
+    /// This node goes by another table of partitions from now on, of that founding; its rows
+    /// follow. Both are to be kept on disk.
+    virtual void table_founded(const partition_founding& founding) = 0;
+    /// That node, which may be this one or one that is not known yet, is home of the partition.
+    virtual void partition_changed(partition_id which, const partition_row& now) = 0;
+    /// See partition_effects.
+    virtual void tables_differ(node_id with, const partition_founding& theirs) = 0;
     // Of the shards; answered by cluster_node's inputs of the same name. See retained_effects.
 
     virtual void read_entries(retained_ticket ticket, const retained_range& of,

@@ -8,8 +8,11 @@ namespace gv::cluster {
 
 cluster_node::cluster_node(const cluster_node_options& options, const own_identity& self,
                            std::span<const member_row> remembered, const retained_start& retained,
-                           peer_transport& transport, cluster_effects& effects, moment at)
-    : options_(options), self_(self.node), transport_(transport), effects_(effects), now_(at) {
+                           const partition_start& partitions, peer_transport& transport,
+                           cluster_effects& effects, moment at)
+    : options_(options), self_(self.node), transport_(transport), effects_(effects),
+      partitions_(self.node, partitions.table, options.partitions, self.chance, at.now), now_(at) {
+    partitions_.set_has_sessions(partitions.has_sessions);
     routes_ = std::make_unique<route_exchange>(
         route_exchange::identity{.node = self.node, .boot = self.boot}, options.routes, at.now);
     retained_ = std::make_unique<retained_exchange>(
@@ -113,6 +116,13 @@ void cluster_node::take_control(peer_identity from, retained_message&& message, 
     }
 }
 
+void cluster_node::take_control(peer_identity from, const partition_message& message, moment at) {
+    const auto done = partitions_.on_message(from.node, message, stamp_of(at), *this);
+    if (!done && done.error() != partition_fault::unknown_peer) {
+        complain(from.node, text_of(done.error()));
+    }
+}
+
 // A peer says what no honest node says. Nothing of it was used.
 void cluster_node::complain(node_id about, std::string_view fault) {
     effects_.alarm(
@@ -126,6 +136,13 @@ retained_moment cluster_node::for_retained(moment at) const noexcept {
     return {.now = at.now,
             .wall = wall,
             .latest = {static_cast<std::uint64_t>(latest.count()) << 16 | 0xffff}};
+}
+
+hybrid_time cluster_node::stamp_of(moment at) const noexcept {
+    const wall_time wall = agreed_ ? agreed_->on(at.now) : at.wall;
+    const auto since =
+        std::chrono::duration_cast<std::chrono::milliseconds>(wall.time_since_epoch());
+    return {static_cast<std::uint64_t>(std::max(since.count(), decltype(since)::rep{1})) << 16};
 }
 
 void cluster_node::on_entries(retained_ticket ticket, retained_entries&& found, moment at) {
@@ -149,6 +166,7 @@ void cluster_node::on_control_open(node_id to, moment at) {
         routes_->on_link(to, *this);
     }
     retained_->on_link(to, for_retained(at), *this);
+    partitions_.on_link(to, *this);
 }
 
 void cluster_node::on_deadline(moment at) {
@@ -159,6 +177,7 @@ void cluster_node::on_deadline(moment at) {
         routes_->on_deadline(at.now, *this);
     }
     retained_->on_deadline(for_retained(at), *this);
+    partitions_.on_deadline(at.now, stamp_of(at), *this);
     drop_late_questions(at.now);
     if (at.now >= ready_until_) {
         set_ready(false);
@@ -233,7 +252,7 @@ void cluster_node::set_route_online(const route_key& group, bool is_online, mome
 
 time_point cluster_node::next_deadline() const noexcept {
     return std::min({membership_->next_deadline(), routes_->next_deadline(),
-                     retained_->next_deadline(), ready_until_});
+                     retained_->next_deadline(), partitions_.next_deadline(), ready_until_});
 }
 
 void cluster_node::who_wants(std::string_view topic,
@@ -323,6 +342,7 @@ void cluster_node::member_changed(const member& now, member_change change) {
     }
     if (const auto seen = meet(now, state)) {
         retained_->on_peer(seen->who.node, seen->who.boot, state, for_retained(now_), *this);
+        tell_partitions(now, state);
         if (state == peer_state::alive) {
             transport_.open_control(seen->who, seen->address, now.row.profile.features);
         } else {
@@ -340,6 +360,12 @@ void cluster_node::member_changed(const member& now, member_change change) {
                                   "with which each remains the same node"});
     }
     effects_.member_changed(now, change);
+}
+
+// Those that take no part in it live without the table, and nobody waits for theirs.
+void cluster_node::tell_partitions(const member& of, peer_state state) {
+    const bool takes_part = (of.row.profile.features & feature_partitions) != 0;
+    partitions_.on_peer(of.row.node, takes_part ? state : peer_state::gone, *this);
 }
 
 // Those of nodes that are gone are not given again, since their lanes may not be at their end. Who
@@ -409,6 +435,7 @@ void cluster_node::look_if_settled() {
             retained_->on_peer(node, each.row.boot,
                                each.is_live() ? peer_state::alive : peer_state::dead,
                                for_retained(now_), *this);
+            tell_partitions(each, each.is_live() ? peer_state::alive : peer_state::dead);
         }
     }
     {
@@ -416,6 +443,7 @@ void cluster_node::look_if_settled() {
         routes_->report_when_ready(*this);
     }
     retained_->on_members_known(for_retained(now_), *this);
+    partitions_.on_settled(stamp_of(now_), *this);
 }
 
 void cluster_node::set_ready(bool is_complete) {

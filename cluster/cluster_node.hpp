@@ -9,6 +9,7 @@
 
 #include "cluster/cluster_effects.hpp"
 #include "cluster/membership.hpp"
+#include "cluster/partition_exchange.hpp"
 #include "cluster/question_table.hpp"
 #include "cluster/retained_exchange.hpp"
 #include "cluster/route_exchange.hpp"
@@ -27,6 +28,7 @@ struct cluster_node_options {
     membership_options membership;
     route_options routes;
     retained_exchange_options retained;
+    partition_options partitions;
     /// How long a starting node waits for the routes of the others at most. Larger: nothing is
     /// missed when the others are slow to answer. Smaller: earlier service without them.
     duration ready_within = 10s;
@@ -44,6 +46,12 @@ struct retained_start {
     retained_claim claim;
 };
 
+/// What this node had of sessions when it started.
+struct partition_start {
+    partition_table table;     ///< of the life before
+    bool has_sessions = false; ///< there are some on this node
+};
+
 /// A shared group of a topic with members on other nodes.
 struct remote_group {
     struct place {
@@ -59,12 +67,14 @@ struct remote_group {
 
 class cluster_node final : private membership_effects,
                            private route_effects,
-                           private retained_effects {
+                           private retained_effects,
+                           private partition_effects {
   public:
     /// `remembered` is what keep_members() was last given. See membership for what is required.
     cluster_node(const cluster_node_options& options, const own_identity& self,
                  std::span<const member_row> remembered, const retained_start& retained,
-                 peer_transport& transport, cluster_effects& effects, moment at);
+                 const partition_start& partitions, peer_transport& transport,
+                 cluster_effects& effects, moment at);
     ~cluster_node();
     cluster_node(const cluster_node&) = delete;
     cluster_node& operator=(const cluster_node&) = delete;
@@ -97,6 +107,9 @@ class cluster_node final : private membership_effects,
     [[nodiscard]] result<void, forget_failure> forget(node_id node, moment at);
     /// See retained_exchange::ask_all().
     void ask_what_is_retained(moment at);
+
+    /// Whether there are sessions on this node that go by its table of partitions.
+    void set_has_sessions(bool has) noexcept { partitions_.set_has_sessions(has); }
 
     // Answers of shards.
 
@@ -148,6 +161,7 @@ class cluster_node final : private membership_effects,
     /// Filters that another node wants, or this one (then those of both its streams).
     [[nodiscard]] std::size_t routes_of(node_id node) const;
     [[nodiscard]] const retained_exchange& retained() const noexcept { return *retained_; }
+    [[nodiscard]] const partition_exchange& partitions() const noexcept { return partitions_; }
 
   private:
     // membership_effects
@@ -192,19 +206,36 @@ class cluster_node final : private membership_effects,
     void collect(const retained_claim& claim) override { effects_.collect(claim); }
     void stay_after(hybrid_time told) override { effects_.stay_after(told); }
     void on_retained_ready() override;
+    // partition_effects
+    void send(node_id to, const partition_message& message) override {
+        transport_.send(to, message);
+    }
+    void table_founded(const partition_founding& founding) override {
+        effects_.table_founded(founding);
+    }
+    void partition_changed(partition_id which, const partition_row& now) override {
+        effects_.partition_changed(which, now);
+    }
+    void tables_differ(node_id with, const partition_founding& theirs) override {
+        effects_.tables_differ(with, theirs);
+    }
 
     void hear(const envelope& message, moment at);
     /// Routes and who sends get to know it. Nothing: there is no place for another node, or it was
     /// never here and is gone.
     std::optional<peer_view> meet(const member& now, peer_state state);
+    void tell_partitions(const member& of, peer_state state);
     void after_input();
     void drop_late_questions(time_point now);
     void look_if_settled();
     void look_if_ready();
     void set_ready(bool is_complete);
     [[nodiscard]] retained_moment for_retained(moment at) const noexcept;
+    /// Of this node, of now.
+    [[nodiscard]] hybrid_time stamp_of(moment at) const noexcept;
     void take_control(peer_identity from, const route_message& message, moment at);
     void take_control(peer_identity from, retained_message&& message, moment at);
+    void take_control(peer_identity from, const partition_message& message, moment at);
     /// They are for whoever shows them.
     static void take_control(peer_identity, const node_figures&, moment) {}
     void complain(node_id about, std::string_view fault);
@@ -221,6 +252,7 @@ class cluster_node final : private membership_effects,
     std::unique_ptr<membership> membership_;
     std::unique_ptr<route_exchange> routes_;
     std::unique_ptr<retained_exchange> retained_;
+    partition_exchange partitions_;
     mutable std::shared_mutex routes_lock_; ///< of routes_ and slots_; held alone to change them
     std::map<node_id, peer_slot> slots_;
     question_table questions_;

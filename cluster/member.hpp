@@ -61,6 +61,9 @@ inline constexpr std::uint64_t feature_relay = 1U << 0U; ///< passes streams on 
 inline constexpr std::uint64_t feature_figures = 1U
                                                  << 1U; ///< takes node_figures in control streams
 
+/// Takes part in where sessions live: partition_message in control streams, sessions over lanes.
+inline constexpr std::uint64_t feature_partitions = 1U << 3U;
+
 /// Keeps nothing on disk: what starts at its address after its end is another node.
 inline constexpr std::uint64_t feature_passing = 1U << 2U;
 

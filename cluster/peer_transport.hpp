@@ -3,9 +3,8 @@
 // none waits behind another, each on connections of its own:
 //
 //   questions  of membership: one answer each, or none; small, with a deadline
-//   control    routes, retained messages and figures: one ordered stream to each peer; what is lost
-//   by a
-//              break is made up for by those who speak
+//   control    routes, retained messages, partitions and figures: one ordered stream to each peer;
+//              what is lost by a break is made up for by those who speak
 //   lanes      messages: one stream to each peer for each shard, with replies
 //
 // When the link to a peer is cut, and the peer is there nevertheless, its control stream and the
@@ -22,6 +21,7 @@
 #include "cluster/lane.hpp"
 #include "cluster/membership_message.hpp"
 #include "cluster/node_figures.hpp"
+#include "cluster/partition_message.hpp"
 #include "cluster/retained_message.hpp"
 #include "cluster/route_message.hpp"
 
@@ -50,7 +50,8 @@ struct link_hello {
     std::uint64_t number = 0; ///< of control streams, as the caller began them; 0: not said
 };
 
-using control_message = std::variant<route_message, retained_message, node_figures>;
+using control_message =
+    std::variant<route_message, retained_message, partition_message, node_figures>;
 
 /// Names a question of a peer until it is answered.
 using question_id = strong_id<struct question_id_tag, std::uint64_t>;

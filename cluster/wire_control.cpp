@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/wire_control.hpp"
 
+#include "cluster/wire_partitions.hpp"
 #include "cluster/wire_retained.hpp"
 #include "cluster/wire_routes.hpp"
 
@@ -73,6 +74,13 @@ result<control_message, decode_fault> decode(wire::ControlFrame&& in, node_id fr
             return failure(figures.error());
         }
         return *std::move(figures);
+    }
+    if (is_about_partitions(in)) {
+        auto partitions = decode_partitions(in);
+        if (!partitions) {
+            return failure(partitions.error());
+        }
+        return *std::move(partitions);
     }
     auto routes = decode_routes(std::move(in), from, limits);
     if (!routes) {

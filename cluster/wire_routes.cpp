@@ -159,6 +159,8 @@ class decoder {
         case wire::ControlFrame::kRetainedRowsRequest:
         case wire::ControlFrame::kRetainedPage:
         case wire::ControlFrame::kNodeFigures:
+        case wire::ControlFrame::kPartitionRows:
+        case wire::ControlFrame::kPartitionDigest:
         case wire::ControlFrame::CONTENT_NOT_SET:
             break;
         }

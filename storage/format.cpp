@@ -134,6 +134,13 @@ claim_key claim_key_of(shard_id shard) noexcept {
     return made;
 }
 
+partition_key partition_key_of(partition_id which) noexcept {
+    partition_key made;
+    made.bytes[0] = 'P';
+    store_u16(made.bytes + 1, which.value);
+    return made;
+}
+
 spool_key spool_key_of(const spool_place& where) noexcept {
     spool_key made;
     store_u64(store_u16(store_u64(made.bytes, where.of.peer.value), where.of.lane.value),
@@ -272,6 +279,48 @@ bool decode(std::string_view value, claim_record& record) noexcept {
     record.to.value = in.u64();
     record.shards = in.u16();
     return ends_well(in) && record.shards > 0;
+}
+
+namespace {
+
+void put(const founding_record& record, byte_writer& to) {
+    to.u64(record.at.value);
+    to.u64(record.by.value);
+}
+void take(read_cursor& in, founding_record& record) noexcept {
+    record.at.value = in.u64();
+    record.by.value = in.u64();
+}
+[[nodiscard]] bool is_sound(const founding_record& record) noexcept {
+    return record.at.value != 0 && record.by.value != 0;
+}
+
+} // namespace
+
+void encode(const founding_record& record, std::string& out) {
+    byte_writer to(out);
+    put(record, to);
+}
+
+bool decode(std::string_view value, founding_record& record) noexcept {
+    read_cursor in(value);
+    take(in, record);
+    return ends_well(in) && is_sound(record);
+}
+
+void encode(const partition_record& record, std::string& out) {
+    byte_writer to(out);
+    put(record.of, to);
+    to.u64(record.home.value);
+    to.u64(record.epoch);
+}
+
+bool decode(std::string_view value, partition_record& record) noexcept {
+    read_cursor in(value);
+    take(in, record.of);
+    record.home.value = in.u64();
+    record.epoch = in.u64();
+    return ends_well(in) && is_sound(record.of) && record.home.value != 0 && record.epoch != 0;
 }
 
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out) {

@@ -92,6 +92,8 @@ using inbound_key = fixed_key<21>;
 using due_will_key = fixed_key<11>;
 /// 'C' shard(2): what the shard's retained messages are known to be complete for.
 using claim_key = fixed_key<3>;
+/// 'P' partition(2): which node has its sessions.
+using partition_key = fixed_key<3>;
 /// node(8) lane(2) sequence(8): a message for that node, in the lane of that number.
 using spool_key = fixed_key<18>;
 /// slot(4) boot(4) shard(2): what keys of its bodies begin with.
@@ -106,6 +108,7 @@ using body_key = fixed_key<18>;
 [[nodiscard]] inbound_key inbound_key_of(const session_key& session, packet_id id) noexcept;
 [[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
 [[nodiscard]] claim_key claim_key_of(shard_id shard) noexcept;
+[[nodiscard]] partition_key partition_key_of(partition_id which) noexcept;
 [[nodiscard]] spool_key spool_key_of(const spool_place& where) noexcept;
 [[nodiscard]] bool decode(std::string_view key, spool_place& where) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
@@ -152,6 +155,25 @@ struct claim_record {
 };
 void encode(const claim_record& record, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, claim_record& record) noexcept;
+
+/// Of `small`: the table of partitions that the node goes by.
+inline constexpr std::string_view founding_key = "F";
+struct founding_record {
+    hybrid_time at{}; ///< not 0
+    node_id by{};     ///< the same
+    friend bool operator==(const founding_record&, const founding_record&) = default;
+};
+void encode(const founding_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, founding_record& record) noexcept;
+
+/// A row of such a table; of another than that of the node it is left over.
+struct partition_record {
+    founding_record of;
+    node_id home{};          ///< not 0
+    std::uint64_t epoch = 0; ///< the same
+};
+void encode(const partition_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, partition_record& record) noexcept;
 
 /// A row of a session's queue: how the message goes to the client, then the message or where it is.
 struct queue_row {

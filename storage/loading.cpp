@@ -38,6 +38,7 @@ class loader {
         for (const auto& [shard, claim] : claims_) {
             to_.on_claim(shard, claim);
         }
+        tell_partitions();
         find_buckets();
         find_spools();
         find_routes();
@@ -209,6 +210,17 @@ class loader {
             add_claim(key, value);
             return;
         }
+        if (key == founding_key) {
+            founding_record found;
+            const bool is_whole = decode(value, found);
+            count_broken(is_whole);
+            founding_ = is_whole ? std::optional(found) : std::nullopt;
+            return;
+        }
+        if (key.starts_with('P')) {
+            add_partition(key, value);
+            return;
+        }
         stored_session* owner = owner_of(table::small, key, 1, rest);
         if (owner == nullptr) {
             return;
@@ -232,8 +244,32 @@ class loader {
         }
     }
 
+    void add_partition(std::string_view key, std::string_view value) {
+        partition_record record;
+        const bool is_whole = key.size() == sizeof(partition_key) && decode(value, record)
+                              && load_u16(key.data() + 1) < partition_count;
+        count_broken(is_whole);
+        if (is_whole) {
+            partitions_.emplace_back(partition_id{load_u16(key.data() + 1)}, record);
+        }
+    }
+
+    void tell_partitions() {
+        if (!founding_) {
+            return;
+        }
+        to_.on_founding(*founding_);
+        for (const auto& [which, record] : partitions_) {
+            if (record.of == *founding_) {
+                to_.on_partition(which, record);
+            }
+        }
+    }
+
     const table_source& from_;
     std::vector<std::pair<shard_id, claim_record>> claims_;
+    std::optional<founding_record> founding_;
+    std::vector<std::pair<partition_id, partition_record>> partitions_;
     store_reader& to_;
     load_report report_;
     bool are_sessions_whole_ = false;

@@ -170,6 +170,14 @@ class checker {
             claim_record claim;
             return broken_unless(key.size() == sizeof(claim_key) && decode(value, claim));
         }
+        if (key.starts_with('P')) {
+            partition_record partition;
+            return broken_unless(key.size() == sizeof(partition_key) && decode(value, partition));
+        }
+        if (key == founding_key) {
+            founding_record founding;
+            return broken_unless(decode(value, founding));
+        }
         if (is_stray(key, 1, rest)) {
             return fault::stray;
         }

@@ -152,6 +152,9 @@ class store_reader {
     virtual void on_retained(std::string_view topic, std::string_view message) = 0;
     /// After that: one for each shard that there was. Of a node that is in no cluster, none.
     virtual void on_claim(shard_id, const claim_record&) {}
+    /// Which table of partitions the node goes by, and then each row of it.
+    virtual void on_founding(const founding_record&) {}
+    virtual void on_partition(partition_id, const partition_record&) {}
     /// There are bodies of this bucket. After all sessions.
     virtual void on_bucket(const bucket& found) = 0;
     /// A will that was being published. Lifetime: the key is valid during the call.

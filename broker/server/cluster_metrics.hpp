@@ -114,6 +114,11 @@ struct exchange_metrics {
     counter<"grapevine_cluster_retained_messages_refused_total",
             "Messages about retained messages that no honest node sends.">
         retained_faults;
+    gauge<"grapevine_cluster_partitions", "Partitions of sessions whose home this node is.">
+        partitions;
+    counter<"grapevine_cluster_partition_changes_total",
+            "Changes of the table that says which node is home of which partition.">
+        partition_changes;
     gauge<"grapevine_cluster_lanes_relayed",
           "Lanes to other nodes that go by way of a third one, since the direct link is cut.">
         lanes_relayed;

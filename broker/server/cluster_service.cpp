@@ -56,7 +56,8 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
                                  .peer_address = *options_.cluster.advertise,
                                  .client_address = *options_.mqtt.server_reference,
                                  .wire = cluster::spoken_wire(),
-                                 .features = cluster::feature_relay | cluster::feature_figures};
+                                 .features = cluster::feature_relay | cluster::feature_figures
+                                             | cluster::feature_partitions};
     if (!*options_.storage.enabled) {
         made.features |= cluster::feature_passing;
     }
@@ -108,6 +109,7 @@ cluster_service::open(const cluster::peer_identity& who,
         remembered,
         cluster::retained_start{.digest = &digest_,
                                 .claim = loops.front()->logic().retained().claim()},
+        cluster::partition_start{.table = partitions_on_disk_.found(), .has_sessions = false},
         *transport_, mine, now());
     self_ = who.node;
     build_seeds();
@@ -117,6 +119,7 @@ cluster_service::open(const cluster::peer_identity& who,
     node_->meet_remembered(now());
     if (*options_.storage.enabled) {
         routes_on_disk_.restore(*node_, *loops.front());
+        partitions_on_disk_.begin(*loops.front());
     }
     log::info("cluster_listening", {{"cluster", *options_.cluster.name},
                                     {"address", local()},
@@ -182,6 +185,7 @@ void cluster_service::run(std::function<void(cluster::cluster_node&, cluster::mo
 // After each input.
 void cluster_service::arm() {
     routes_on_disk_.hand_over(*node_);
+    partitions_on_disk_.hand_over(node_->partitions().table());
     const time_point due = node_->next_deadline();
     if (due >= armed_for_) {
         return;
@@ -219,6 +223,9 @@ void cluster_service::publish_exchange() {
     exchange_.retained_distrusted.set(retained.rows_distrusted);
     exchange_.retained_collections.set(retained.collections);
     exchange_.retained_faults.set(retained.refused);
+    const cluster::partition_exchange& partitions = node_->partitions();
+    exchange_.partitions.set(static_cast<std::int64_t>(partitions.table().count(self_)));
+    exchange_.partition_changes.set(partitions.counted().changes);
     publish_relays();
 }
 
@@ -497,6 +504,27 @@ void cluster_service::known(cluster::wait_token who, cluster::route_known) {
     if (const auto found = waiters_.extract(who.value); !found.empty()) {
         (*loops_)[found.mapped().shard.value]->on_applied(found.mapped().operation);
     }
+}
+
+void cluster_service::table_founded(const cluster::partition_founding& founding) {
+    partitions_on_disk_.put(founding);
+    log::info("partitions_founded", {{"by", hex(founding.by)}, {"here", founding.by == self_}});
+}
+
+void cluster_service::partition_changed(partition_id which, const cluster::partition_row& now) {
+    partitions_on_disk_.put(node_->partitions().table().founding(), which, now);
+}
+
+void cluster_service::tables_differ(node_id with, const cluster::partition_founding& theirs) {
+    if (!differing_.insert(with).second) {
+        return;
+    }
+    log::error("sessions_of_two_clusters",
+               {{"node", hex(with)},
+                {"theirs_by", hex(theirs.by)},
+                {"remedy", "sessions of this node stay here, where no other node finds them: let "
+                           "them end, or export them and start this node with an empty "
+                           "storage.folder"}});
 }
 
 void cluster_service::read_entries(cluster::retained_ticket ticket, const retained_range& of,

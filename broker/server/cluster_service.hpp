@@ -7,9 +7,11 @@
 #include "broker/router/peer_routes.hpp"
 #include "broker/server/cluster_metrics.hpp"
 #include "broker/server/figures_heard.hpp"
+#include "broker/server/kept_partitions.hpp"
 #include "broker/server/kept_routes.hpp"
 #include "broker/server/member_file.hpp"
 #include "broker/server/options.hpp"
+#include "broker/server/persistence.hpp"
 #include "broker/server/seed_search.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "cluster/cluster_node.hpp"
@@ -84,7 +86,9 @@ class cluster_service final : public shard::cluster_seat,
     /// Who this node is. Once it is open.
     [[nodiscard]] node_id self() const noexcept { return self_; }
     /// For what the store has; before open().
-    [[nodiscard]] kept_routes& routes_on_disk() noexcept { return routes_on_disk_; }
+    [[nodiscard]] kept_for_cluster kept_on_disk() noexcept {
+        return {.routes = &routes_on_disk_, .partitions = &partitions_on_disk_};
+    }
     /// For the tables of retained messages of all shards.
     [[nodiscard]] retained_digest& digest() noexcept { return digest_; }
     // Numbers; any thread may read them.
@@ -128,6 +132,9 @@ class cluster_service final : public shard::cluster_seat,
     void drop_route(node_id author, const cluster::route_key& key) override {
         routes_on_disk_.erase(author, key);
     }
+    void table_founded(const cluster::partition_founding& founding) override;
+    void partition_changed(partition_id which, const cluster::partition_row& now) override;
+    void tables_differ(node_id with, const cluster::partition_founding& theirs) override;
     void read_entries(cluster::retained_ticket ticket, const retained_range& of,
                       std::size_t entries_max) override;
     void read_rows(cluster::retained_ticket ticket, retained_question&& question) override;
@@ -170,6 +177,7 @@ class cluster_service final : public shard::cluster_seat,
     std::unique_ptr<member_file> file_;
     retained_digest digest_;
     kept_routes routes_on_disk_;
+    kept_partitions partitions_on_disk_;
     std::unique_ptr<cluster::grpc_transport> transport_;
     const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
 
@@ -193,6 +201,7 @@ class cluster_service final : public shard::cluster_seat,
     std::map<std::uint64_t, waiter> waiters_;
     std::uint64_t next_waiter_ = 0;
     std::map<node_id, node_id> ways_;             ///< who passes on what goes there; 0: nobody
+    std::set<node_id> differing_;                 ///< go by another table of partitions, as told
     std::map<node_id, std::string> last_problem_; ///< of a control stream, so that it is told once
 
     std::mutex members_lock_;

@@ -12,12 +12,12 @@ using storage::table;
 void kept_routes::add(const storage::route_place& where, const storage::route_row& row) {
     scratch_.clear();
     encode(row, scratch_);
-    open_.put(table::routes, storage::route_key_of(where), scratch_);
+    rows_.open().put(table::routes, storage::route_key_of(where), scratch_);
 }
 
 void kept_routes::restore(cluster::cluster_node& node, shard::event_loop& loop) {
-    loop_ = &loop;
-    const storage::batch found = std::exchange(open_, {});
+    rows_.begin(loop);
+    const storage::batch found = std::exchange(rows_.open(), {});
     std::size_t restored = 0;
     std::size_t unknown = 0;
     found.for_each([&](const storage::batch::operation& each) {
@@ -36,19 +36,20 @@ void kept_routes::restore(cluster::cluster_node& node, shard::event_loop& loop) 
         if (!taken && taken.error() == cluster::route_fault::unknown_peer) {
             ++unknown;
         } else if (!taken) {
-            open_.erase(table::routes, each.key);
+            rows_.open().erase(table::routes, each.key);
         }
     });
     if (found.size() > 0) {
-        log::info("routes_restored",
-                  {{"filters", restored}, {"erased", open_.size()}, {"of_unknown_nodes", unknown}});
+        log::info("routes_restored", {{"filters", restored},
+                                      {"erased", rows_.open().size()},
+                                      {"of_unknown_nodes", unknown}});
     }
     hand_over(node);
 }
 
 void kept_routes::put(node_id author, const cluster::route_key& key,
                       const cluster::route_value& value) {
-    if (loop_ != nullptr) {
+    if (rows_.is_on()) {
         add({.author = author, .filter = key.filter, .group = key.group},
             {.quality = static_cast<qos>(value.quality),
              .no_local_only = value.no_local_only,
@@ -58,40 +59,20 @@ void kept_routes::put(node_id author, const cluster::route_key& key,
 }
 
 void kept_routes::erase(node_id author, const cluster::route_key& key) {
-    if (loop_ != nullptr) {
-        open_.erase(
+    if (rows_.is_on()) {
+        rows_.open().erase(
             table::routes,
             storage::route_key_of({.author = author, .filter = key.filter, .group = key.group}));
     }
 }
 
-// One shard for all of them: what it writes keeps its order. What the disk had no room for is
-// written anew with all the rest, as it is by then.
 void kept_routes::hand_over(const cluster::cluster_node& node) {
-    if (loop_ == nullptr) {
-        return;
-    }
-    if (has_room_.exchange(false)) {
+    if (rows_.begins_anew()) {
         node.for_each_kept_route(
             [this](node_id author, const cluster::route_key& key,
                    const cluster::route_value& value) { put(author, key, value); });
     }
-    const bool asks = has_missed_ && !is_asking_.exchange(true);
-    if (asks || !open_.empty()) {
-        loop_->post([this, rows = std::exchange(open_, {})] { write(rows); });
-    }
-}
-
-/// On the shard.
-void kept_routes::write(const storage::batch& rows) {
-    is_asking_ = false;
-    const bool is_taken = loop_->logic().keep_rows(rows);
-    if (is_taken && has_missed_.exchange(false)) {
-        has_room_ = true;
-    } else if (!is_taken && !has_missed_.exchange(true)) {
-        log::warn("routes_not_kept",
-                  {{"remedy", "make room on the disk: they are written when there is"}});
-    }
+    rows_.hand_over();
 }
 
 } // namespace gv::server

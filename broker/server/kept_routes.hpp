@@ -4,12 +4,10 @@
 // nodes are away (ADR 28). Nobody waits for it: one shard writes it down with what it has.
 #pragma once
 
-#include "broker/shard/event_loop.hpp"
+#include "broker/server/row_keeper.hpp"
 #include "cluster/cluster_node.hpp"
-#include "storage/batch.hpp"
 #include "storage/format.hpp"
 
-#include <atomic>
 #include <string>
 
 namespace gv::server {
@@ -19,7 +17,6 @@ class kept_routes {
   public:
     /// A row that was found in the store.
     void add(const storage::route_place& where, const storage::route_row& row);
-    [[nodiscard]] std::size_t size() const noexcept { return open_.size(); }
     /// Gives all that was found to the node. What it does not take is erased. `loop` is to write
     /// from now on; without a call nothing is. Lifetime: `loop` outlives the thread of the cluster.
     void restore(cluster::cluster_node& node, shard::event_loop& loop);
@@ -30,15 +27,8 @@ class kept_routes {
     void hand_over(const cluster::cluster_node& node);
 
   private:
-    void write(const storage::batch& rows);
-
-    shard::event_loop* loop_ = nullptr;
-    storage::batch open_; ///< found, then to be written
+    row_keeper rows_{"routes"}; ///< found, then to be written
     std::string scratch_;
-    // Of both threads.
-    std::atomic<bool> has_missed_ = false; ///< the disk was full: some rows were not taken
-    std::atomic<bool> is_asking_ = false;  ///< whether there is room again
-    std::atomic<bool> has_room_ = false;   ///< there is
 };
 
 } // namespace gv::server

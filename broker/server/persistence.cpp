@@ -53,8 +53,9 @@ constexpr std::uint16_t default_port = 1883;
 /// Spreads what is read over the shards that will own it.
 class distributor final : public storage::store_reader {
   public:
-    distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to, kept_routes* routes)
-        : to_(to), routes_(routes) {}
+    distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to,
+                const kept_for_cluster& kept)
+        : to_(to), kept_(kept) {}
 
     void on_sessions(std::vector<storage::stored_session> found) override {
         sessions = found.size();
@@ -89,6 +90,16 @@ class distributor final : public storage::store_reader {
     [[nodiscard]] std::optional<retained_claim> whole_claim() const {
         return claims_ > 0 && claims_ == claims_of_ ? std::optional(claim) : std::nullopt;
     }
+    void on_founding(const storage::founding_record& found) override {
+        if (kept_.partitions != nullptr) {
+            kept_.partitions->add(found);
+        }
+    }
+    void on_partition(partition_id which, const storage::partition_record& found) override {
+        if (kept_.partitions != nullptr) {
+            kept_.partitions->add(which, found);
+        }
+    }
     void on_bucket(const storage::bucket& found) override {
         if (!needed_.contains(found)) {
             to_.front()->logic().remove_bucket(found);
@@ -106,8 +117,8 @@ class distributor final : public storage::store_reader {
             .restore_spool(found);
     }
     void on_route(const storage::route_place& where, const storage::route_row& row) override {
-        if (routes_ != nullptr) {
-            routes_->add(where, row);
+        if (kept_.routes != nullptr) {
+            kept_.routes->add(where, row);
         }
     }
 
@@ -123,7 +134,7 @@ class distributor final : public storage::store_reader {
     }
     [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
-    kept_routes* routes_;
+    kept_for_cluster kept_;
     std::size_t claims_ = 0;
     std::size_t claims_of_ = 0;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
@@ -237,14 +248,14 @@ result<std::unique_ptr<storage::store>, problem> open_store(const options& all) 
 
 result<void, problem> restore_all(storage::store& from,
                                   const std::vector<std::unique_ptr<shard::event_loop>>& to,
-                                  kept_routes* routes) {
+                                  const kept_for_cluster& kept) {
     const auto begun = std::chrono::steady_clock::now();
     tell_of_a_clock_behind(from.last_stamp());
     for (const auto& each : to) {
         each->begin_turn();
         each->logic().restore_clock(from.last_stamp());
     }
-    distributor spread(to, routes);
+    distributor spread(to, kept);
     if (auto loaded = from.load(spread); !loaded) {
         return loaded;
     }

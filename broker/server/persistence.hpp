@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "broker/server/config_source.hpp"
+#include "broker/server/kept_partitions.hpp"
 #include "broker/server/kept_routes.hpp"
 #include "broker/server/options.hpp"
 #include "broker/server/profile.hpp"
@@ -33,10 +34,15 @@ void log_profile(const options& all, const profile_choice& chosen);
 /// Opens the store; null if it is switched off. Errors: a problem for a person.
 [[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);
 
+/// Takes what was stored and is for the thread of the cluster. Null: this node is in none.
+struct kept_for_cluster {
+    kept_routes* routes = nullptr;
+    kept_partitions* partitions = nullptr;
+};
+
 /// Gives what was stored to the shards, and lets them tell each other of it. Before they start.
-/// `routes` takes those of other nodes; null: this node is in no cluster.
 [[nodiscard]] result<void, problem>
 restore_all(storage::store& from, const std::vector<std::unique_ptr<shard::event_loop>>& to,
-            kept_routes* routes);
+            const kept_for_cluster& kept);
 
 } // namespace gv::server

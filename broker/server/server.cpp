@@ -152,8 +152,8 @@ std::vector<problem> server::build_store() {
             each->logic().hold_sessions();
         }
     }
-    kept_routes* const routes = cluster_ ? &cluster_->routes_on_disk() : nullptr;
-    if (const auto restored = restore_all(*store_, loops_, routes); !restored) {
+    const kept_for_cluster kept = cluster_ ? cluster_->kept_on_disk() : kept_for_cluster();
+    if (const auto restored = restore_all(*store_, loops_, kept); !restored) {
         return {restored.error()};
     }
     space_ = std::make_unique<space_watch>(

@@ -42,6 +42,11 @@ class noting_broker final : public cluster_effects {
     void known(wait_token, route_known) override {}
     void keep_route(node_id, const route_key&, const route_value&) override {}
     void drop_route(node_id, const route_key&) override {}
+    void table_founded(const partition_founding& founding) override {
+        foundings.push_back(founding);
+    }
+    void partition_changed(partition_id, const partition_row&) override {}
+    void tables_differ(node_id, const partition_founding&) override {}
     void read_entries(retained_ticket, const retained_range&, std::size_t) override {}
     void read_rows(retained_ticket, retained_question&&) override {}
     void apply(retained_ticket, retained_bucket, std::vector<retained_row>&&,
@@ -56,6 +61,7 @@ class noting_broker final : public cluster_effects {
     void forgotten() override {}
 
     std::vector<bool> readiness;
+    std::vector<partition_founding> foundings;
     std::set<peer_slot> peers; ///< those that were ever told of
     std::vector<membership_alarm> alarms;
 };
@@ -109,6 +115,7 @@ class cluster_node_start : public ::testing::Test {
                                    .chance = 1},
                       {},
                       retained_start{.digest = &digest, .claim = {}},
+                      partition_start{},
                       network,
                       broker,
                       at()};
@@ -117,6 +124,8 @@ class cluster_node_start : public ::testing::Test {
 TEST_F(cluster_node_start, with_nobody_to_ask_is_over_at_once) {
     node.join({}, at());
     EXPECT_EQ(broker.readiness, std::vector<bool>{true});
+    ASSERT_EQ(broker.foundings.size(), 1U);
+    EXPECT_EQ(broker.foundings.front().by, node_id{1});
 }
 
 TEST_F(cluster_node_start, waits_for_who_does_not_answer_no_longer_than_it_may) {

@@ -327,6 +327,14 @@ const limit limits_of_figures[] = {
      })},
 };
 
+const limit limits_of_partitions[] = {
+    {"PartitionRows.rows", 256, "rows", wire_fault::too_many, in_control([](auto& m, auto size) {
+         for (std::size_t row = 0; row < size; ++row) {
+             m.mutable_partition_rows()->add_rows();
+         }
+     })},
+};
+
 [[nodiscard]] std::vector<const limit*> all_limits() {
     std::vector<const limit*> all;
     const auto add = [&all](const auto& table) {
@@ -339,6 +347,7 @@ const limit limits_of_figures[] = {
     add(limits_of_routes);
     add(limits_of_retained);
     add(limits_of_figures);
+    add(limits_of_partitions);
     return all;
 }
 

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 
 namespace gv::storage {
 
@@ -27,6 +28,10 @@ class held_state final : public store_reader {
     void on_claim(shard_id shard, const claim_record& found) override {
         claims.emplace_back(shard, found);
     }
+    void on_founding(const founding_record& found) override { founding = found; }
+    void on_partition(partition_id which, const partition_record& found) override {
+        partitions[which] = found;
+    }
     void on_bucket(const bucket& found) override { buckets.push_back(found); }
     void on_due_will(std::string_view, will_record found) override {
         wills.push_back(std::move(found));
@@ -41,6 +46,8 @@ class held_state final : public store_reader {
     std::map<std::string, stored_session> sessions; ///< by client id
     std::vector<std::pair<std::string, std::string>> retained;
     std::vector<std::pair<shard_id, claim_record>> claims;
+    std::optional<founding_record> founding;
+    std::map<partition_id, partition_record> partitions;
     std::vector<bucket> buckets;
     std::vector<will_record> wills;
     std::vector<std::pair<table, std::string>> strays;

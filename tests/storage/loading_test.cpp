@@ -241,6 +241,45 @@ TEST_F(Loading, ClaimsComeByShard) {
     EXPECT_EQ(found.claims.front().second.shards, 2U);
 }
 
+TEST_F(Loading, PartitionsComeBehindTheFoundingOfTheirTable) {
+    const founding_record founding{.at = {7}, .by = node_id{8}};
+    std::string of;
+    encode(founding, of);
+    const auto row = [](const founding_record& of_which, std::uint64_t home) {
+        std::string value;
+        encode(partition_record{.of = of_which, .home = node_id{home}, .epoch = 3}, value);
+        return value;
+    };
+    fill([&](batch& to) {
+        to.put(table::small, founding_key, of);
+        to.put(table::small, partition_key_of(partition_id{0}).view(), row(founding, 8));
+        to.put(table::small, partition_key_of(partition_id{1}).view(),
+               row({.at = {6}, .by = node_id{9}}, 9));
+        to.put(table::small, partition_key_of(partition_id{2}).view(), row(founding, 8).substr(1));
+        to.put(table::small, partition_key_of(partition_id{255}).view(), row(founding, 10));
+        to.put(table::small, partition_key_of(partition_id{256}).view(), row(founding, 10));
+    });
+    EXPECT_EQ(load().rows_broken, 2U);
+    EXPECT_EQ(found.founding, founding);
+    ASSERT_EQ(found.partitions.size(), 2U);
+    EXPECT_EQ(found.partitions[partition_id{0}].home, node_id{8});
+    EXPECT_EQ(found.partitions[partition_id{255}].home, node_id{10});
+    EXPECT_EQ(found.partitions[partition_id{255}].epoch, 3U);
+}
+
+TEST_F(Loading, WithoutAFoundingThereIsNoTable) {
+    std::string value;
+    encode(partition_record{.of = {.at = {7}, .by = node_id{8}}, .home = node_id{8}, .epoch = 3},
+           value);
+    fill([&](batch& to) {
+        to.put(table::small, founding_key, "?");
+        to.put(table::small, partition_key_of(partition_id{0}).view(), value);
+    });
+    EXPECT_EQ(load().rows_broken, 1U);
+    EXPECT_FALSE(found.founding);
+    EXPECT_TRUE(found.partitions.empty());
+}
+
 [[nodiscard]] bucket bucket_of(std::uint32_t slot, std::uint16_t shard) {
     return {.slot = slot, .boot = boot_id{1}, .shard = shard_id{shard}};
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same table of partitions on every node. A node that has none takes that of the others; where
+// nobody has one, the node with the lowest id founds it, with all partitions its own. Changes are
+// told to all at once; a digest now and then finds what got lost. One for each node, on its control
+// thread.
+//
+//   state      input                                      next
+//   unfounded  a table is told                            founded
+//   unfounded  all that live say that they have none,     founded (this node's)
+//              and have higher ids; or nobody is there
+//   founded    a table that holds against this node's is  founded (theirs)
+//              told, no session here
+//   founded    the same, sessions here                    founded, tables_differ()
+//
+// Pure: messages of peers, news of membership and time go in; calls on effects come out.
+// docs/cluster-protocol-sessions.md tells the protocol.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "cluster/partition_effects.hpp"
+#include "cluster/peer_state.hpp"
+
+#include <map>
+#include <optional>
+#include <random>
+#include <vector>
+
+namespace gv::cluster {
+
+struct partition_options {
+    /// How often a digest is told to one of the others. Larger: less traffic at rest. Smaller: what
+    /// was lost is made up for earlier.
+    duration compare_interval = 2s;
+};
+
+struct partition_counts {
+    std::uint64_t changes = 0;     ///< of rows, since the start
+    std::uint64_t compares = 0;    ///< digests of peers seen
+    std::uint64_t differences = 0; ///< of these, of another table
+    std::uint64_t refused = 0;     ///< messages with a fault
+};
+
+class partition_exchange {
+  public:
+    /// `kept` is the table of the life before, `seed` of the choice of peers.
+    partition_exchange(node_id self, const partition_table& kept, const partition_options& options,
+                       std::uint64_t seed, time_point now);
+
+    /// A node that takes part in it; one that does not is never told of. Nodes that are registered
+    /// but away are told of too.
+    void on_peer(node_id node, peer_state state, partition_effects& out);
+    /// Membership is settled: whoever is there was told. Until then no table is founded. `stamp`
+    /// here and below: of this node, of now.
+    void on_settled(hybrid_time stamp, partition_effects& out);
+    /// Messages to that node may arrive from now on, and those before may not have.
+    void on_link(node_id to, partition_effects& out);
+    /// Errors: the message has a fault, and nothing of it was applied.
+    [[nodiscard]] result<void, partition_fault> on_message(node_id from,
+                                                           const partition_message& message,
+                                                           hybrid_time stamp,
+                                                           partition_effects& out);
+    void on_deadline(time_point now, hybrid_time stamp, partition_effects& out);
+    [[nodiscard]] time_point next_deadline() const noexcept { return compare_at_; }
+
+    /// Whether there are sessions on this node that go by its table.
+    void set_has_sessions(bool has) noexcept { has_sessions_ = has; }
+    /// Whether this node would be the home of more; at the start it would.
+    void set_takes_more(bool takes, partition_effects& out);
+    /// That node is the home from now on. Requires: this node is, or the home is forgotten.
+    void assign(partition_id which, node_id home, partition_effects& out);
+
+    /// Who should be the home of a partition, of all that take part and would have it. Nothing if
+    /// there is nobody.
+    [[nodiscard]] std::optional<node_id> proposal(partition_id which) const;
+    [[nodiscard]] const partition_table& table() const noexcept { return table_; }
+    [[nodiscard]] const partition_counts& counted() const noexcept { return counts_; }
+
+  private:
+    struct peer {
+        peer_state state = peer_state::dead;
+        bool has_told = false; ///< of its table, since it is alive
+        partition_heading heading;
+    };
+
+    [[nodiscard]] partition_heading heading() const noexcept {
+        return {.founding = table_.founding(),
+                .has_sessions = table_has_sessions(),
+                .takes_more = takes_more_};
+    }
+    [[nodiscard]] bool table_has_sessions() const noexcept;
+    [[nodiscard]] bool holds_against_ours(const partition_heading& theirs) const noexcept;
+    void take(node_id from, const partition_rows& told, partition_effects& out);
+    void take(node_id from, const partition_digest& told, partition_effects& out);
+    void put(const std::vector<told_partition>& rows, partition_effects& out);
+    void tell_all(node_id to, bool wants_answer, partition_effects& out);
+    void look_if_to_found(hybrid_time stamp, partition_effects& out);
+    void begin(const partition_table& table, partition_effects& out);
+
+    node_id self_;
+    partition_options options_;
+    partition_table table_;
+    std::map<node_id, peer> peers_;
+    std::minstd_rand random_;
+    time_point compare_at_;
+    bool is_settled_ = false;
+    bool has_sessions_ = false;
+    bool takes_more_ = true;
+    partition_counts counts_;
+};
+
+} // namespace gv::cluster
