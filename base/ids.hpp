@@ -38,6 +38,18 @@ using packet_id = strong_id<struct packet_id_tag, std::uint16_t>;
 inline constexpr std::size_t partition_count = 256;
 inline constexpr std::size_t shards_max = 64;
 
+/// Whoever a shard may post to, as one number: the shards of its node, then other nodes.
+[[nodiscard]] constexpr shard_id party_of(peer_slot node) noexcept {
+    return shard_id{static_cast<std::uint16_t>(shards_max + node.value)};
+}
+[[nodiscard]] constexpr bool is_node(shard_id party) noexcept { return party.value >= shards_max; }
+/// Requires: is_node().
+[[nodiscard]] constexpr peer_slot slot_of(shard_id party) noexcept {
+    return peer_slot{static_cast<std::uint16_t>(party.value - shards_max)};
+}
+/// Slots that have a number as a party.
+inline constexpr std::size_t party_slots_max = 0x1'0000 - shards_max;
+
 /// Home shard of a partition on a node with `shards` shards.
 [[nodiscard]] constexpr shard_id home_shard(partition_id partition, std::size_t shards) {
     return shard_id{static_cast<std::uint16_t>(partition.value % shards)};

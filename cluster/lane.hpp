@@ -54,6 +54,9 @@ struct forward_flags {
     bool for_kept = false;
     std::string_view group = {};  ///< name; empty: none
     std::string_view filter = {}; ///< of the group; matches the topic
+    /// Something between two shards about a session, in their own words; the message is a part of
+    /// it, and may be without topic. Then it is for nobody else.
+    std::string_view errand = {};
     [[nodiscard]] constexpr bool is_for_group() const noexcept { return !group.empty(); }
     friend constexpr bool operator==(const forward_flags&, const forward_flags&) = default;
 };

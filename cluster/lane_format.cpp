@@ -66,6 +66,8 @@ bool read_fields(read_cursor& bytes, std::uint8_t how, const message_reading& re
     head.mount_point = (how & lane_bits::has_mount_point) != 0 ? bytes.u16() : std::uint16_t{0};
     flags.group = is_for_group ? bytes.prefixed() : std::string_view();
     flags.filter = is_for_group ? bytes.prefixed() : std::string_view();
+    flags.errand =
+        (how & lane_bits::has_errand) != 0 ? bytes.bytes(bytes.u32()) : std::string_view();
     into.topic = bytes.prefixed();
     into.properties =
         (how & lane_bits::has_properties) != 0 ? bytes.bytes(bytes.variable()) : std::string_view();
@@ -82,8 +84,9 @@ bool bits_are_sound(std::uint8_t what, std::uint8_t how) noexcept {
     constexpr std::uint8_t purposes = lane_bits::for_subscribers | lane_bits::for_retained;
     const bool is_for_group = (what & lane_bits::for_group) != 0;
     const bool is_for_others = (what & purposes) != 0 || (how & lane_bits::for_kept) != 0;
-    return is_for_group != is_for_others && (what & lane_bits::quality) <= 2
-           && (how & lane_bits::unknown) == 0 && (how & lane_bits::level) <= 2;
+    const bool is_errand = (how & lane_bits::has_errand) != 0;
+    return (is_for_group ? 1 : 0) + (is_for_others ? 1 : 0) + (is_errand ? 1 : 0) == 1
+           && (what & lane_bits::quality) <= 2 && (how & lane_bits::level) <= 2;
 }
 
 bool group_is_sound(const forward_flags& flags, std::string_view topic) noexcept {
@@ -107,7 +110,11 @@ std::optional<lane_fault> decode_message(std::string_view message, const message
         || !read_fields(bytes, how, reading, into, flags, is_for_group)) {
         return lane_fault::message_malformed;
     }
-    if (!is_plain_topic(into.topic, reading.levels_max)) {
+    const bool is_errand = (how & lane_bits::has_errand) != 0;
+    if (is_errand == flags.errand.empty()) {
+        return lane_fault::message_malformed;
+    }
+    if (!(is_errand && into.topic.empty()) && !is_plain_topic(into.topic, reading.levels_max)) {
         return lane_fault::topic_invalid;
     }
     if (is_for_group && !group_is_sound(flags, into.topic)) {

@@ -11,12 +11,13 @@
 //   message  = what:u8 how:u8 publisher:u64 stamp:u64
 //              [origin:u64] [life_ms:u64] [mount_point:u16]
 //              [group_length:u16 group filter_length:u16 filter]
+//              [errand_length:u32 errand]
 //              topic_length:u16 topic [properties_length:variable properties] payload
 //     what     bits 0-1 QoS, 2 retain, 3 maybe_dup, 4 newest_only, 5 for_subscribers,
 //              6 for_retained, 7 for one member of a group: then none of 5, 6 and for_kept
 //     how      bits 0-1 durability, 2 has origin (else: that of the lane), 3 has life_ms (else:
-//              never expires), 4 has mount point, 5 has properties, 6 zero,
-//              7 for_kept
+//              never expires), 4 has mount point, 5 has properties, 6 has an errand: then it is
+//              for nothing else, and the topic may be empty, 7 for_kept
 //
 //   taken    = [first:u64 1*(gap:variable count:variable reason:u8)]
 //              ; a run begins `gap` numbers after the end of the one before, the first `gap` after
@@ -83,7 +84,7 @@ namespace lane_bits {
 inline constexpr std::uint8_t quality = 0x03, retain = 0x04, maybe_dup = 0x08, newest_only = 0x10,
                               for_subscribers = 0x20, for_retained = 0x40, for_group = 0x80;
 inline constexpr std::uint8_t level = 0x03, has_origin = 0x04, has_life = 0x08,
-                              has_mount_point = 0x10, has_properties = 0x20, unknown = 0x40,
+                              has_mount_point = 0x10, has_properties = 0x20, has_errand = 0x40,
                               for_kept = 0x80;
 } // namespace lane_bits
 
@@ -109,6 +110,9 @@ class message_shape {
         add(lane_bits::has_mount_point, head.mount_point != 0, 2);
         if (flags.is_for_group()) {
             size_ += 4 + flags.group.size() + flags.filter.size();
+        }
+        if (!flags.errand.empty()) {
+            add(lane_bits::has_errand, true, 4 + flags.errand.size());
         }
         if (!what.properties.empty()) {
             const auto length = static_cast<std::uint32_t>(what.properties.size());
@@ -164,6 +168,10 @@ inline char* message_shape::store(char* at, const publication& what,
         at = store_bytes(at, flags.group);
         at = store_u16(at, static_cast<std::uint16_t>(flags.filter.size()));
         at = store_bytes(at, flags.filter);
+    }
+    if ((how_ & lane_bits::has_errand) != 0) {
+        at = store_u32(at, static_cast<std::uint32_t>(flags.errand.size()));
+        at = store_bytes(at, flags.errand);
     }
     at = store_u16(at, static_cast<std::uint16_t>(what.topic.size()));
     at = store_bytes(at, what.topic);

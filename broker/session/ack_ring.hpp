@@ -29,6 +29,14 @@ class ack_ring {
     /// How many of them the session does not hold as well.
     [[nodiscard]] std::size_t not_held() const noexcept { return waiting_.size() - held_; }
 
+    [[nodiscard]] std::size_t not_taken() const noexcept {
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < waiting_.size(); ++i) {
+            count += waiting_[i].is_taken ? 0U : 1U;
+        }
+        return count;
+    }
+
     route_token add(packet_id id, mqtt::packet_type type, identifier kept = identifier::forgotten) {
         waiting_.push_back({.id = id, .type = type, .kept = kept});
         held_ += kept == identifier::held ? 1U : 0U;

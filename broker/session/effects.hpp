@@ -68,6 +68,9 @@ struct attach_request {
     std::uint16_t receive_maximum = 65'535;
     bool clean_start = true;
     bool is_v5 = false;
+    /// The client is in already: its home was away when it came. The later of two connections
+    /// stays.
+    bool is_late = false;
 };
 
 /// The home's answer to an attach.

@@ -143,7 +143,11 @@ class front final : private outbound_sink {
     [[nodiscard]] std::uint16_t keep_alive() const noexcept { return keep_alive_; }
     [[nodiscard]] bool is_clean_start() const noexcept { return connect_ && connect_->clean_start; }
     [[nodiscard]] attach_epoch epoch() const noexcept { return epoch_; }
+    /// The home knows of the client, which is in already.
+    void on_registered(attach_epoch epoch) noexcept { epoch_ = epoch; }
     [[nodiscard]] bool is_held_by_home() const noexcept { return is_held_by_home_; }
+    /// Messages of QoS 1 and 2 for which on_taken() has not come yet.
+    [[nodiscard]] std::size_t under_way() const noexcept { return acks_.not_taken() - withheld_; }
     /// Session of a volatile client; null until it first subscribes, and for persistent ones.
     [[nodiscard]] session_state* own_session() noexcept { return own_.get(); }
     /// The same, made if it is not there. Requires: connected and not held by the home.
@@ -295,6 +299,7 @@ class front final : private outbound_sink {
     std::unique_ptr<connect_details> connect_;
     std::unique_ptr<v5_details> v5_;
     detach_notice farewell_;
+    std::uint32_t withheld_ = 0;   ///< acknowledgements that are not given
     std::uint16_t keep_alive_ = 0; ///< seconds; 0: none
     mqtt::protocol_version version_ = mqtt::protocol_version::v3_1_1;
     phase phase_ = phase::awaiting_connect;

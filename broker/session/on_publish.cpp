@@ -169,6 +169,7 @@ void front::on_taken(route_token token, reason_code reason) {
     if (reason == not_stored) {
         if (!is_v5()) {
             withholds_ = true;
+            ++withheld_;
             return;
         }
         reason = reason_code::quota_exceeded;

@@ -9,9 +9,10 @@
 
 namespace gv::shard {
 
-shard_id core::home_shard_of(const session::front& who) const noexcept {
-    return home_shard(partition_id{static_cast<std::uint16_t>(who.client_hash() % partition_count)},
-                      options_.shards);
+shard_id core::home_of(std::uint64_t client_hash) const noexcept {
+    const partition_id partition{static_cast<std::uint16_t>(client_hash % partition_count)};
+    const shard_id at = homes_at_[partition.value];
+    return is_node(at) ? at : home_shard(partition, options_.shards);
 }
 
 home_entry* core::find_home(std::uint64_t number) noexcept {
@@ -25,9 +26,12 @@ void core::attach(session::front& who, session::attach_request request) {
     if (who.has_username()) {
         username = who.username();
     }
-    const shard_id home = home_shard_of(who);
+    const shard_id home = home_of(who.client_hash());
+    from.home_at_ = home;
     if (is_mine(home)) {
         on_attach({.shard = options_.me, .connection = from.number_}, username, std::move(request));
+    } else if (is_node(home)) {
+        attach_at_node(from, username, std::move(request));
     } else {
         post_rare(home, shard::attach{.connection = from.number_,
                                       .username = username ? std::optional(std::string(*username))
@@ -38,6 +42,14 @@ void core::attach(session::front& who, session::attach_request request) {
 
 void core::on_attach(session::front_address from, std::optional<std::string_view> username,
                      session::attach_request request) {
+    if (is_node(from.shard) && !is_live(from.shard)) {
+        return; // it will be told that nothing of it is attached here, or is no more
+    }
+    if (is_node(home_of(hash64(request.client_id)))) {
+        kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_unavailable,
+             "the home of this session has changed");
+        return;
+    }
     auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end() && room_to_keep() == store_room::none && request.session_expiry > 0) {
         kick(from, {}, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
@@ -56,6 +68,15 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
         found = homes_.insert(made.release()).first;
     }
     home_entry& home = **found;
+    if (request.is_late && home.home_.front() == from) {
+        send_attach_answer(from, home.number(), {.epoch = home.home_.epoch(), .inbound = {}});
+        return;
+    }
+    if (request.is_late && home.home_.front() && request.connected_at < home.connected_at_) {
+        kick(from, {}, session::close_cause::taken_over, mqtt::reason_code::session_taken_over,
+             "another connection has this client identifier");
+        return;
+    }
     if (home.home_.front()) {
         ++counts_.takeovers;
         const std::unique_ptr<home_entry::successor> before =
@@ -94,6 +115,8 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.home_.set_user(username.value_or(std::string_view()));
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
+    home.connected_at_ = request.connected_at;
+    home.unrouted_.reset();
     open_home(home);
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.home_.on_attach(from, std::move(request));
@@ -166,8 +189,16 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
         }
         return;
     }
+    if (front->is_attached_) {
+        on_registered(*front, home_shard, home, answer);
+        return;
+    }
     front->home_ = home;
     front->is_attached_ = true;
+    front->is_registered_ = home != 0;
+    if (answer.is_held_by_home) {
+        front->registration_.reset();
+    }
     ++counts_.connected;
     ++counts_.connects;
     count_connect(*front);
@@ -212,13 +243,19 @@ void core::detach_home(client& from, session::close_cause cause) {
     }
     from.is_attached_ = false;
     --counts_.connected;
+    if (!from.is_registered_) {
+        publish_own_will(from, cause);
+        return;
+    }
     session::detach_notice notice = from.front_.farewell();
     notice.cause = cause;
-    const shard_id home = home_shard_of(from.front_);
-    if (is_mine(home)) {
-        on_detach(from.home_, from.front_.epoch(), notice);
+    detach word{.home = from.home_, .epoch = from.front_.epoch(), .notice = notice};
+    if (is_mine(from.home_at_)) {
+        on_detach(word.home, word.epoch, notice);
+    } else if (is_node(from.home_at_)) {
+        leave_node(from, word);
     } else {
-        post_rare(home, detach{.home = from.home_, .epoch = from.front_.epoch(), .notice = notice});
+        post_rare(from.home_at_, word);
     }
 }
 
@@ -229,6 +266,7 @@ void core::on_detach(std::uint64_t number, attach_epoch epoch,
         return;
     }
     home->client_ = nullptr;
+    home->unrouted_.reset();
     open_home(*home);
     home->home_.on_detach(epoch, notice);
     log_session(*home);
@@ -308,7 +346,7 @@ void core::push(session::home& from, session::front_address to, const publicatio
     const std::size_t half = std::min(replay_output_bytes, options_.limits.output_bytes_max) / 2;
     message.wants_room = before < half && home.bytes_pushed_ >= half;
     // The others are bounded by what may be pushed without room; these go on while they come.
-    if (how.quality == qos::at_most_once) {
+    if (how.quality == qos::at_most_once && !is_node(to.shard)) {
         credit_used_[to.shard.value] += message.what->weight();
         onward_ |= std::uint64_t{1} << to.shard.value;
     }
@@ -335,7 +373,7 @@ bool core::has_room(const session::home& from, session::front_address to) const 
 
 void core::acknowledge(session::front& who, const session::delivery_ack& ack) {
     client& from = owner_of(who);
-    const shard_id shard = home_shard_of(who);
+    const shard_id shard = from.home_at_;
     if (!is_mine(shard)) {
         post(shard, home_ack{.home = from.home_, .connection = from.number_, .ack = ack});
         return;
@@ -374,12 +412,13 @@ void core::release_inbound(session::front& who, packet_id id) {
 }
 
 void core::confirm(session::front& who, const session::inbound_ack& what) {
-    const session::front_address address{.shard = options_.me, .connection = owner_of(who).number_};
-    const shard_id home = home_shard_of(who);
-    if (!journal_.is_on() || is_mine(home)) {
-        on_confirm(address, what);
+    const client& from = owner_of(who);
+    const shard_id home = from.home_at_;
+    if (is_mine(home) || (!journal_.is_on() && !is_node(home))) {
+        on_confirm({.shard = options_.me, .connection = from.number_}, what);
     } else {
-        post_rare(home, shard::confirm{.connection = address.connection, .what = what});
+        post_rare(home,
+                  shard::confirm{.home = from.home_, .connection = from.number_, .what = what});
     }
 }
 
@@ -405,14 +444,15 @@ void core::answer_confirm(session::front_address to, const session::inbound_ack&
 }
 
 void core::change_inbound(client& from, packet_id id, bool is_held) {
-    const shard_id shard = home_shard_of(from.front_);
+    const shard_id shard = from.home_at_;
     const durability level = given_out_ != nullptr ? given_out_->level : from.profile_->level;
     if (!is_mine(shard)) {
-        post_rare(shard, inbound_change{.home = from.home_,
-                                        .branch = journal_.fork(),
-                                        .id = id,
-                                        .level = level,
-                                        .is_held = is_held});
+        post_rare(shard,
+                  inbound_change{.home = from.home_,
+                                 .branch = is_node(shard) ? storage::branch{} : journal_.fork(),
+                                 .id = id,
+                                 .level = level,
+                                 .is_held = is_held});
     } else if (home_entry* home = find_home(from.home_)) {
         on_inbound_change(*home, id, is_held, level);
     }

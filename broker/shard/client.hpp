@@ -102,6 +102,10 @@ class client : public router::subscriber, public session::front_owner, public re
     session::front front_;
     std::uint64_t number_;
     std::uint64_t home_ = 0; ///< number that the home's shard gave it
+    shard_id home_at_{};     ///< shard or node of the home, once it was asked
+    /// What the home is to be asked again when it is back. Null: it is on this node, or keeps the
+    /// session.
+    std::unique_ptr<session::attach_request> registration_;
     client_timer timer_;
     std::shared_ptr<const listener_profile> profile_;
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
@@ -120,6 +124,7 @@ class client : public router::subscriber, public session::front_owner, public re
     bool is_choked_ = false; ///< its input waits for its own output to drain
     bool is_ended_ = false;
     bool is_attached_ = false;
+    bool is_registered_ = false; ///< and its home knows of it
     bool wants_room_ = false;
 };
 

@@ -220,12 +220,12 @@ void core::relieve(client& choked, std::size_t bytes) {
 // The home goes on sending: at once if it is here; if it is elsewhere, when all is out that it
 // asked to be told of.
 void core::give_home_room(client& to) {
-    if (home_entry* home = is_mine(home_shard_of(to.front_)) ? find_home(to.home_) : nullptr) {
+    if (home_entry* home = is_mine(to.home_at_) ? find_home(to.home_) : nullptr) {
         home->home_.on_room();
         pump_replay(home->number_);
     } else if (to.wants_room_ && to.front_.output().empty()) {
         to.wants_room_ = false;
-        post_rare(home_shard_of(to.front_), room{.home = to.home_});
+        post_rare(to.home_at_, room{.home = to.home_});
     }
 }
 
@@ -293,6 +293,7 @@ void core::arm(client& whose) {
 
 void core::on_tick() {
     wheel_.advance(turn_.now, [this](timer& fired) { on_timer(fired); });
+    refuse_late_attaches();
     if (lanes_) {
         lanes_->for_each_outgoing([this](peer_lane& each) {
             if (each.sender.next_deadline() <= turn_.now) {
@@ -305,7 +306,8 @@ void core::on_tick() {
 
 std::optional<time_point> core::next_deadline() noexcept {
     const std::optional<time_point> due = wheel_.next_deadline();
-    const time_point of_lanes = lanes_ ? lanes_->next_deadline() : never;
+    const time_point of_lanes = std::min(lanes_ ? lanes_->next_deadline() : never,
+                                         attaching_.empty() ? never : attaching_.front().due);
     return of_lanes == never ? due : std::min(due.value_or(never), of_lanes);
 }
 

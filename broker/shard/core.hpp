@@ -50,6 +50,15 @@ enum class store_room : std::uint8_t {
     none    ///< no new sessions that are kept either
 };
 
+/// Where the sessions of each partition live: a number of a shard stands for this node, whichever
+/// shard it is (home_shard() tells), others for the node of that party_of().
+using partition_homes = std::array<shard_id, partition_count>;
+/// Nobody knows yet.
+inline constexpr shard_id home_unknown{0xffff};
+
+/// What a client gets whose home cannot be reached, if its session would outlive the connection.
+enum class when_home_is_away : std::uint8_t { refuse, fresh };
+
 /// How messages to topics that match a filter are kept, whoever publishes them.
 struct topic_rule {
     std::string filter;              ///< valid
@@ -72,7 +81,8 @@ struct core_options {
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
-    bool is_clustered = false;            ///< there may be other nodes; routing.peers knows them
+    when_home_is_away away = when_home_is_away::refuse;
+    bool is_clustered = false; ///< there may be other nodes; routing.peers knows them
     cluster::lane_sender_options lane_sender;
     cluster::lane_receiver_options lane_receiver;
 };
@@ -178,9 +188,6 @@ struct core_debts {
                == 0;
     }
 };
-
-/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
-inline constexpr unsigned shard_bits = 48;
 
 class core final : private session::front_effects,
                    private session::home_effects,
@@ -332,6 +339,10 @@ class core final : private session::front_effects,
         clock_.agree(on);
         clock_.set_time(turn_.now, turn_.wall);
     }
+    /// Where the sessions of each partition live from now on. Whoever has a connection here and a
+    /// home elsewhere than before is asked to come again, or registered there. Until it is called,
+    /// all live here.
+    void set_homes(const partition_homes& now);
     /// Null where there is no cluster.
     [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 
@@ -632,8 +643,34 @@ class core final : private session::front_effects,
                      const session::delivery_ack& ack);
     void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
+    void note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_held);
+    void note_routed(std::uint64_t home, const session::inbound_ack& what);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
-    [[nodiscard]] shard_id home_shard_of(const session::front& who) const noexcept;
+    /// A shard of this node, or another node.
+    [[nodiscard]] shard_id home_of(std::uint64_t client_hash) const noexcept;
+    // remote.cpp: homes and fronts on other nodes
+    [[nodiscard]] bool knows(const cluster::lane_identity& lane);
+    void post_to_node(shard_id to, const shard_message& word);
+    void on_errand(incoming_lane_id from, const publication& what, std::string_view bytes);
+    [[nodiscard]] bool hand_on(shard_id party, shard_message word);
+    void on_detached_all(shard_id party, shard_id home_shard);
+    void attach_at_node(client& from, std::optional<std::string_view> username,
+                        session::attach_request request);
+    void admit_or_refuse(client& from);
+    void register_late(client& in);
+    void on_registered(client& in, shard_id party, std::uint64_t home,
+                       const session::attached& answer);
+    void lose_home(client& in);
+    void lose_party(shard_id party);
+    void lose_fronts_of(shard_id party);
+    void return_of(shard_id party);
+    void note_parties(const peer_standing& now, bool was_live, bool is_reborn);
+    void refuse_late_attaches();
+    void publish_own_will(client& from, session::close_cause cause);
+    [[nodiscard]] bool is_live(shard_id party) const noexcept;
+    void leave_node(client& from, shard::detach word);
+    void on_leaver_taken(std::uint64_t connection);
+    [[nodiscard]] std::vector<client*> clients_of(shard_id party);
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
                        session::attached answer) override;
@@ -771,7 +808,11 @@ class core final : private session::front_effects,
     void on_push(shard_id home, const shard::push& message);
     void on_credit(shard_id from, std::size_t bytes);
     void post(shard_id to, shard_message message) {
-        outboxes_[to.value].push_back(std::move(message));
+        if (is_node(to)) [[unlikely]] {
+            post_to_node(to, message);
+        } else {
+            outboxes_[to.value].push_back(std::move(message));
+        }
     }
     void post_rare(shard_id to, rare message) {
         post(to, std::make_unique<rare>(std::move(message)));
@@ -829,6 +870,21 @@ class core final : private session::front_effects,
     std::uint64_t group_turn_ = 0;                    ///< of router::spread_key_of
     std::vector<router::group_candidate> candidates_; ///< kept for its memory
     std::unique_ptr<peer_lanes> lanes_;               ///< null: there are no other nodes
+    partition_homes homes_at_{};
+    /// Who waits for an answer of another node, and how long, in that order.
+    struct late_attach {
+        time_point due;
+        std::uint64_t connection = 0;
+    };
+    ring<late_attach> attaching_;
+    /// Connections that are gone and whose messages are still on their way: their homes on other
+    /// nodes hear that they have left when these are taken.
+    struct leaver {
+        shard_id party;
+        shard::detach word;
+        std::size_t under_way = 0;
+    };
+    boost::unordered_flat_map<std::uint64_t, leaver> leavers_;
     std::vector<lane_key> dirty_lanes_;
     std::vector<incoming_lane_id> dirty_replies_;
     std::vector<std::size_t> credit_used_;

@@ -72,12 +72,14 @@ void core::on_rare(shard_id from, rare& message) {
                 }
                 if (home_entry* home = find_home(m.home)) {
                     on_inbound_change(*home, m.id, m.is_held, m.level);
+                    note_unrouted(*home, from, m.id, m.is_held);
                 }
                 if (is_part) {
                     journal_.end_part();
                 }
             },
             [&](const shard::confirm& m) {
+                note_routed(m.home, m.what);
                 on_confirm({.shard = from, .connection = m.connection}, m.what);
             },
             [&](const confirmed& m) {
@@ -111,12 +113,14 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const page_answer& m) { on_page(m); },
             [&](const publisher_hold& m) { on_publisher_hold(m); },
             [&](const front_load& m) { on_front_load(from, m); },
+            [&](const detached_all& m) { on_detached_all(from, m.home_shard); },
+            [&](const word_of_node& m) { on_message(m.party, m.what->what); },
         },
         message);
 }
 
 void core::on_push(shard_id home, const shard::push& message) {
-    if (message.quality == qos::at_most_once) {
+    if (message.quality == qos::at_most_once && !is_node(home)) {
         credit_owed_[home.value] += message.what->weight();
     }
     client* front = find_client(message.connection);

@@ -121,6 +121,9 @@ void core::give_answers(peer_lane& lane) {
 void core::on_peer(const peer_standing& now) {
     lanes_->meet(now);
     lanes_->set_live(now.slot, now.presence == peer_presence::live);
+    const peer_lane& sessions = *lanes_->find_sessions(now.slot);
+    const bool was_live = sessions.presence == peer_presence::live;
+    const bool is_reborn = sessions.life.value != 0 && sessions.life < now.boot;
     for (const lane_key each : lanes_->lanes_to(now.slot)) {
         peer_lane& lane = lanes_->at(each);
         lane.on_standing(now, turn_.now);
@@ -129,6 +132,7 @@ void core::on_peer(const peer_standing& now) {
         }
         settle_lane(lane);
     }
+    note_parties(now, was_live, is_reborn);
 }
 
 std::vector<lane_key> core::lanes_to(peer_slot slot) const { return lanes_->lanes_to(slot); }
@@ -190,8 +194,18 @@ std::vector<incoming_lane_id> core::take_dirty_replies() {
 
 // --- lanes of other nodes
 
+// Words about sessions must not come before membership has told of a node, nor before it has told
+// of its new life.
+bool core::knows(const cluster::lane_identity& lane) {
+    if (!is_for_sessions(lane.shard)) {
+        return true;
+    }
+    const auto slot = lanes_->slot_of(lane.origin);
+    return slot && lanes_->find_sessions(*slot)->life >= lane.boot;
+}
+
 std::optional<core::arrival> core::on_hello(const cluster::lane_hello& hello) {
-    const auto which = lanes_->arrive(hello.lane);
+    const auto which = knows(hello.lane) ? lanes_->arrive(hello.lane) : std::nullopt;
     if (!which) {
         return std::nullopt;
     }
@@ -211,7 +225,14 @@ bool core::on_frame(incoming_lane_id from, const cluster::lane_frame& frame) {
     const auto bytes = lane->receiver.on_frame(
         frame, turn_.now,
         [&](const publication& what, const cluster::forward_flags& flags, cluster::lane_seq seq) {
-            on_forwarded(from, what, flags, seq);
+            if (!flags.errand.empty()) {
+                on_errand(from, what, flags.errand);
+                if (seq != 0) {
+                    answer({.lane = from, .lane_seq = seq}, reason_code::success);
+                }
+            } else {
+                on_forwarded(from, what, flags, seq);
+            }
         });
     if (!bytes) {
         return note_fault(failure(bytes.error()), "frame");

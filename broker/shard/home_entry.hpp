@@ -9,6 +9,8 @@
 #include "broker/shard/client.hpp"
 #include "storage/format.hpp"
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include <memory>
 
 namespace gv::shard {
@@ -86,8 +88,12 @@ class home_entry final : public router::subscriber,
     std::unique_ptr<std::string> username_;           ///< null: anonymous
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
-    bool is_stored_ = false;       ///< counted among the stored sessions
-    bool is_waking_ = false;       ///< already among those who wait for the journal
+    hybrid_time connected_at_{};   ///< the present connection
+    /// QoS 2 messages of a client on another node that this node cannot yet count as routed. Null:
+    /// none.
+    std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> unrouted_;
+    bool is_stored_ = false; ///< counted among the stored sessions
+    bool is_waking_ = false; ///< already among those who wait for the journal
 };
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What shards of a node say to each other. The same words will be said between nodes. Every batch
+// What shards of a node say to each other. What fronts and homes say is said between nodes, too
+// (errand.hpp). Every batch
 // keeps the order in which it was filled, so that between two shards what was said first arrives
 // first: a route change before the messages that rely on it, a push before the PUBREL behind it.
 #pragma once
@@ -17,6 +18,9 @@
 #include <vector>
 
 namespace gv::shard {
+
+/// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
+inline constexpr unsigned shard_bits = 48;
 
 /// Names a message of which the sender awaits that it was taken; 0: nobody waits.
 using take_token = strong_id<struct take_token_tag, std::uint32_t>;
@@ -125,6 +129,7 @@ struct inbound_change {
     bool is_held = false;
 };
 struct confirm {
+    std::uint64_t home = 0;
     std::uint64_t connection = 0;
     session::inbound_ack what;
 };
@@ -154,6 +159,17 @@ struct subscribed {
     packet_id id;
     bool is_removal = false;
     std::vector<mqtt::reason_code> reasons;
+};
+
+/// A node to another that it has held for dead: whatever was attached from there to homes on that
+/// shard of the sender is not any more.
+struct detached_all {
+    shard_id home_shard;
+};
+/// What another node says, from the shard where it came to the one that it is for.
+struct word_of_node {
+    shard_id party; ///< who says it
+    std::shared_ptr<struct boxed_word> what;
 };
 
 /// A filter got its first taker on the sender, or lost its last.
@@ -216,8 +232,11 @@ struct replay_errand {
 using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
                           confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
                           group_change, page_request, page_answer, replay_errand, publisher_hold,
-                          front_load, group_errand>;
+                          front_load, group_errand, detached_all, word_of_node>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
+struct boxed_word {
+    shard_message what;
+};
 
 } // namespace gv::shard

@@ -22,9 +22,9 @@ void add_totals(cluster::lane_receiver_counts& to, const cluster::lane_receiver_
 // kept sessions: for those messages wait. A node that is forgotten has none.
 void peer_lane::on_standing(const peer_standing& standing, time_point now) {
     presence = standing.presence;
-    life = std::max(life, standing.boot);
+    note_life(standing.boot);
     sender.set_suspected(presence == peer_presence::absent || standing.is_suspected, now, *this);
-    if (presence == peer_presence::absent) {
+    if (presence == peer_presence::absent && !is_for_sessions(key_.number)) {
         sender.give_up_volatile(*this);
     } else if (presence == peer_presence::gone) {
         sender.abandon(0, *this);
@@ -32,6 +32,11 @@ void peer_lane::on_standing(const peer_standing& standing, time_point now) {
 }
 
 std::unique_ptr<peer_lane> peer_lanes::make(lane_key key, node_id node) const {
+    if (is_for_sessions(key.number)) {
+        peer_lanes_options unspooled = options_;
+        unspooled.sender.spools = false;
+        return std::make_unique<peer_lane>(key, node, unspooled, spool_);
+    }
     const auto left =
         std::ranges::find(left_, storage::spool_lane{node, key.number}, &storage::spool_left::of);
     if (left == left_.end() || !options_.sender.spools) {
@@ -46,12 +51,15 @@ std::unique_ptr<peer_lane> peer_lanes::make(lane_key key, node_id node) const {
 void peer_lanes::meet(const peer_standing& who) {
     if (who.slot.value >= outgoing_.size()) {
         outgoing_.resize(who.slot.value + std::size_t{1});
+        sessions_.resize(outgoing_.size());
     }
     auto& own = outgoing_[who.slot.value];
     if (own) {
         return;
     }
     own = make({.slot = who.slot, .number = options_.self.shard}, who.node);
+    sessions_[who.slot.value] =
+        make({.slot = who.slot, .number = session_lane_of(options_.self.shard)}, who.node);
     for (const storage::spool_left& each : left_) {
         if (each.of.peer == who.node && each.of.lane != options_.self.shard) {
             further_.push_back(make({.slot = who.slot, .number = each.of.lane}, who.node));
@@ -64,9 +72,18 @@ peer_lane* peer_lanes::find(lane_key key) noexcept {
     if (key.number == options_.self.shard) {
         return find(key.slot);
     }
+    if (is_for_sessions(key.number)) {
+        return find_sessions(key.slot);
+    }
     const auto found =
         std::ranges::find(further_, key, [](const auto& each) { return each->key(); });
     return found == further_.end() ? nullptr : found->get();
+}
+
+std::optional<peer_slot> peer_lanes::slot_of(node_id node) const noexcept {
+    const auto found = std::ranges::find_if(
+        outgoing_, [node](const auto& each) { return each && each->place().peer == node; });
+    return found == outgoing_.end() ? std::nullopt : std::optional((*found)->key().slot);
 }
 
 std::vector<lane_key> peer_lanes::lanes_to(peer_slot slot) const {

@@ -36,8 +36,19 @@ struct peer_standing {
     bool is_suspected = false;
 };
 
-/// Names an outgoing lane on this shard. Beside the one of its own number it carries those of
-/// shards that are not there any more, as long as something is in their spools.
+/// Lanes of sessions, which carry errands between fronts and homes, have the numbers of the shards
+/// after all that shards can have. They are never spooled: who is attached to a node that has ended
+/// is attached no more.
+inline constexpr std::uint16_t session_lanes_from = shards_max;
+[[nodiscard]] constexpr bool is_for_sessions(shard_id lane) noexcept {
+    return lane.value >= session_lanes_from;
+}
+[[nodiscard]] constexpr shard_id session_lane_of(shard_id shard) noexcept {
+    return shard_id{static_cast<std::uint16_t>(session_lanes_from + shard.value)};
+}
+
+/// Names an outgoing lane on this shard. Beside the one of its own number and that of sessions it
+/// carries those of shards that are not there any more, as long as something is in their spools.
 struct lane_key {
     peer_slot slot;
     shard_id number;
@@ -90,7 +101,7 @@ class peer_lane final : private cluster::lane_effects {
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_welcome(const cluster::lane_welcome& welcome,
                                                                time_point now) {
-        life = std::max(life, welcome.boot);
+        note_life(welcome.boot);
         return sender.on_connected(welcome, now, *this);
     }
     [[nodiscard]] result<void, cluster::lane_fault> on_reply(const cluster::lane_reply& reply,
@@ -106,6 +117,14 @@ class peer_lane final : private cluster::lane_effects {
         sender.on_spool_rows(rows, now, *this);
     }
     void on_standing(const peer_standing& standing, time_point now);
+
+    /// What was said to an earlier life of the peer about sessions is over.
+    void note_life(boot_id boot) {
+        if (is_for_sessions(key_.number) && life.value != 0 && life < boot) {
+            sender.abandon(0, *this);
+        }
+        life = std::max(life, boot);
+    }
 
     [[nodiscard]] lane_key key() const noexcept { return key_; }
     [[nodiscard]] storage::spool_lane place() const noexcept { return {node_, key_.number}; }
@@ -186,6 +205,12 @@ class peer_lanes {
     [[nodiscard]] peer_lane* find(peer_slot slot) noexcept {
         return slot.value < outgoing_.size() ? outgoing_[slot.value].get() : nullptr;
     }
+    /// That of sessions.
+    [[nodiscard]] peer_lane* find_sessions(peer_slot slot) noexcept {
+        return slot.value < sessions_.size() ? sessions_[slot.value].get() : nullptr;
+    }
+    /// The slot of a node that was met.
+    [[nodiscard]] std::optional<peer_slot> slot_of(node_id node) const noexcept;
     /// All to that node.
     [[nodiscard]] std::vector<lane_key> lanes_to(peer_slot slot) const;
     /// Nodes that take messages now.
@@ -203,9 +228,11 @@ class peer_lanes {
     [[nodiscard]] time_point next_deadline() const noexcept;
     template <typename Visit>
     void for_each_outgoing(Visit&& visit) {
-        for (const auto& each : outgoing_) {
-            if (each) {
-                visit(*each);
+        for (const auto* const all : {&outgoing_, &sessions_}) {
+            for (const auto& each : *all) {
+                if (each) {
+                    visit(*each);
+                }
             }
         }
         for (const auto& each : further_) {
@@ -214,9 +241,11 @@ class peer_lanes {
     }
     template <typename Visit>
     void for_each_outgoing(Visit&& visit) const {
-        for (const auto& each : outgoing_) {
-            if (each) {
-                visit(std::as_const(*each));
+        for (const auto* const all : {&outgoing_, &sessions_}) {
+            for (const auto& each : *all) {
+                if (each) {
+                    visit(std::as_const(*each));
+                }
             }
         }
         for (const auto& each : further_) {
@@ -232,6 +261,7 @@ class peer_lanes {
     peer_lanes_options options_;
     lane_spool& spool_;
     std::vector<std::unique_ptr<peer_lane>> outgoing_; ///< of the own number, by slot
+    std::vector<std::unique_ptr<peer_lane>> sessions_; ///< by slot
     std::vector<std::unique_ptr<peer_lane>> further_;  ///< of numbers of shards that are gone
     std::vector<storage::spool_left> left_;            ///< of nodes that were not met yet
     std::vector<peer_slot> live_;

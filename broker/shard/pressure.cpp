@@ -31,8 +31,8 @@ void core::became_full(session::front& who) {
 
 // The home counts it among those who take its messages.
 void core::tell_home(const client& who, bool is_full) {
-    if (who.front_.is_held_by_home() && !is_mine(home_shard_of(who.front_))) {
-        post_rare(home_shard_of(who.front_),
+    if (who.front_.is_held_by_home() && !is_mine(who.home_at_)) {
+        post_rare(who.home_at_,
                   front_load{.home = who.home_, .connection = who.number_, .is_full = is_full});
     }
 }

@@ -30,9 +30,10 @@ void core::route(session::front& who, const publication& what, session::route_to
                              .wants_answer = what.header.quality != qos::at_most_once},
                      .front = &who,
                      .level = what.header.level};
-    begin_giving_out(given, is_held && journal_.is_on() && options_.shards > 1
-                                ? journal_.new_transaction()
-                                : storage::branch{});
+    begin_giving_out(given,
+                     is_held && journal_.is_on() && options_.shards > 1 && !is_node(from.home_at_)
+                         ? journal_.new_transaction()
+                         : storage::branch{});
     if (is_held) {
         change_inbound(from, inbound, true);
     }
@@ -142,6 +143,8 @@ void core::answer(const asker& who, reason_code reason) {
     } else if (client* publisher = find_client(who.connection)) {
         publisher->front_.on_taken(who.token, reason);
         touch(*publisher);
+    } else if (!leavers_.empty()) {
+        on_leaver_taken(who.connection);
     }
 }
 

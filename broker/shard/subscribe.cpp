@@ -32,7 +32,7 @@ void core::subscribe(session::front& who, packet_id id,
         subscribe_for(from, from.number_, who.make_own_session(), address, id, std::move(filters));
         return;
     }
-    const shard_id home = home_shard_of(who);
+    const shard_id home = from.home_at_;
     if (is_mine(home)) {
         on_home_subscribe(from.home_, address, id, std::move(filters));
     } else {
@@ -276,7 +276,7 @@ void core::unsubscribe(session::front& who, packet_id id, std::vector<std::strin
                          remove_subscriptions(from, from.number_, who.make_own_session(), filters));
         return;
     }
-    const shard_id home = home_shard_of(who);
+    const shard_id home = from.home_at_;
     if (is_mine(home)) {
         on_home_unsubscribe(from.home_, address, id, filters);
     } else {

@@ -75,7 +75,8 @@ void pure_peer::flush() {
 }
 
 void pure_node::side::send(shard_id to, std::vector<shard::shard_message> batch) {
-    lane& way = node->between(me, to.value);
+    const std::size_t first = me - me % node->shards_each_;
+    lane& way = node->between(me, first + to.value);
     time_point due = node->now_;
     if (node->mail_delay_max_ > duration(0)) {
         due += duration(static_cast<duration::rep>(
@@ -97,6 +98,12 @@ void pure_node::side::tell_cluster(const shard::route_word& what, std::uint64_t 
     if (node->told) {
         node->told(what);
     }
+    if (node->nodes() > 0) {
+        node->known_.hear(me / node->shards_each_, what);
+        for (const auto& each : node->peers_of_) {
+            each->changed();
+        }
+    }
     if (operation != 0) {
         applied.push_back(operation);
     }
@@ -109,14 +116,27 @@ pure_node::pure_node(const node_options& options)
 
 void pure_node::begin(const node_options& options) {
     mail_delay_max_ = options.mail_delay_max;
-    lanes_ = std::vector<lane>(options.shards * options.shards);
-    for (std::size_t i = 0; i < options.shards; ++i) {
+    shards_each_ = options.shards;
+    const std::size_t all = options.shards * options.nodes;
+    lanes_ = std::vector<lane>(all * all);
+    for (std::size_t n = 0; options.nodes > 1 && n < options.nodes; ++n) {
+        peers_of_.push_back(std::make_unique<peers_of>(n, known_));
+    }
+    for (std::size_t i = 0; i < all; ++i) {
         auto made = std::make_unique<side>();
         made->node = this;
         made->me = i;
         shard::core_options each = options.core;
-        each.me = shard_id{static_cast<std::uint16_t>(i)};
+        each.me = shard_id{static_cast<std::uint16_t>(i % options.shards)};
         each.shards = options.shards;
+        if (options.nodes > 1) {
+            const std::size_t n = i / options.shards;
+            each.node = node_id{n + 1};
+            each.boot = boot_id{1};
+            each.id_salt = n;
+            each.is_clustered = true;
+            each.routing.peers = peers_of_[n].get();
+        }
         if (options.store != nullptr) {
             each.store = options.store;
             each.node = options.store->node().node;
@@ -134,6 +154,142 @@ void pure_node::begin(const node_options& options) {
     if (options.store != nullptr) {
         restore(*options.store);
     }
+    if (options.nodes > 1) {
+        join_nodes();
+    }
+}
+
+// --- several nodes
+
+namespace {
+
+peer_slot slot_at(std::size_t node) { return peer_slot{static_cast<std::uint16_t>(node)}; }
+
+} // namespace
+
+void pure_node::join_nodes() {
+    for (std::size_t n = 0; n < nodes(); ++n) {
+        for (std::size_t other = 0; other < nodes(); ++other) {
+            if (other != n) {
+                meet(n, other, shard::peer_presence::live);
+            }
+        }
+    }
+    for (std::size_t i = 0; i < sides_.size(); ++i) {
+        shard::core& from = *sides_[i]->core;
+        const std::size_t n = i / shards_each_;
+        from.set_homes(homes_at(n));
+        for (std::size_t other = 0; other < nodes(); ++other) {
+            for (const shard::lane_key key : from.lanes_to(slot_at(other))) {
+                const std::size_t at = key.number.value % shards_each_;
+                links_.push_back({.from = &from,
+                                  .to = sides_[other * shards_each_ + at]->core.get(),
+                                  .from_node = n,
+                                  .to_node = other,
+                                  .key = key});
+                connect(links_.back());
+            }
+        }
+    }
+}
+
+void pure_node::meet(std::size_t node, std::size_t other, shard::peer_presence presence) {
+    for (std::size_t s = 0; s < shards_each_; ++s) {
+        core(node * shards_each_ + s)
+            .on_peer({.slot = slot_at(other),
+                      .node = node_id{other + 1},
+                      .boot = boot_id{1},
+                      .presence = presence});
+    }
+}
+
+void pure_node::connect(link& made) {
+    const auto arrival = made.to->on_hello(made.from->hello_of(made.key));
+    if (!arrival || !made.from->on_welcome(made.key, arrival->welcome)) {
+        throw std::runtime_error("a lane between nodes is refused");
+    }
+    made.arriving = arrival->lane;
+    made.is_up = true;
+}
+
+shard::partition_homes pure_node::homes_at(std::size_t node) const {
+    shard::partition_homes homes{};
+    for (std::size_t p = 0; p < partition_count; ++p) {
+        const std::size_t home = p / shards_each_ % nodes();
+        homes[p] = home == node ? shard_id{0} : party_of(slot_at(home));
+    }
+    return homes;
+}
+
+std::size_t pure_node::home_node_of(std::string_view client_id) const {
+    return nodes() == 0 ? 0 : hash64(client_id) % partition_count / shards_each_ % nodes();
+}
+
+void pure_node::split(std::size_t a, std::size_t b) {
+    for (link& each : links_) {
+        if ((each.from_node == a && each.to_node == b)
+            || (each.from_node == b && each.to_node == a)) {
+            each.is_up = false;
+            each.from->on_link_lost(each.key);
+            each.to->on_arriving_lost(each.arriving);
+        }
+    }
+    meet(a, b, shard::peer_presence::absent);
+    meet(b, a, shard::peer_presence::absent);
+    run();
+}
+
+void pure_node::heal(std::size_t a, std::size_t b) {
+    meet(a, b, shard::peer_presence::live);
+    meet(b, a, shard::peer_presence::live);
+    for (link& each : links_) {
+        if (!each.is_up) {
+            connect(each);
+        }
+    }
+    run();
+}
+
+void pure_node::hold_frames(std::size_t from, std::size_t to, bool is_held) {
+    for (link& each : links_) {
+        if (each.from_node == from && each.to_node == to) {
+            each.is_held = is_held;
+        }
+    }
+}
+
+bool pure_node::deliver_one_frame() {
+    if (links_.empty()) {
+        return false;
+    }
+    for (const auto& each : sides_) {
+        static_cast<void>(each->core->take_dirty_lanes());
+        static_cast<void>(each->core->take_dirty_replies());
+    }
+    const std::size_t first = chance_() % links_.size();
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        link& each = links_[(first + i) % links_.size()];
+        if (!each.is_up || each.is_held) {
+            continue;
+        }
+        bool was_busy = false;
+        if (const auto frame = each.from->take_frame(each.key)) {
+            if (!each.to->on_frame(each.arriving, *frame)) {
+                throw std::runtime_error("a frame is refused");
+            }
+            was_busy = true;
+        }
+        while (const auto reply = each.to->take_reply(each.arriving)) {
+            if (!each.from->on_reply(each.key, *reply)) {
+                throw std::runtime_error("a reply is refused");
+            }
+            was_busy = true;
+        }
+        if (was_busy) {
+            return true;
+        }
+    }
+    return false;
 }
 
 namespace {
@@ -199,8 +355,11 @@ void pure_node::restore(storage::store& from) {
 
 void pure_node::restart(const node_options& options) {
     peers_.clear();
+    links_.clear();
     sides_.clear();
     lanes_.clear();
+    peers_of_.clear();
+    known_ = {};
     now_ = time_point(std::chrono::seconds(77));
     wall_ += std::chrono::seconds(2);
     begin(options);
@@ -243,11 +402,13 @@ std::shared_ptr<pure_peer> pure_node::open(std::size_t shard,
 
 std::size_t pure_node::home_of(std::string_view client_id) const {
     const auto partition = static_cast<std::uint16_t>(hash64(client_id) % partition_count);
-    return home_shard(partition_id{partition}, sides_.size()).value;
+    return home_node_of(client_id) * shards_each_
+           + home_shard(partition_id{partition}, shards_each_).value;
 }
 
 void pure_node::block_mail(std::size_t from, std::size_t to, bool is_blocked) {
     between(from, to).is_blocked = is_blocked;
+    hold_frames(from / shards_each_, to / shards_each_, is_blocked);
 }
 
 bool pure_node::has_mail() const noexcept {
@@ -256,7 +417,7 @@ bool pure_node::has_mail() const noexcept {
 
 void pure_node::run() {
     while (end_turns() || (quick_disk && quick_disk()) || deliver_words() || deliver_verdicts()
-           || deliver_one_batch() || (disk && disk())) {
+           || deliver_one_batch() || deliver_one_frame() || (disk && disk())) {
     }
     reap();
 }
@@ -308,7 +469,7 @@ bool pure_node::deliver_one_batch() {
     const std::size_t chosen = ready[chance_() % ready.size()];
     letter next = std::move(lanes_[chosen].letters.front());
     lanes_[chosen].letters.pop_front();
-    const std::size_t from = chosen / sides_.size();
+    const std::size_t from = chosen / sides_.size() % shards_each_;
     sides_[chosen % sides_.size()]->core->on_batch(shard_id{static_cast<std::uint16_t>(from)},
                                                    next.batch);
     return true;

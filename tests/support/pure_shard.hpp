@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node without sockets, threads or clocks: one or several cores in one thread, on a virtual
 // clock, with mailboxes between them that keep the order of each pair and delay each batch by a
-// seeded chance. What the broker does on an io_context, this does on run() and advance().
+// seeded chance. What the broker does on an io_context, this does on run() and advance(). It may
+// also be several nodes with lanes between them, whose shards have one number after the other: what
+// holds on one node is to hold on all of them.
 #pragma once
 
 #include "broker/shard/core.hpp"
+#include "tests/support/pure_routes.hpp"
 
 #include <deque>
 #include <memory>
@@ -61,6 +64,8 @@ class pure_peer final : public shard::client {
 
 struct node_options {
     std::size_t shards = 1;
+    /// With `shards` each. With more than one there is no store.
+    std::size_t nodes = 1;
     shard::core_options core{};
     std::uint64_t seed = 1;
     /// Batches between shards take up to so long. With 0 they arrive within run(), pairs in a
@@ -99,6 +104,14 @@ class pure_node {
 
     [[nodiscard]] shard::core& core(std::size_t shard) { return *sides_[shard]->core; }
     [[nodiscard]] std::size_t shards() const noexcept { return sides_.size(); }
+    /// Two nodes hold each other for dead, and nothing comes through between them; or it is over,
+    /// and what was sent comes.
+    void split(std::size_t a, std::size_t b);
+    void heal(std::size_t a, std::size_t b);
+    /// What is said from one node to another waits, or is not held back any longer.
+    void hold_frames(std::size_t from, std::size_t to, bool is_held);
+    /// Node and shard of the home of a client identifier, if there are several nodes.
+    [[nodiscard]] std::size_t home_node_of(std::string_view client_id) const;
     [[nodiscard]] time_point now() const noexcept { return now_; }
     [[nodiscard]] wall_time wall() const noexcept { return wall_; }
     /// What the clock shows the next process.
@@ -126,7 +139,7 @@ class pure_node {
         void tell_cluster(const shard::route_word& what, std::uint64_t operation) override;
 
         pure_node* node = nullptr;
-        std::size_t me = 0;
+        std::size_t me = 0; ///< counted over all nodes
         std::unique_ptr<shard::core> core;
         std::deque<std::pair<std::uint64_t, auth::verdict>> verdicts;
         std::deque<storage::progress> words;
@@ -137,8 +150,25 @@ class pure_node {
         std::deque<letter> letters;
         bool is_blocked = false;
     };
+    /// A lane between two nodes.
+    struct link {
+        shard::core* from = nullptr;
+        shard::core* to = nullptr;
+        std::size_t from_node = 0;
+        std::size_t to_node = 0;
+        shard::lane_key key;
+        shard::incoming_lane_id arriving;
+        bool is_up = false;
+        bool is_held = false;
+    };
 
     void begin(const node_options& options);
+    void join_nodes();
+    void meet(std::size_t node, std::size_t other, shard::peer_presence presence);
+    void connect(link& made);
+    bool deliver_one_frame();
+    [[nodiscard]] shard::partition_homes homes_at(std::size_t node) const;
+    [[nodiscard]] std::size_t nodes() const noexcept { return peers_of_.size(); }
     void restore(storage::store& from);
     bool deliver_words();
     void set_time(time_point now);
@@ -157,6 +187,10 @@ class pure_node {
     duration mail_delay_max_;
     std::vector<std::unique_ptr<side>> sides_;
     std::vector<lane> lanes_;
+    std::size_t shards_each_ = 1;
+    directory known_;
+    std::vector<std::unique_ptr<peers_of>> peers_of_; ///< by node, if there are several
+    std::vector<link> links_;
     std::vector<std::shared_ptr<pure_peer>> peers_;
     std::shared_ptr<const shard::listener_profile> open_to_all_;
 };

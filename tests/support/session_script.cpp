@@ -295,6 +295,14 @@ std::size_t script_client::count_of(std::string_view payload) const {
     return static_cast<std::size_t>(std::ranges::count(got, payload, &delivered::payload));
 }
 
+node_options spread_if_wanted(node_options options) {
+    if (are_scripts_spread && options.store == nullptr) {
+        options.nodes = std::max<std::size_t>(options.shards, 2);
+        options.shards = 1;
+    }
+    return options;
+}
+
 script_client& script::client(const std::string& id) {
     const auto found = std::ranges::find_if(
         clients_, [&](const script_client& each) { return each.wire.id() == id; });
@@ -333,7 +341,7 @@ void script::come_back(script_client& who) {
     connect_request again = who.wire.last_connect();
     again.clean_start = false;
     again.will.reset();
-    again.shard %= node.shards();
+    again.shard = (again.shard + (are_scripts_spread ? 1 : 0)) % node.shards();
     who.wire.send_connect(again);
     who.wire.listen();
     if (!who.wire.is_connected()) {

@@ -91,9 +91,15 @@ class script_client final : private client_watcher {
     script* script_;
 };
 
+/// Whether scripts run on several nodes with a shard each, where they were written for shards of
+/// one; for those of one shard then the home is on another node for about half of the clients.
+/// Before the first script; across_nodes.cpp does so for a whole test program.
+inline bool are_scripts_spread = false;
+[[nodiscard]] node_options spread_if_wanted(node_options options);
+
 class script {
   public:
-    explicit script(const node_options& options = {}) : node(options) {}
+    explicit script(const node_options& options = {}) : node(spread_if_wanted(options)) {}
 
     pure_node node;
     delivery_ledger ledger;

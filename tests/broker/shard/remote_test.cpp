@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients whose home is on another node: what is different from one on another shard. That nothing
+// else is, session_across_nodes_test shows.
+#include "tests/support/session_script.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gv::shard {
+namespace {
+
+using mqtt::packet_type;
+using mqtt::reason_code;
+using support::connect_request;
+using support::script;
+using support::script_client;
+using testing::ElementsAre;
+
+constexpr connect_request at(std::size_t node) { return {.shard = node}; }
+
+connect_request kept(std::size_t node, bool clean_start = false) {
+    return {.clean_start = clean_start, .session_expiry = 3'600, .shard = node};
+}
+
+class RemoteHome : public testing::Test {
+  protected:
+    /// A client whose home is that node.
+    script_client& client_of(std::size_t home) {
+        std::string id;
+        do {
+            id = "c" + std::to_string(++ids_);
+        } while (s.node.home_node_of(id) != home);
+        return s.client(id);
+    }
+    std::size_t connected(std::size_t node) { return s.core(node).counts().connected; }
+
+    script s{{.shards = 1, .nodes = 3}};
+
+  private:
+    int ids_ = 0;
+};
+
+TEST_F(RemoteHome, ASessionIsWhereverItsClientComes) {
+    script_client& to = client_of(0);
+    script_client& from = client_of(1);
+    EXPECT_FALSE(to.connect(kept(0)));
+    to.subscribe("t", qos::exactly_once);
+    to.disconnect();
+    from.connect(at(1));
+    for (const qos quality : {qos::at_least_once, qos::exactly_once}) {
+        from.publish_settled({.topic = "t", .payload = "m", .quality = quality});
+    }
+    EXPECT_TRUE(to.connect(kept(2)));
+    EXPECT_EQ(to.take("t", "m").quality, qos::at_least_once);
+    EXPECT_EQ(to.take("t", "m").quality, qos::exactly_once);
+    to.expect_nothing();
+}
+
+TEST_F(RemoteHome, OneClientIdentifierOnTwoNodesEndsWithOneConnection) {
+    for (const std::uint32_t expiry : {0U, 3'600U}) {
+        for (std::size_t home = 0; home < 3; ++home) {
+            const std::string id = client_of(home).wire.id();
+            support::wire_client one(s.node, id);
+            support::wire_client other(s.node, id);
+            one.send_connect({.session_expiry = expiry, .shard = 0});
+            one.listen();
+            other.send_connect({.session_expiry = expiry, .shard = 2});
+            other.listen();
+            one.listen();
+            EXPECT_TRUE(one.is_closed());
+            EXPECT_EQ(one.farewell(), reason_code::session_taken_over);
+            EXPECT_TRUE(other.is_connected());
+            EXPECT_EQ(connected(0), 0U);
+            EXPECT_EQ(connected(2), 1U);
+            other.cut();
+            s.node.run();
+        }
+    }
+}
+
+TEST_F(RemoteHome, WithoutItsHomeAPersistentSessionIsRefusedAndAVolatileOneIsNot) {
+    s.node.split(0, 2);
+    script_client& persistent = client_of(0);
+    persistent.wire.send_connect(kept(2));
+    persistent.expect_refused(reason_code::server_unavailable);
+    script_client& fleeting = client_of(0);
+    EXPECT_FALSE(fleeting.connect(at(2)));
+    fleeting.subscribe("t", qos::at_least_once);
+    script_client& from = client_of(2);
+    from.connect(at(2));
+    from.publish_settled({.topic = "t", .payload = "m", .quality = qos::at_least_once});
+    fleeting.take("t", "m");
+    EXPECT_EQ(s.core(0).sessions(), 0U);
+    s.node.heal(0, 2);
+    EXPECT_EQ(s.core(0).sessions(), 1U) << "it is registered now";
+    support::wire_client again(s.node, fleeting.wire.id());
+    again.send_connect(at(1));
+    again.listen();
+    EXPECT_TRUE(again.is_connected());
+    fleeting.expect_closed(reason_code::session_taken_over);
+}
+
+TEST_F(RemoteHome, OfTwoThatCameWhileTheHomeWasAwayTheLaterStays) {
+    for (const std::size_t first : {1U, 2U}) {
+        const std::size_t second = 3 - first;
+        s.node.split(0, 1);
+        s.node.split(0, 2);
+        const std::string id = client_of(0).wire.id();
+        support::wire_client older(s.node, id);
+        support::wire_client newer(s.node, id);
+        older.send_connect(at(first));
+        s.advance(10ms);
+        newer.send_connect(at(second));
+        s.node.heal(0, 1);
+        s.node.heal(0, 2);
+        s.advance(10ms);
+        older.listen();
+        newer.listen();
+        EXPECT_TRUE(older.is_closed());
+        EXPECT_FALSE(newer.is_closed());
+        newer.cut();
+        s.advance(10ms);
+    }
+}
+
+TEST_F(RemoteHome, AClientIsNotLeftWithoutAnswer) {
+    s.node.hold_frames(0, 2, true);
+    script_client& persistent = client_of(0);
+    persistent.wire.send_connect(kept(2));
+    script_client& fleeting = client_of(0);
+    fleeting.wire.send_connect(at(2));
+    s.advance(1'900ms);
+    EXPECT_FALSE(persistent.has_next());
+    s.advance(200ms);
+    persistent.expect_refused(reason_code::server_unavailable);
+    EXPECT_NE(fleeting.next().as<mqtt::connack_view>(), nullptr);
+    s.node.hold_frames(0, 2, false);
+    s.advance(10ms);
+    EXPECT_EQ(connected(2), 1U);
+    EXPECT_TRUE(persistent.connect(kept(1))) << "the answer that came late has been given back";
+}
+
+TEST_F(RemoteHome, WhoLosesItsHomeIsAskedToComeAgainAndLosesNothing) {
+    script_client& to = client_of(0);
+    script_client& from = client_of(0);
+    to.connect(kept(2));
+    to.subscribe("t", qos::at_least_once);
+    from.connect(at(0));
+    from.publish_settled({.topic = "t", .payload = "1", .quality = qos::at_least_once});
+    to.receive("t", "1"); // and does not acknowledge it
+    s.node.split(0, 2);
+    to.expect_closed(reason_code::server_busy);
+    from.publish_settled({.topic = "t", .payload = "2", .quality = qos::at_least_once});
+    EXPECT_TRUE(to.connect(kept(1)));
+    EXPECT_TRUE(to.take("t", "1").dup);
+    to.take("t", "2");
+    s.node.heal(0, 2);
+    s.advance(10ms);
+    from.publish_settled({.topic = "t", .payload = "3", .quality = qos::at_least_once});
+    to.take("t", "3");
+    to.expect_nothing();
+}
+
+TEST_F(RemoteHome, OnlyTheHomeHasHeldTheOtherForDead) {
+    script_client& kept_there = client_of(0);
+    script_client& fleeting = client_of(0);
+    kept_there.connect(kept(2));
+    fleeting.connect(at(2));
+    const peer_standing dead{.slot = peer_slot{2},
+                             .node = node_id{3},
+                             .boot = boot_id{1},
+                             .presence = peer_presence::absent};
+    s.core(0).on_peer(dead);
+    s.node.run();
+    EXPECT_EQ(connected(2), 2U) << "nobody there knows";
+    EXPECT_EQ(s.core(0).sessions(), 1U);
+    peer_standing live = dead;
+    live.presence = peer_presence::live;
+    s.core(0).on_peer(live);
+    s.node.run();
+    kept_there.expect_closed(reason_code::server_busy);
+    EXPECT_EQ(connected(2), 1U);
+    EXPECT_EQ(s.core(0).sessions(), 2U) << "one is registered again, one is kept";
+}
+
+TEST_F(RemoteHome, AWillIsPublishedOnceWhereverItsHomeIs) {
+    script_client& hears = client_of(1);
+    hears.connect(at(1));
+    hears.subscribe("will/#", qos::at_least_once);
+    connect_request how = at(2);
+    how.will = support::will_request{
+        .topic = "will/x", .payload = "gone", .quality = qos::at_least_once, .expiry = 60};
+    script_client& there = client_of(0);
+    there.connect(how);
+    there.cut();
+    hears.take("will/x", "gone");
+    s.node.split(0, 2);
+    script_client& alone = client_of(0);
+    alone.connect(how);
+    alone.cut();
+    hears.take("will/x", "gone");
+    script_client& polite = client_of(0);
+    polite.connect(how);
+    polite.disconnect();
+    s.node.heal(0, 2);
+    s.advance(5s);
+    hears.expect_nothing();
+}
+
+// A message of QoS 2 is under way from the node of a connection that has ended.
+TEST_F(RemoteHome, WhoTakesOverWaitsForWhatIsStillGivenOut) {
+    script_client& to = client_of(1);
+    to.connect(at(1));
+    to.subscribe("t", qos::exactly_once);
+    script_client& from = client_of(0);
+    from.connect(kept(2));
+    s.node.hold_frames(2, 1, true);
+    const packet_id id = from.publish("t", "m", qos::exactly_once);
+    from.cut();
+    from.wire.send_connect(kept(0));
+    EXPECT_FALSE(from.has_next());
+    s.node.hold_frames(2, 1, false);
+    EXPECT_NE(from.next().as<mqtt::connack_view>(), nullptr);
+    from.wire.resend();
+    from.expect_ack(packet_type::pubrec, id);
+    to.take("t", "m");
+    to.expect_nothing();
+}
+
+TEST_F(RemoteHome, WhatANodeThatDiedMayNotHaveGivenOutIsTakenAgain) {
+    script_client& from = client_of(0);
+    from.connect(kept(2));
+    script_client& to = client_of(1);
+    to.connect(at(1));
+    to.subscribe("t", qos::exactly_once);
+    s.node.hold_frames(2, 1, true);
+    const packet_id id = from.publish("t", "m", qos::exactly_once);
+    s.node.split(0, 2);
+    s.node.split(1, 2);
+    from.cut();
+    EXPECT_TRUE(from.connect(kept(0)));
+    from.wire.resend();
+    from.expect_ack(packet_type::pubrec, id);
+    to.take("t", "m");
+}
+
+TEST_F(RemoteHome, AnotherHomeIsAskedFromThenOn) {
+    script_client& one = client_of(0);
+    one.connect(kept(2));
+    partition_homes homes{};
+    s.core(2).set_homes(homes);
+    one.expect_closed(reason_code::server_busy);
+    EXPECT_FALSE(one.connect(kept(2))) << "nothing of it is there";
+}
+
+TEST(RemoteHomeAway, AFreshSessionInsteadIfThatIsWanted) {
+    script s({.shards = 1, .nodes = 2, .core = {.away = when_home_is_away::fresh}});
+    std::string id;
+    for (int n = 0; id.empty() || s.node.home_node_of(id) != 0; ++n) {
+        id = "c" + std::to_string(n);
+    }
+    script_client& one = s.client(id);
+    one.connect(kept(0));
+    one.subscribe("t", qos::at_least_once);
+    one.disconnect();
+    s.node.split(0, 1);
+    EXPECT_FALSE(one.connect(kept(1)));
+    one.disconnect();
+    s.node.heal(0, 1);
+    EXPECT_TRUE(one.connect(kept(1))) << "the one before is as it was";
+}
+
+} // namespace
+} // namespace gv::shard
