@@ -175,17 +175,59 @@ void partition_exchange::set_takes_more(bool takes, partition_effects& out) {
 }
 
 void partition_exchange::assign(partition_id which, node_id home, partition_effects& out) {
-    const partition_row row{.home = home, .epoch = table_.at(which).epoch + 1};
-    BROKER_ASSERT(table_.put(which, row), "a row of a higher epoch holds");
-    ++counts_.changes;
-    out.partition_changed(which, row);
+    const std::pair one{which, home};
+    assign(std::span(&one, 1), out);
+}
+
+void partition_exchange::assign(std::span<const std::pair<partition_id, node_id>> homes,
+                                partition_effects& out) {
+    partition_rows told{.heading = heading(), .wants_answer = false, .rows = {}};
+    for (const auto& [which, home] : homes) {
+        const partition_row row{.home = home, .epoch = table_.at(which).epoch + 1};
+        BROKER_ASSERT(table_.put(which, row), "a row of a higher epoch holds");
+        ++counts_.changes;
+        out.partition_changed(which, row);
+        told.rows.push_back({.which = which, .row = row});
+    }
     for (const auto& [node, each] : peers_) {
-        if (each.state == peer_state::alive) {
-            out.send(node, partition_rows{.heading = heading(),
-                                          .wants_answer = false,
-                                          .rows = {{.which = which, .row = row}}});
+        if (each.state == peer_state::alive && !told.rows.empty()) {
+            out.send(node, told);
         }
     }
+}
+
+std::vector<partition_id> partition_exchange::to_hand_over() const {
+    std::vector<partition_id> found;
+    for (std::uint16_t number = 0; number < partition_count; ++number) {
+        const partition_id which{number};
+        const auto better = table_.at(which).home == self_ ? proposal(which) : std::nullopt;
+        const auto known = better ? peers_.find(*better) : peers_.end();
+        if (known != peers_.end() && known->second.state == peer_state::alive
+            && known->second.has_told && known->second.heading.founding == table_.founding()) {
+            found.push_back(which);
+        }
+    }
+    return found;
+}
+
+// Whose home is forgotten, or has left for good, goes to those that are there. One of these says
+// so; that two do in a split, the rule for equal epochs settles.
+void partition_exchange::adopt_orphans(partition_effects& out) {
+    const bool is_lowest = std::ranges::none_of(peers_, [this](const auto& each) {
+        return each.first < self_ && each.second.state == peer_state::alive;
+    });
+    if (!is_settled_ || !table_.founding().is_there() || !is_lowest) {
+        return;
+    }
+    std::vector<std::pair<partition_id, node_id>> homes;
+    for (std::uint16_t number = 0; number < partition_count; ++number) {
+        const partition_id which{number};
+        const partition_row& row = table_.at(which);
+        if (row.epoch != 0 && row.home != self_ && !peers_.contains(row.home)) {
+            homes.emplace_back(which, proposal(which).value_or(self_));
+        }
+    }
+    assign(homes, out);
 }
 
 void partition_exchange::on_deadline(time_point now, hybrid_time stamp, partition_effects& out) {
@@ -194,6 +236,7 @@ void partition_exchange::on_deadline(time_point now, hybrid_time stamp, partitio
     }
     compare_at_ = now + options_.compare_interval;
     look_if_to_found(stamp, out);
+    adopt_orphans(out);
     std::vector<node_id> alive;
     for (const auto& [node, each] : peers_) {
         if (each.state == peer_state::alive) {

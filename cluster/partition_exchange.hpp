@@ -24,6 +24,8 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace gv::cluster {
@@ -69,6 +71,10 @@ class partition_exchange {
     void set_takes_more(bool takes, partition_effects& out);
     /// That node is the home from now on. Requires: this node is, or the home is forgotten.
     void assign(partition_id which, node_id home, partition_effects& out);
+    /// The same for several.
+    void assign(std::span<const std::pair<partition_id, node_id>> homes, partition_effects& out);
+    /// Partitions of this node that another one, which is there, should have.
+    [[nodiscard]] std::vector<partition_id> to_hand_over() const;
 
     /// Who should be the home of a partition, of all that take part and would have it. Nothing if
     /// there is nobody.
@@ -96,6 +102,7 @@ class partition_exchange {
     void tell_all(node_id to, bool wants_answer, partition_effects& out);
     void look_if_to_found(hybrid_time stamp, partition_effects& out);
     void begin(const partition_table& table, partition_effects& out);
+    void adopt_orphans(partition_effects& out);
 
     node_id self_;
     partition_options options_;

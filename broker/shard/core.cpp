@@ -79,7 +79,8 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
             peer_lanes_options{
                 .self = {.origin = options_.node, .boot = options_.boot, .shard = options_.me},
                 .sender = options_.lane_sender,
-                .receiver = options_.lane_receiver},
+                .receiver = options_.lane_receiver,
+                .has_sessions = options_.shares_sessions},
             mine);
     }
     wheel_.schedule(housekeeping_, now + 1s);
@@ -379,7 +380,8 @@ core_debts core::debts() const noexcept {
                    .full_clients = full_.size(),
                    .held_publishers = held_now_,
                    .homes_to_bury = gone_homes_.size(),
-                   .group_waits = group_waits_.size() - free_group_waits_.size()};
+                   .group_waits = group_waits_.size() - free_group_waits_.size(),
+                   .leavers = leavers_.size()};
     for (std::size_t shard = 0; shard < options_.shards; ++shard) {
         all.credit_used += credit_used_[shard];
         all.credit_owed += credit_owed_[shard];

@@ -81,6 +81,7 @@ struct core_options {
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
+    bool shares_sessions = false;         ///< homes may be on other nodes, and fronts of homes here
     when_home_is_away away = when_home_is_away::refuse;
     bool is_clustered = false; ///< there may be other nodes; routing.peers knows them
     cluster::lane_sender_options lane_sender;
@@ -181,9 +182,10 @@ struct core_debts {
     std::size_t held_publishers = 0;
     std::size_t homes_to_bury = 0; ///< ended, kept to the end of the turn
     std::size_t group_waits = 0;   ///< messages for groups that other nodes have not taken
+    std::size_t leavers = 0;       ///< connections whose homes elsewhere do not know of their end
 
     [[nodiscard]] bool none() const noexcept {
-        return group_waits + takes + operations + credit_used + credit_owed + full_clients
+        return leavers + group_waits + takes + operations + credit_used + credit_owed + full_clients
                    + held_publishers + homes_to_bury
                == 0;
     }
@@ -343,6 +345,9 @@ class core final : private session::front_effects,
     /// home elsewhere than before is asked to come again, or registered there. Until it is called,
     /// all live here.
     void set_homes(const partition_homes& now);
+    /// Of these partitions, those of which this shard is home and has no client: they have no home
+    /// until set_homes() names one.
+    [[nodiscard]] std::vector<partition_id> release(std::span<const partition_id> wanted);
     /// Null where there is no cluster.
     [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 

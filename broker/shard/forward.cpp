@@ -121,9 +121,10 @@ void core::give_answers(peer_lane& lane) {
 void core::on_peer(const peer_standing& now) {
     lanes_->meet(now);
     lanes_->set_live(now.slot, now.presence == peer_presence::live);
-    const peer_lane& sessions = *lanes_->find_sessions(now.slot);
-    const bool was_live = sessions.presence == peer_presence::live;
-    const bool is_reborn = sessions.life.value != 0 && sessions.life < now.boot;
+    const peer_lane* sessions = lanes_->find_sessions(now.slot);
+    const bool was_live = sessions != nullptr && sessions->presence == peer_presence::live;
+    const bool is_reborn =
+        sessions != nullptr && sessions->life.value != 0 && sessions->life < now.boot;
     for (const lane_key each : lanes_->lanes_to(now.slot)) {
         peer_lane& lane = lanes_->at(each);
         lane.on_standing(now, turn_.now);
@@ -132,7 +133,9 @@ void core::on_peer(const peer_standing& now) {
         }
         settle_lane(lane);
     }
-    note_parties(now, was_live, is_reborn);
+    if (sessions != nullptr) {
+        note_parties(now, was_live, is_reborn);
+    }
 }
 
 std::vector<lane_key> core::lanes_to(peer_slot slot) const { return lanes_->lanes_to(slot); }
@@ -201,7 +204,8 @@ bool core::knows(const cluster::lane_identity& lane) {
         return true;
     }
     const auto slot = lanes_->slot_of(lane.origin);
-    return slot && lanes_->find_sessions(*slot)->life >= lane.boot;
+    const peer_lane* sessions = slot ? lanes_->find_sessions(*slot) : nullptr;
+    return sessions != nullptr && sessions->life >= lane.boot;
 }
 
 std::optional<core::arrival> core::on_hello(const cluster::lane_hello& hello) {

@@ -58,8 +58,10 @@ void peer_lanes::meet(const peer_standing& who) {
         return;
     }
     own = make({.slot = who.slot, .number = options_.self.shard}, who.node);
-    sessions_[who.slot.value] =
-        make({.slot = who.slot, .number = session_lane_of(options_.self.shard)}, who.node);
+    if (options_.has_sessions) {
+        sessions_[who.slot.value] =
+            make({.slot = who.slot, .number = session_lane_of(options_.self.shard)}, who.node);
+    }
     for (const storage::spool_left& each : left_) {
         if (each.of.peer == who.node && each.of.lane != options_.self.shard) {
             further_.push_back(make({.slot = who.slot, .number = each.of.lane}, who.node));

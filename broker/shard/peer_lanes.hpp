@@ -18,6 +18,7 @@ struct peer_lanes_options {
     cluster::lane_identity self; ///< number of the lanes: the shard
     cluster::lane_sender_options sender;
     cluster::lane_receiver_options receiver;
+    bool has_sessions = false; ///< there are lanes of sessions
 };
 
 /// Whether a peer takes messages.

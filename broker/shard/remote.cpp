@@ -8,6 +8,7 @@
 #include "broker/shard/errand.hpp"
 
 #include <algorithm>
+#include <bitset>
 
 namespace gv::shard {
 
@@ -18,6 +19,12 @@ namespace {
 /// A client waits so long for its home. Longer than a takeover takes while all is well; shorter
 /// than clients wait for a CONNACK.
 constexpr duration attach_within = 2s;
+
+/// Whether its home is to hear of a client that came in without it. What a persistent session has
+/// there stays as it is.
+[[nodiscard]] bool wants_registration(const session::attach_request* asked) {
+    return asked != nullptr && asked->session_expiry == 0;
+}
 
 } // namespace
 
@@ -120,9 +127,6 @@ void core::admit_or_refuse(client& from) {
         touch(from);
         return;
     }
-    if (is_kept) {
-        from.registration_.reset(); // what it has there stays as it is
-    }
     on_attached(from.number_, from.home_at_, 0, {});
 }
 
@@ -140,7 +144,7 @@ void core::register_late(client& in) {
 // It came in without its home, whose answer comes now.
 void core::on_registered(client& in, shard_id party, std::uint64_t home,
                          const session::attached& answer) {
-    if (in.registration_ != nullptr && in.home_at_ == party && !in.is_registered_) {
+    if (wants_registration(in.registration_.get()) && in.home_at_ == party && !in.is_registered_) {
         in.home_ = home;
         in.is_registered_ = true;
         in.front_.on_registered(answer.epoch);
@@ -161,7 +165,7 @@ void core::lose_home(client& in) {
         return;
     }
     in.is_registered_ = false;
-    if (in.registration_ != nullptr && is_live(in.home_at_)) {
+    if (wants_registration(in.registration_.get()) && is_live(in.home_at_)) {
         register_late(in);
     }
 }
@@ -281,10 +285,28 @@ void core::note_parties(const peer_standing& now, bool was_live, bool is_reborn)
 
 void core::return_of(shard_id party) {
     for (client* each : clients_of(party)) {
-        if (each->is_attached_ && !each->is_registered_ && each->registration_ != nullptr) {
+        if (each->is_attached_ && !each->is_registered_
+            && wants_registration(each->registration_.get())) {
             register_late(*each);
         }
     }
+}
+
+std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
+    std::bitset<partition_count> occupied;
+    for (const home_entry* each : homes_) {
+        occupied.set(each->partition().value);
+    }
+    std::vector<partition_id> released;
+    for (const partition_id each : wanted) {
+        const bool is_mine_now =
+            !is_node(homes_at_[each.value]) && is_mine(home_shard(each, options_.shards));
+        if (is_mine_now && !occupied.test(each.value)) {
+            homes_at_[each.value] = home_unknown;
+            released.push_back(each);
+        }
+    }
+    return released;
 }
 
 void core::set_homes(const partition_homes& now) {
@@ -298,6 +320,11 @@ void core::set_homes(const partition_homes& now) {
             each->is_attached_ || each->front_.state() == session::front::phase::attaching;
         const shard_id home = home_of(each->front_.client_hash());
         if (each->is_ended_ || !has_asked || home == each->home_at_) {
+            continue;
+        }
+        if (each->is_attached_ && !each->is_registered_ && is_node(home)) {
+            each->home_at_ = home; // nobody has known of it
+            lose_home(*each);
             continue;
         }
         each->front_.on_kicked(session::close_cause::administrative, reason_code::server_busy,

@@ -99,6 +99,36 @@ TEST_F(PartitionExchange, TheLowestIdFounds) {
     EXPECT_TRUE(is_mine()) << "it does not come to it";
 }
 
+TEST_F(PartitionExchange, WhatBelongedToANodeThatIsForgottenGoesToThoseThatAreThere) {
+    meet(higher);
+    here.on_settled(now, out);
+    hear(higher, all_of(partition_table(newer, higher)));
+    here.on_peer(higher, peer_state::dead, out);
+    here.on_deadline(start + 2s, now, out);
+    EXPECT_EQ(here.table().count(higher), partition_count) << "it may come back";
+    meet(lower);
+    here.on_peer(higher, peer_state::gone, out);
+    here.on_deadline(start + 4s, now, out);
+    EXPECT_EQ(here.table().count(higher), partition_count) << "that is for the lowest to say";
+    here.on_peer(lower, peer_state::dead, out);
+    here.on_deadline(start + 6s, now, out);
+    EXPECT_TRUE(is_mine());
+    EXPECT_EQ(here.table().at(partition_id{7}).epoch, 2U);
+}
+
+TEST_F(PartitionExchange, WhoShouldHaveAPartitionIsThereAndHasTheSameTable) {
+    here.on_settled(now, out);
+    EXPECT_THAT(here.to_hand_over(), IsEmpty());
+    meet(higher);
+    partition_rows told = all_of(here.table());
+    told.heading.takes_more = true;
+    hear(higher, told);
+    EXPECT_GT(here.to_hand_over().size(), 64U);
+    EXPECT_LT(here.to_hand_over().size(), 192U) << "about half of them";
+    here.on_peer(higher, peer_state::dead, out);
+    EXPECT_THAT(here.to_hand_over(), IsEmpty());
+}
+
 TEST_F(PartitionExchange, ANodeWithoutATableTakesThatOfTheOthers) {
     meet(higher);
     here.on_settled(now, out);

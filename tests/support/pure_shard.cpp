@@ -135,6 +135,7 @@ void pure_node::begin(const node_options& options) {
             each.boot = boot_id{1};
             each.id_salt = n;
             each.is_clustered = true;
+            each.shares_sessions = true;
             each.routing.peers = peers_of_[n].get();
         }
         if (options.store != nullptr) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clients whose home is on another node: what is different from one on another shard. That nothing
 // else is, session_across_nodes_test shows.
+#include "base/hash.hpp"
 #include "tests/support/session_script.hpp"
 
 #include <gmock/gmock.h>
@@ -253,6 +254,43 @@ TEST_F(RemoteHome, AnotherHomeIsAskedFromThenOn) {
     EXPECT_FALSE(one.connect(kept(2))) << "nothing of it is there";
 }
 
+TEST_F(RemoteHome, WhoCameWithoutAHomeIsRegisteredAtTheOneThatIsFound) {
+    script_client& one = client_of(0);
+    partition_homes unknown;
+    unknown.fill(home_unknown);
+    s.core(2).set_homes(unknown);
+    one.connect(at(2));
+    EXPECT_EQ(s.core(1).sessions(), 0U);
+    partition_homes now{};
+    now.fill(party_of(peer_slot{1}));
+    s.core(1).set_homes({});
+    s.core(2).set_homes(now);
+    s.node.run();
+    EXPECT_EQ(s.core(1).sessions(), 1U);
+    EXPECT_FALSE(one.wire.is_closed());
+}
+
+TEST_F(RemoteHome, APartitionWithAClientIsNotLetGo) {
+    script_client& one = client_of(0);
+    one.connect(kept(0));
+    one.disconnect();
+    const auto hash = hash64(one.wire.id());
+    const partition_id taken{static_cast<std::uint16_t>(hash % partition_count)};
+    const partition_id empty{static_cast<std::uint16_t>((taken.value + 3) % partition_count)};
+    const partition_id of_another{static_cast<std::uint16_t>((taken.value + 1) % partition_count)};
+    const std::vector wanted{taken, empty, of_another};
+    EXPECT_THAT(s.core(0).release(wanted), ElementsAre(empty));
+    EXPECT_TRUE(one.connect(kept(1)));
+    std::string id;
+    for (int n = 0; hash64(id) % partition_count != empty.value; ++n) {
+        id = "e" + std::to_string(n);
+    }
+    support::wire_client late(s.node, id);
+    late.send_connect(kept(1));
+    late.listen();
+    EXPECT_TRUE(late.is_closed()) << "its home is not known";
+}
+
 TEST(RemoteHomeAway, AFreshSessionInsteadIfThatIsWanted) {
     script s({.shards = 1, .nodes = 2, .core = {.away = when_home_is_away::fresh}});
     std::string id;
@@ -264,8 +302,14 @@ TEST(RemoteHomeAway, AFreshSessionInsteadIfThatIsWanted) {
     one.subscribe("t", qos::at_least_once);
     one.disconnect();
     s.node.split(0, 1);
-    EXPECT_FALSE(one.connect(kept(1)));
-    one.disconnect();
+    script_client& hears = s.client("x");
+    hears.connect(at(1));
+    hears.subscribe("will", qos::at_most_once);
+    connect_request with_will = kept(1);
+    with_will.will = support::will_request{.topic = "will", .payload = "gone"};
+    EXPECT_FALSE(one.connect(with_will));
+    one.cut();
+    hears.receive("will", "gone");
     s.node.heal(0, 1);
     EXPECT_TRUE(one.connect(kept(1))) << "the one before is as it was";
 }
