@@ -142,13 +142,15 @@ std::string metric_entry(const metric_description& each) {
 std::string_view version() noexcept { return GRAPEVINE_VERSION; }
 
 std::string help_text() {
-    std::string out = "Grapevine " + std::string(version())
-                      + ", an MQTT broker.\n\n"
-                        "Usage: grapevine [flags]\n"
-                        "       grapevine passwd …    manage a password file\n"
-                        "       grapevine store …     look into the store, or move it\n"
-                        "       grapevine cluster …   look at the cluster, join, leave, forget\n\n"
-                        "Flags:\n";
+    std::string out =
+        "Grapevine " + std::string(version())
+        + ", an MQTT broker.\n\n"
+          "Usage: grapevine [flags]\n"
+          "       grapevine passwd …    manage a password file\n"
+          "       grapevine store …     look into the store, or move it\n"
+          "       grapevine cluster …   look at the cluster, join, leave, forget\n\n"
+          "       grapevine health      ask a running broker whether it serves clients\n\n"
+          "Flags:\n";
     for (const flag_doc& flag : flag_docs()) {
         out.append(help_of_flag(flag));
     }
@@ -183,8 +185,9 @@ std::string print_config(const options& all, const origin_map& origins) {
 std::string configuration_page() {
     std::string out = "<!-- " + std::string(generated_note) + " -->\n# Configuration\n\n";
     out.append(wrapped(
-        "Options are read from a TOML file (`grapevine -c FILE`), from the environment and from "
-        "flags; flags win over the environment, that over the file, and that over the defaults. "
+        "Options are read from a TOML file (`grapevine -c FILE`, or `GRAPEVINE_CONFIG=FILE` in the "
+        "environment), from the environment and from flags; flags win over the environment, that "
+        "over the file, and that over the defaults. "
         "`[mqtt]` `qos_max = 1` in the file is `"
             + variable_name("mqtt.qos_max")
             + "=1` in the environment and `--mqtt.qos_max 1` as a flag; the port of the first "

@@ -13,6 +13,7 @@ namespace gv::server {
 namespace {
 
 constexpr std::string_view prefix = "GRAPEVINE_";
+constexpr std::string_view config_file_entry = "GRAPEVINE_CONFIG=";
 
 std::string path_of(std::string_view variable) {
     std::string path;
@@ -110,6 +111,15 @@ std::vector<std::string_view> process_environment() {
         entries.emplace_back(*entry);
     }
     return entries;
+}
+
+std::string config_file_in(const std::vector<std::string_view>& entries) {
+    for (const std::string_view entry : entries) {
+        if (entry.starts_with(config_file_entry)) {
+            return std::string(entry.substr(config_file_entry.size()));
+        }
+    }
+    return {};
 }
 
 std::string variable_name(std::string_view path) {

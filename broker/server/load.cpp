@@ -56,8 +56,10 @@ loaded_options load_options(const command_line& flags,
     loaded_options loaded;
     loaded.problems = flags.problems;
     std::vector<assignment> given;
-    if (!flags.config_file.empty()) {
-        given = read_config_file(flags.config_file, loaded.problems);
+    const std::string file =
+        flags.config_file.empty() ? config_file_in(environment) : flags.config_file;
+    if (!file.empty()) {
+        given = read_config_file(file, loaded.problems);
     }
     // One list, so that a listener may be made in the file and changed by a flag.
     for (const std::vector<assignment>& more :

@@ -164,6 +164,17 @@ TEST_F(Load, ARelativePathIsTakenFromTheWorkingDirectoryAndShownWhole) {
                                        + " cannot be read: No such file")));
 }
 
+TEST_F(Load, TheEnvironmentNamesTheFileWhereNoFlagDoes) {
+    const std::string one = "GRAPEVINE_CONFIG=" + write("one.toml", "[mqtt]\nqos_max = 1\n");
+    const std::string zero = write("zero.toml", "[mqtt]\nqos_max = 0\n");
+    EXPECT_EQ(*load({}, {one}).values.mqtt.qos_max, 1);
+    EXPECT_EQ(*load({"-c", zero}, {one}).values.mqtt.qos_max, 0);
+    EXPECT_EQ(*load({}, {one, "GRAPEVINE_MQTT__QOS_MAX=2"}).values.mqtt.qos_max, 2);
+    EXPECT_EQ(*load({}, {"GRAPEVINE_CONFIG="}).values.mqtt.qos_max, 2);
+    EXPECT_THAT(lines(load({}, {"GRAPEVINE_CONFIG=/nowhere/g.toml"})),
+                ElementsAre(testing::HasSubstr("/nowhere/g.toml: cannot be read: No such file")));
+}
+
 TEST_F(Load, ADaemonLogsToSyslogUnlessToldOtherwise) {
     EXPECT_EQ(*load({"-d"}).values.log.destination, "syslog");
     EXPECT_EQ(load({"-d"}).origins.at("log.destination"), "-d");
