@@ -5,6 +5,7 @@
 #include "broker/server/check_files.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
+#include "broker/server/health_command.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/operate_command.hpp"
 #include "broker/server/persistence.hpp"
@@ -69,26 +70,24 @@ int serve(server::loaded_options loaded, const server::command_line& flags) {
 
 int main(int count, char** arguments) {
     const server::command_line flags = server::parse_command_line(count, arguments);
+    const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
     using action = server::command_line::action;
     switch (flags.wanted) {
     case action::help:
         return say(server::help_text());
     case action::version:
         return say("grapevine " + std::string(server::version()) + "\n");
-    case action::passwd: {
-        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
+    case action::passwd:
         return auth::passwd_main(rest);
-    }
     case action::store: {
-        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
         const int outcome = server::store_main(rest);
         log::shutdown();
         return outcome;
     }
-    case action::cluster: {
-        const std::vector<std::string_view> rest(flags.rest.begin(), flags.rest.end());
+    case action::cluster:
         return server::operate_main(rest);
-    }
+    case action::health:
+        return server::health_main(rest);
     case action::run:
     case action::check_config:
     case action::print_config:

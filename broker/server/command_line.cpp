@@ -68,10 +68,11 @@ constexpr std::array<flag_row, 9> flag_table{{
     {{"", "--version", "", "Print the version."}, want<action::version>},
 }};
 
-constexpr std::array<std::pair<std::string_view, action>, 3> commands{{
+constexpr std::array<std::pair<std::string_view, action>, 4> commands{{
     {"passwd", action::passwd},
     {"store", action::store},
     {"cluster", action::cluster},
+    {"health", action::health},
 }};
 
 class parser {
@@ -97,9 +98,9 @@ class parser {
   private:
     void read_argument(std::string_view argument) {
         if (!argument.starts_with('-') || argument.size() < 2) {
-            report(
-                argument, "is neither a flag nor a command",
-                "flags start with -; the commands are passwd, store and cluster, and come first");
+            report(argument, "is neither a flag nor a command",
+                   "flags start with -; the commands are passwd, store, cluster and health, and "
+                   "come first");
             return;
         }
         std::optional<std::string_view> attached;

@@ -22,7 +22,8 @@ struct command_line {
         version,
         passwd,
         store,
-        cluster
+        cluster,
+        health
     };
 
     action wanted = action::run;
@@ -30,7 +31,7 @@ struct command_line {
     std::string config_file;          ///< -c; empty: none
     std::vector<std::uint16_t> ports; ///< each -p, in order
     std::vector<assignment> assignments;
-    std::vector<std::string> rest; ///< what follows `passwd`, `store` or `cluster`
+    std::vector<std::string> rest; ///< what follows `passwd`, `store` and the like
     std::vector<problem> problems;
 };
 

@@ -148,7 +148,7 @@ std::string help_text() {
           "Usage: grapevine [flags]\n"
           "       grapevine passwd …    manage a password file\n"
           "       grapevine store …     look into the store, or move it\n"
-          "       grapevine cluster …   look at the cluster, join, leave, forget\n\n"
+          "       grapevine cluster …   look at the cluster, join, leave, forget\n"
           "       grapevine health      ask a running broker whether it serves clients\n\n"
           "Flags:\n";
     for (const flag_doc& flag : flag_docs()) {

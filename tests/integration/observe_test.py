@@ -2,6 +2,7 @@
 """What operators see: $SYS topics beside Mosquitto's, /metrics, health, log."""
 
 import http.client
+import os
 import pathlib
 import queue
 import re
@@ -49,6 +50,13 @@ def wait_for_metric(broker, name, value, **labels):
 def accepts(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def health(*arguments, **environment):
+    """Exit code, standard output and standard error of the command."""
+    done = subprocess.run([PROGRAM, "health", *arguments], capture_output=True, text=True,
+                          timeout=PATIENCE_S, env={**os.environ, **environment}, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 def form_of(payload):
@@ -301,6 +309,25 @@ class HealthTest(BrokerTest):
             wait_for("503", lambda: get(broker, "/readyz")[0] == 503)
             self.assertEqual(get(broker, "/readyz")[1], "the broker is shutting down\n")
             self.assertEqual(get(broker, "/livez")[0], 200)
+
+    def test_the_command_asks_the_broker_of_its_configuration(self):
+        broker = self.broker()
+        port = broker.ports["admin"]
+        self.assertEqual(health("--admin.port", str(port)), (0, "ready\n", ""))
+        # A file that has gone wrong since is no failure of the broker.
+        config = self.write("g.toml", f'[admin]\nport = {port}\nbind = "0.0.0.0"\n[mqtt]\nqos = 7\n')
+        self.assertEqual(health(GRAPEVINE_CONFIG=str(config)), (0, "ready\n", ""))
+        with Wire(broker.port).connect("slow"):
+            broker.process.terminate()
+            wait_for("503", lambda: get(broker, "/readyz")[0] == 503)
+            self.assertEqual(health("--admin.port", str(port)),
+                             (1, "", "grapevine health: the broker is shutting down\n"))
+        broker.process.wait(PATIENCE_S)
+        code, _, wrong = health(GRAPEVINE_CONFIG=str(config))
+        self.assertEqual(code, 1)
+        self.assertIn("mqtt.qos is not an option", wrong)
+        self.assertIn(f"127.0.0.1:{port}: no answer: ", wrong)
+        self.assertEqual(health("now")[0], 2)
 
     def test_default_port_that_is_taken_is_done_without(self):
         with socket.socket() as taken:

@@ -282,7 +282,7 @@ TEST(CommandLine, TellsEveryProblem) {
                     "--chekc-config: is not a flag; did you mean '--check-config'?",
                     "--packet_size_max: is not a flag; did you mean '--mqtt.packet_size_max'?",
                     "start: is neither a flag nor a command; flags start with -; the commands are "
-                    "passwd, store and cluster, and come first",
+                    "passwd, store, cluster and health, and come first",
                     "--verbose: takes no value; leave away what follows it",
                     "-p: \"abc\" is not a port; write a number from 0 to 65535",
                     "--zzzzzzzzzz: is not a flag; see --help for all flags",
