@@ -93,6 +93,7 @@ int main(int count, char** arguments) {
     case action::print_config:
         break;
     }
+    server::end_by_signals();
     server::loaded_options loaded =
         server::load_options(flags, server::process_environment(), server::profile_here);
     if (flags.wanted == action::check_config) {

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -59,6 +60,16 @@ void keep_freed_memory() noexcept {
     ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
     ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
     ::mallopt(M_TOP_PAD, 1 << 20);
+}
+
+void end_by_signals() noexcept {
+    // To any other process the kernel does it, and its parent sees by which signal it ended.
+    if (::getpid() != 1) {
+        return;
+    }
+    for (const int each : {SIGTERM, SIGINT}) {
+        std::signal(each, [](int number) { ::_exit(128 + number); });
+    }
 }
 
 void raise_descriptor_limit() noexcept {

@@ -16,6 +16,10 @@ namespace gv::server {
 /// take it back, zeroed page by page, for each message (a third of the cost of 64 KiB payloads).
 void keep_freed_memory() noexcept;
 
+/// Lets SIGTERM and SIGINT end the process until the server hears them, also where it is the first
+/// of a container: for that one the kernel drops what nobody handles, and a start may take long.
+void end_by_signals() noexcept;
+
 /// Raises the soft limit of descriptors to the hard one.
 void raise_descriptor_limit() noexcept;
 

@@ -13,9 +13,18 @@ import time
 from tests.integration.broker import PROGRAM, BrokerTest, wait_for
 from tests.integration.clients import Subscriber, publish
 from tests.integration.observe_test import wait_for_metric
+from tests.integration.patience import PATIENCE_S
 from tests.integration.wire import DISCONNECT, Wire
 
 SERVER_SHUTTING_DOWN = 0x8B
+
+
+def writer_of(fifo):
+    """A descriptor, or None as long as nobody reads."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 class Process(BrokerTest):
@@ -109,6 +118,23 @@ class Process(BrokerTest):
                 log += process.communicate(timeout=30)[1]
                 self.assertIn(expected, log)
                 self.assertEqual(process.returncode, 0, log)
+
+    def test_the_first_process_of_a_container_ends_while_it_starts(self):
+        config = self.folder / "config"
+        os.mkfifo(config)  # whose end does not come
+        process = subprocess.Popen(
+            ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child",
+             PROGRAM, "-c", config], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        # It reads as soon as there is a writer.
+        writer = wait_for("a reader", lambda: process.poll() is not None or writer_of(config))
+        if process.poll() is not None:
+            self.skipTest("no namespace for processes: " + process.stderr.read())
+        self.addCleanup(os.close, writer)
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        os.kill(int(children), signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
 
     def test_what_was_sent_before_the_end_arrives(self):
         broker = self.broker()
