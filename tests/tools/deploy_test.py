@@ -64,6 +64,19 @@ class Deploy(unittest.TestCase):
             place = panel["gridPos"]
             self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
 
+    def test_the_image_has_the_version_of_the_project(self):
+        project = (REPOSITORY / "CMakeLists.txt").read_text()
+        version = re.search(r"project\(grapevine VERSION (\S+)", project)[1]
+        self.assertIn(f"\nARG VERSION={version}\n", (REPOSITORY / "docker/Dockerfile").read_text())
+
+    def test_the_image_is_built_from_every_folder_that_is_needed(self):
+        project = (REPOSITORY / "CMakeLists.txt").read_text().split("if(GRAPEVINE_TESTS)")[0]
+        needed = set(re.findall(r"^add_subdirectory\((\w+)\)$", project, flags=re.MULTILINE))
+        self.assertGreater(len(needed), 4)
+        copied = re.findall(r"^COPY (\w+) \1$", (REPOSITORY / "docker/Dockerfile").read_text(),
+                            flags=re.MULTILINE)
+        self.assertEqual(set(copied), needed | {"cmake"})
+
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")
     def test_promtool_agrees(self):
         for kind, file in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
