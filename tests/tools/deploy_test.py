@@ -14,6 +14,7 @@ METRICS = "".join((REPOSITORY / part).read_text() for part in (
     "cluster/membership_metrics.hpp"))
 PROMETHEUS = REPOSITORY / "deploy/prometheus"
 DASHBOARD = REPOSITORY / "deploy/grafana/grapevine.json"
+COMPOSE = REPOSITORY / "deploy/compose"
 NAME = r"(?:grapevine|process)(?:_[a-z0-9]+)+"
 
 
@@ -28,6 +29,18 @@ def used(path):
     """Names in the expressions of a file, without its comments."""
     text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE)
     return set(re.findall(r"\b" + NAME + r"\b", text)) - {"grapevine"}
+
+
+def variables():
+    """Of the environment, one for each option that is in no list."""
+    page = (REPOSITORY / "docs/configuration.md").read_text()
+    found, section = set(), ""
+    for line in page.splitlines():
+        if line.startswith("## `["):
+            section = line.strip("#` []")
+        elif line.startswith("**`"):
+            found.add(f"GRAPEVINE_{section}__{line.split('`')[1]}".upper())
+    return found
 
 
 class Deploy(unittest.TestCase):
@@ -63,6 +76,21 @@ class Deploy(unittest.TestCase):
             self.assertTrue(panel["targets"], panel["title"])
             place = panel["gridPos"]
             self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
+
+    def test_every_option_of_the_compose_project_exists(self):
+        given = re.findall(r"\b(GRAPEVINE_\w+__\w+):", (COMPOSE / "compose.yaml").read_text())
+        self.assertGreater(len(given), 4)
+        self.assertLessEqual(set(given), variables())
+
+    def test_the_prometheus_of_the_compose_project_scrapes_its_nodes(self):
+        project = (COMPOSE / "compose.yaml").read_text()
+        nodes = re.findall(r"^    hostname: (\w+)$", project, flags=re.MULTILINE)
+        seeds = re.search(r"GRAPEVINE_CLUSTER__SEEDS: (\S+)", project)[1]
+        self.assertEqual(seeds.split(","), [f"{each}:7883" for each in nodes])
+        config = (COMPOSE / "prometheus.yml").read_text()
+        targets = json.loads(re.search(r"targets: (\[.*\])", config)[1])
+        self.assertEqual(targets, [f"{each}:9883" for each in nodes])
+        self.assertIn("job_name: grapevine\n", config, "the alerts ask for it by that name")
 
     def test_the_image_has_the_version_of_the_project(self):
         project = (REPOSITORY / "CMakeLists.txt").read_text()
