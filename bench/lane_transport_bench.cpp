@@ -43,6 +43,7 @@ class bare_peer : public peer_listener {
     void on_control_open(node_id, node_id) override {}
     void on_control_lost(node_id, std::string) override {}
     void on_lane(std::unique_ptr<incoming_lane>, peer_identity, lane_hello) override {}
+    void on_distrusted(gv::cluster::peer_distrust) override {}
 };
 
 [[nodiscard]] std::unique_ptr<grpc_transport> start(std::uint64_t node, peer_listener& listener) {

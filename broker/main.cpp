@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "broker/auth/passwd_command.hpp"
 #include "broker/server/check_files.hpp"
+#include "broker/server/cluster_identity.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/health_command.hpp"
@@ -96,6 +97,7 @@ int main(int count, char** arguments) {
     server::end_by_signals();
     server::loaded_options loaded =
         server::load_options(flags, server::process_environment(), server::profile_here);
+    server::complete_cluster(loaded);
     if (flags.wanted == action::check_config) {
         return check(loaded);
     }

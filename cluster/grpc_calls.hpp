@@ -86,7 +86,7 @@ struct shared_counts {
     using count = std::atomic<std::uint64_t>;
     count questions_sent, questions_unanswered, questions_dropped, malformed, control_sent,
         control_dropped_closed, control_dropped_full, control_lost, hellos_refused, lanes_relayed,
-        relay_streams, relay_frames, relay_bytes, relays_refused;
+        relay_streams, relay_frames, relay_bytes, relays_refused, distrusted;
 };
 
 inline void add_one(shared_counts::count& count) noexcept {
@@ -106,7 +106,7 @@ struct grpc_core {
                 .via = via};
     }
 
-    const grpc_transport_options options;
+    grpc_transport_options options; ///< not changed once it listens
     peer_listener& listener;
     running_calls calls;
     std::atomic<std::size_t> questions_open = 0;   ///< of this node

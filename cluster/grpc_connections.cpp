@@ -2,6 +2,7 @@
 #include "cluster/grpc_connections.hpp"
 
 #include "base/log.hpp"
+#include "cluster/grpc_security.hpp"
 
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
@@ -28,14 +29,6 @@ constexpr const char* read_bytes_argument = "grpc.experimental.tcp_read_chunk_si
 
 [[nodiscard]] int milliseconds(duration time) {
     return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
-}
-
-// The one place for TLS on either side.
-[[nodiscard]] auto channel_credentials(const transport_security&) {
-    return grpc::InsecureChannelCredentials();
-}
-[[nodiscard]] auto server_credentials(const transport_security&) {
-    return grpc::InsecureServerCredentials();
 }
 
 [[nodiscard]] grpc::ChannelArguments channel_arguments(const grpc_transport_options& options,
@@ -135,7 +128,8 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
     grpc::ChannelArguments with = channel_arguments(options, silence);
     with.SetMaxReceiveMessageSize(static_cast<int>(receive_bytes_max));
     // With the scheme, so that no address of a peer means a socket of this machine ("unix:").
-    return grpc::CreateCustomChannel("dns:///" + address, channel_credentials(options.security),
+    // Without credentials every call fails.
+    return grpc::CreateCustomChannel("dns:///" + address, options.security.made->channel(address),
                                      with);
 }
 
@@ -146,7 +140,7 @@ result<listening_server, problem> listen(const grpc_transport_options& options,
     grpc::ServerBuilder builder;
     set_arguments(builder, options);
     int port = 0;
-    builder.AddListeningPort("dns:///" + place, server_credentials(options.security), &port);
+    builder.AddListeningPort("dns:///" + place, options.security.made->server(), &port);
     builder.RegisterService(&membership);
     builder.RegisterService(&link);
     auto server = builder.BuildAndStart();

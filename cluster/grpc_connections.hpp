@@ -16,8 +16,8 @@ class Status;
 
 namespace gv::cluster {
 
-/// Connects when it is first used; shares its connection with no other channel. What comes back by
-/// it has at most so many bytes.
+/// Requires: options.security.made. Connects when it is first used; shares its connection with no
+/// other channel. What comes back by it has at most so many bytes.
 [[nodiscard]] std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
                                                           const grpc_transport_options& options,
                                                           const keep_alive& silence,

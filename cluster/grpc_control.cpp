@@ -194,8 +194,10 @@ class control_links::table final : public stream_owner<control_stream> {
         return open_channel(address, core_.options, core_.options.few_bytes, control_end_bytes_max);
     }
     void start_stream(control_peer& peer, control_link& link) {
-        auto stream = std::make_unique<control_stream>(*this, link_name{peer.to.node, link.number},
-                                                       link.channel);
+        const node_id other = link.via == node_id{} ? peer.to.node : link.via;
+        auto stream = std::make_unique<control_stream>(*this, *core_.options.security.made,
+                                                       link_name{peer.to.node, link.number}, other,
+                                                       peers_.at(other).address, link.channel);
         if (!core_.calls.enter(*stream)) {
             return;
         }

@@ -109,6 +109,9 @@ grpc::Status control_reader::greet(wire::ControlFrame&& frame) {
     if (!hello) {
         return malformed(core_, hello.error());
     }
+    if (grpc::Status status = check(core_, context_, voucher(*hello)); !status.ok()) {
+        return status;
+    }
     {
         const std::lock_guard lock(state_->mutex);
         state_->is_greeted = true;

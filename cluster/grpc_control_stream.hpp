@@ -3,9 +3,11 @@
 #pragma once
 
 #include "cluster/grpc_calls.hpp"
+#include "cluster/grpc_security.hpp"
 
 #include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/auth_context.h>
 #include <grpcpp/support/byte_buffer.h>
 
 #include <deque>
@@ -39,8 +41,11 @@ class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
   public:
     using owner = stream_owner<control_stream>;
 
-    control_stream(owner& whose, link_name of, std::shared_ptr<grpc::Channel> channel)
-        : owner_(whose), of_(of), stub_(std::move(channel)) {}
+    /// `other`: who is at the other end of the connection, by that address.
+    control_stream(owner& whose, grpc_security& security, link_name of, node_id other,
+                   std::string address, std::shared_ptr<grpc::Channel> channel)
+        : owner_(whose), security_(security), of_(of), other_(other), address_(std::move(address)),
+          stub_(std::move(channel)) {}
 
     [[nodiscard]] link_name of() const noexcept { return of_; }
     void cancel() override { context_.TryCancel(); }
@@ -63,8 +68,13 @@ class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
 
     void OnReadInitialMetadataDone(bool ok) override {
         // They also "arrive" when the call has failed, without this one.
-        if (ok && context_.GetServerInitialMetadata().contains("grapevine-node")) {
+        if (!ok || !context_.GetServerInitialMetadata().contains("grapevine-node")) {
+            return;
+        }
+        if (security_.is(context_.auth_context().get(), other_, address_)) {
             owner_.on_accepted(*this);
+        } else {
+            cancel();
         }
     }
     void OnWriteDone(bool ok) override { owner_.on_written(*this, ok); }
@@ -74,11 +84,17 @@ class control_stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
         }
         owner_.on_ended(*this);
     }
-    void OnDone(const grpc::Status& status) override { owner_.on_done(*this, status); }
+    void OnDone(const grpc::Status& status) override {
+        security_.look_at(status, address_);
+        owner_.on_done(*this, status);
+    }
 
   private:
     owner& owner_;
+    grpc_security& security_;
     const link_name of_;
+    const node_id other_;
+    const std::string address_;
     // Any kind of call may be made as one of both directions; here nothing comes back.
     grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
     grpc::ClientContext context_;

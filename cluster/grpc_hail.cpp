@@ -3,9 +3,11 @@
 
 #include "cluster/grpc_connections.hpp"
 #include "cluster/grpc_message.hpp"
+#include "cluster/grpc_security.hpp"
 #include "cluster/wire_membership.hpp"
 
 #include <grpcpp/channel.h>
+#include <grpcpp/security/auth_context.h>
 #include <proto/grapevine_cluster.grpc.pb.h>
 
 namespace gv::cluster {
@@ -19,7 +21,7 @@ class hailing final : public running_call {
   public:
     hailing(grpc_core& core, const std::string& address, const envelope& question,
             std::function<void(hail_outcome)> done)
-        : core_(core), done_(std::move(done)),
+        : core_(core), address_(address), done_(std::move(done)),
           stub_(open_channel(address, core.options, core.options.few_bytes, envelope_bytes_max)) {
         encode(question, question_);
         // As long as an attempt to connect may take, and an answer.
@@ -35,6 +37,7 @@ class hailing final : public running_call {
 
   private:
     void end(const grpc::Status& status) {
+        core_.options.security.made->look_at(status, address_);
         done_(outcome(status));
         core_.calls.end(this);
     }
@@ -52,10 +55,15 @@ class hailing final : public running_call {
         if (!answer) {
             return failure(std::string(text_of(answer.error())));
         }
+        if (!core_.options.security.made->is(context_.auth_context().get(), answer->from,
+                                             address_)) {
+            return failure(std::string("its certificate is that of another node"));
+        }
         return std::optional(std::move(*answer));
     }
 
     grpc_core& core_;
+    const std::string address_;
     std::function<void(hail_outcome)> done_;
     wire::Membership::Stub stub_;
     grpc::ClientContext context_;

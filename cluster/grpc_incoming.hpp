@@ -3,10 +3,13 @@
 #pragma once
 
 #include "cluster/grpc_calls.hpp"
+#include "cluster/grpc_security.hpp"
 #include "cluster/grpc_timer.hpp"
 #include "cluster/wire_fault.hpp"
 #include "cluster/wire_link.hpp"
 
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <memory>
@@ -27,6 +30,22 @@ namespace gv::cluster {
     }
     add_one(core.counts.hellos_refused);
     return {grpc::StatusCode::FAILED_PRECONDITION, accepted.error()};
+}
+
+/// With which a caller is sent away whose certificate is that of another, or OK.
+[[nodiscard]] inline grpc::Status check(grpc_core& core, const grpc::ServerContextBase& context,
+                                        node_id caller) {
+    if (core.options.security.made->is(context.auth_context().get(), caller, {})) {
+        return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            "the certificate of the caller is not that of node " + std::to_string(caller.value)};
+}
+
+/// Who is at the other end of the connection of a stream that begins with that hello: a neighbour
+/// that passes it on vouches for who has called it.
+[[nodiscard]] inline node_id voucher(const link_hello& hello) noexcept {
+    return hello.hops == 0 ? hello.from.node : hello.via;
 }
 
 /// Who still may tell the reader of a stream what to do. The reader is there until it has ended.

@@ -5,9 +5,11 @@
 #include "cluster/grpc_connections.hpp"
 #include "cluster/grpc_control.hpp"
 #include "cluster/grpc_message.hpp"
+#include "cluster/grpc_security.hpp"
 #include "cluster/wire_lane.hpp"
 
 #include <grpcpp/channel.h>
+#include <grpcpp/security/auth_context.h>
 #include <proto/grapevine_cluster.grpc.pb.h>
 
 #include <unordered_map>
@@ -51,9 +53,11 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
                         public running_call {
   public:
     lane_call(grpc_core& core, control_links& ways, lane_calls& others, node_id to, node_id via,
-              std::shared_ptr<grpc::Channel> channel, std::shared_ptr<lane_link_state> state)
+              std::string address, std::shared_ptr<grpc::Channel> channel,
+              std::shared_ptr<lane_link_state> state)
         : core_(core), ways_(ways), others_(others), to_(to), via_(via),
-          stub_(wire::Link::NewStub(std::move(channel))), state_(std::move(state)) {
+          address_(std::move(address)), stub_(wire::Link::NewStub(std::move(channel))),
+          state_(std::move(state)) {
         others_.enter(*this);
         if (via_ != node_id{}) {
             add_one(core_.counts.lanes_relayed);
@@ -154,12 +158,21 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
         if ((welcome != nullptr) == is_welcome_) {
             return refuse(is_welcome_ ? wire_fault::second_hello : wire_fault::no_hello);
         }
+        if (welcome != nullptr && !is_who_was_called()) {
+            fault_ = "its certificate is that of another node";
+            cancel();
+            return false;
+        }
         is_welcome_ = true;
         state_->gate.call([&](lane_link_listener& to) {
             welcome != nullptr ? to.on_welcome(*welcome)
                                : to.on_reply(std::move(std::get<lane_reply>(*reply)));
         });
         return true;
+    }
+    [[nodiscard]] bool is_who_was_called() {
+        return core_.options.security.made->is(context_.auth_context().get(),
+                                               via_ == node_id{} ? to_ : via_, address_);
     }
     [[nodiscard]] bool refuse(const decode_fault& fault) {
         add_one(core_.counts.malformed);
@@ -180,6 +193,7 @@ class lane_call final : public grpc::ClientBidiReactor<wire::LaneFrame, wire::La
     lane_calls& others_;
     const node_id to_;
     const node_id via_; ///< who passes it on; 0: nobody
+    const std::string address_;
     std::atomic<bool> is_rerouted_ = false;
     std::unique_ptr<wire::Link::Stub> stub_;
     std::shared_ptr<lane_link_state> state_;
@@ -264,9 +278,9 @@ std::unique_ptr<lane_link> lane_links::open(node_id to, const std::string& addre
     auto state = std::make_shared<lane_link_state>();
     static_cast<void>(state->gate.open(listener));
     auto link = std::make_unique<grpc_lane_link>(state);
-    auto call = std::make_unique<lane_call>(
-        core_, ways_, channels_->running, to, via,
-        channels_->get(relay ? relay->address : address, core_.options), state);
+    const std::string& called = relay ? relay->address : address;
+    auto call = std::make_unique<lane_call>(core_, ways_, channels_->running, to, via, called,
+                                            channels_->get(called, core_.options), state);
     if (!core_.calls.enter(*call)) {
         listener.on_lost("this node goes down");
         return link;

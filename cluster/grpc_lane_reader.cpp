@@ -62,8 +62,10 @@ class grpc_incoming_lane final : public incoming_lane {
 
 } // namespace
 
-lane_reader::lane_reader(grpc_core& core, control_links& links)
-    : core_(core), links_(links), state_(std::make_shared<incoming_lane_state>()) {
+lane_reader::lane_reader(grpc_core& core, control_links& links,
+                         const grpc::CallbackServerContext& context)
+    : core_(core), links_(links), context_(context),
+      state_(std::make_shared<incoming_lane_state>()) {
     state_->reader = this;
     StartRead(&bytes_);
     expect_hello(core_, state_);
@@ -173,6 +175,9 @@ grpc::Status lane_reader::greet(wire::LaneFrame&& frame) {
         }
     }
     const lane_opening& opening = std::get<lane_opening>(*message);
+    if (grpc::Status known = check(core_, context_, voucher(opening.link)); !known.ok()) {
+        return known;
+    }
     if (wants_relay(core_, opening.link)) {
         return pass_on(opening.link, std::move(frame));
     }

@@ -23,7 +23,7 @@ struct incoming_lane_state : reader_state<lane_reader> {
 class lane_reader final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                           private relayed_stream {
   public:
-    lane_reader(grpc_core& core, control_links& links);
+    lane_reader(grpc_core& core, control_links& links, const grpc::CallbackServerContext& context);
 
     // The next three require the state's lock, and that it names this reader.
 
@@ -51,6 +51,7 @@ class lane_reader final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
 
     grpc_core& core_;
     control_links& links_;
+    const grpc::CallbackServerContext& context_;
     std::shared_ptr<incoming_lane_state> state_;
     grpc::ByteBuffer bytes_;
     std::shared_ptr<relay> relay_; ///< set under the state's lock

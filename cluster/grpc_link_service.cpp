@@ -23,8 +23,8 @@ class link_service::handler final
         return limited(new control_reader(core_, links_, readers_, *context));
     }
     grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
-    Lane(grpc::CallbackServerContext*) override {
-        return limited(new lane_reader(core_, links_));
+    Lane(grpc::CallbackServerContext* context) override {
+        return limited(new lane_reader(core_, links_, *context));
     }
 
   private:

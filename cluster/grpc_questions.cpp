@@ -2,6 +2,7 @@
 #include "cluster/grpc_questions.hpp"
 
 #include "cluster/grpc_connections.hpp"
+#include "cluster/grpc_incoming.hpp"
 #include "cluster/grpc_message.hpp"
 #include "cluster/wire_membership.hpp"
 
@@ -65,6 +66,7 @@ class asked_question final : public running_call {
         if (!status.ok() || !take_answer()) {
             add_one(core_.counts.questions_unanswered);
         }
+        core_.options.security.made->look_at(status, address_);
         if (is_refused(status)) {
             core_.listener.on_refused(to_, std::move(address_));
         }
@@ -78,6 +80,10 @@ class asked_question final : public running_call {
         auto answer = decode(answer_, core_.options.members);
         if (!answer) {
             add_one(core_.counts.malformed);
+            return false;
+        }
+        if (!core_.options.security.made->is(context_.auth_context().get(), answer->from,
+                                             address_)) {
             return false;
         }
         core_.listener.on_answer(std::move(*answer));
@@ -127,12 +133,15 @@ class heard_question final : public grpc::ServerUnaryReactor {
   public:
     heard_question(open_questions& open, grpc::ByteBuffer& answer) : open_(open), answer_(answer) {}
 
-    void hear(grpc_core& core, grpc::ByteBuffer asked) {
+    void hear(grpc_core& core, const grpc::CallbackServerContext& context, grpc::ByteBuffer asked) {
         auto question = read(core, asked);
         if (!question) {
             add_one(core.counts.malformed);
             return Finish(
                 {grpc::StatusCode::INVALID_ARGUMENT, std::string(text_of(question.error()))});
+        }
+        if (const grpc::Status known = check(core, context, question->from); !known.ok()) {
+            return Finish(known);
         }
         // From here on it may end at any time; it is not deleted before gRPC has it back.
         id_ = open_.put(*this);
@@ -258,22 +267,25 @@ class question_calls::hearing final : public raw_membership {
   public:
     explicit hearing(grpc_core& core) : core_(core), open_(core.options.questions_max) {}
 
-    grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+    grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer* asked,
                                     grpc::ByteBuffer* answer) override {
-        return hear(*asked, *answer);
+        return hear(*context, *asked, *answer);
     }
-    grpc::ServerUnaryReactor* IndirectProbe(grpc::CallbackServerContext*,
+    grpc::ServerUnaryReactor* IndirectProbe(grpc::CallbackServerContext* context,
                                             const grpc::ByteBuffer* asked,
                                             grpc::ByteBuffer* answer) override {
-        return hear(*asked, *answer);
+        return hear(*context, *asked, *answer);
     }
-    grpc::ServerUnaryReactor* PushPull(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+    grpc::ServerUnaryReactor* PushPull(grpc::CallbackServerContext* context,
+                                       const grpc::ByteBuffer* asked,
                                        grpc::ByteBuffer* answer) override {
-        return hear(*asked, *answer);
+        return hear(*context, *asked, *answer);
     }
-    grpc::ServerUnaryReactor* Notify(grpc::CallbackServerContext*, const grpc::ByteBuffer* asked,
+    grpc::ServerUnaryReactor* Notify(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* asked,
                                      grpc::ByteBuffer* answer) override {
-        return hear(*asked, *answer);
+        return hear(*context, *asked, *answer);
     }
 
     void answer(question_id which, const envelope* answer) {
@@ -283,9 +295,10 @@ class question_calls::hearing final : public raw_membership {
     }
 
   private:
-    grpc::ServerUnaryReactor* hear(const grpc::ByteBuffer& asked, grpc::ByteBuffer& answer) {
+    grpc::ServerUnaryReactor* hear(const grpc::CallbackServerContext& context,
+                                   const grpc::ByteBuffer& asked, grpc::ByteBuffer& answer) {
         auto* question = new heard_question(open_, answer);
-        question->hear(core_, asked);
+        question->hear(core_, context, asked);
         return question;
     }
 

@@ -4,10 +4,12 @@
 #include "cluster/grpc_connections.hpp"
 #include "cluster/grpc_control.hpp"
 #include "cluster/grpc_message.hpp"
+#include "cluster/grpc_security.hpp"
 #include "cluster/wire_link.hpp"
 
 #include <grpcpp/channel.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/auth_context.h>
 
 namespace gv::cluster {
 
@@ -83,7 +85,14 @@ class relay::leg final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     void let_go() { RemoveHold(); }
 
     void OnReadInitialMetadataDone(bool ok) override {
-        if (ok && context_.GetServerInitialMetadata().contains("grapevine-node")) {
+        if (!ok) {
+            return;
+        }
+        if (!core_.options.security.made->is(context_.auth_context().get(), relay_->neighbour_,
+                                             relay_->address_)) {
+            return cancel();
+        }
+        if (context_.GetServerInitialMetadata().contains("grapevine-node")) {
             relay_->on_accepted();
         }
     }

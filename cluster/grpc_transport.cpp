@@ -8,6 +8,7 @@
 #include "cluster/grpc_lane_link.hpp"
 #include "cluster/grpc_link_service.hpp"
 #include "cluster/grpc_questions.hpp"
+#include "cluster/grpc_security.hpp"
 
 #include <grpcpp/server.h>
 
@@ -17,6 +18,14 @@ class grpc_transport::parts {
   public:
     parts(grpc_transport_options options, peer_listener& listener)
         : core(std::move(options), listener) {
+        core.options.security.made = std::make_shared<grpc_security>(
+            core.options.security, [this, gate = distrust_](peer_distrust what) {
+                gate->call([&](peer_listener& to) {
+                    add_one(core.counts.distrusted);
+                    to.on_distrusted(std::move(what));
+                });
+            });
+        static_cast<void>(distrust_->open(listener));
         control.tell_ways([this](node_id to, node_id via) { lanes.reroute(to, via); });
     }
     ~parts() { shut_down(); }
@@ -39,6 +48,7 @@ class grpc_transport::parts {
         if (server_ != nullptr) {
             server_->Shutdown(std::chrono::system_clock::now());
         }
+        distrust_->close(); // a handshake may still be under way
     }
 
     grpc_core core;
@@ -49,6 +59,8 @@ class grpc_transport::parts {
     std::uint16_t port = 0;
 
   private:
+    using distrust_gate = listener_gate<peer_listener>;
+    std::shared_ptr<distrust_gate> distrust_ = std::make_shared<distrust_gate>();
     std::unique_ptr<grpc::Server> server_;
 };
 
@@ -78,6 +90,7 @@ grpc_transport_counts grpc_transport::counts() const noexcept {
             .control_dropped_full = now.control_dropped_full,
             .control_lost = now.control_lost,
             .hellos_refused = now.hellos_refused,
+            .distrusted = now.distrusted,
             .lanes_relayed = now.lanes_relayed,
             .relay_streams = now.relay_streams,
             .relay_frames = now.relay_frames,

@@ -15,8 +15,19 @@
 
 namespace gv::cluster {
 
-/// How nodes prove who they are. So far they do not: plain text, for loopback and trusted networks.
-struct transport_security {};
+class node_trust;
+class grpc_security;
+
+/// To whom a node without a certificate may speak.
+enum class plain_text : std::uint8_t { anybody, this_machine };
+
+/// How nodes prove who they are: by certificates, or, without `trust`, not at all.
+struct transport_security {
+    std::shared_ptr<node_trust> trust;
+    plain_text plain = plain_text::anybody;
+    /// Set by the transport.
+    std::shared_ptr<grpc_security> made = nullptr;
+};
 
 /// A connection on which nothing was heard for `after` is pinged, and given up if nothing is heard
 /// within `within` then, or if the system has sent so long without an answer.
@@ -105,6 +116,7 @@ struct grpc_transport_counts {
     std::uint64_t control_dropped_full = 0;   ///< too much waited
     std::uint64_t control_lost = 0;           ///< streams broken, or attempts that failed
     std::uint64_t hellos_refused = 0;         ///< of peers, by this node
+    std::uint64_t distrusted = 0;             ///< connections and calls; see peer_distrust
     std::uint64_t lanes_relayed = 0;          ///< now: lanes of this node by way of a neighbour
     std::uint64_t relay_streams = 0;          ///< now: streams that this node passes on
     std::uint64_t relay_frames = 0;           ///< passed on, both ways

@@ -108,6 +108,13 @@ class incoming_lane {
     virtual void refuse(std::string why) = 0;
 };
 
+/// Whoever is at the other end of a connection has not shown that it may be there.
+struct peer_distrust {
+    std::string address; ///< that this node has called; empty: it was called
+    std::string what;    ///< for a person, as is the next
+    std::string remedy;
+};
+
 class peer_listener {
   public:
     virtual ~peer_listener() = default;
@@ -130,6 +137,8 @@ class peer_listener {
     /// checked, the lane part only for its form. Its stream waits for welcome() or refuse().
     virtual void on_lane(std::unique_ptr<incoming_lane> lane, peer_identity from,
                          lane_hello hello) = 0;
+    /// It is not spoken to. Comes again with each attempt.
+    virtual void on_distrusted(peer_distrust what) = 0;
 };
 
 class peer_transport {

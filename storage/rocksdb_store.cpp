@@ -60,7 +60,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
   public:
     explicit rocksdb_store(const rocksdb_options& options)
         : folder_(options.folder), sync_interval_(options.sync_interval),
-          resume_interval_(options.resume_interval), mark_(folder_),
+          resume_interval_(options.resume_interval), new_node_(options.node), mark_(folder_),
           listener_(std::make_shared<database_listener>(
               [this] { mark_.note_manifest(); }, [this] { return db_.files().is_frozen(); })),
           salvages_(options.salvage), db_(options, observer(), listener_) {}
@@ -117,6 +117,7 @@ class rocksdb_store final : public store, private commit_target, private table_s
     std::string folder_;
     std::chrono::milliseconds sync_interval_;
     std::chrono::milliseconds resume_interval_;
+    const node_id new_node_; ///< of a store that is made here
     database_mark mark_;
     std::shared_ptr<database_listener> listener_;
     bool salvages_;
@@ -238,7 +239,7 @@ result<void, problem> rocksdb_store::begin_life() {
             return failure(newer_store(folder_, node_.schema));
         }
     } else if (found.IsNotFound()) {
-        node_.node.value = random_node();
+        node_.node = new_node_ == node_id{} ? node_id{random_node()} : new_node_;
     } else {
         return failure(damaged(found.ToString()));
     }

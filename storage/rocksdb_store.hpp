@@ -37,6 +37,7 @@ struct rocksdb_options {
     /// Whether a damaged store is made usable, what is damaged being kept beside it. Without, it is
     /// refused.
     bool salvage = true;
+    node_id node{}; ///< of a store that is made here; 0: a random one
     /// What files are made on; null: the machine's. The store wraps it.
     std::shared_ptr<rocksdb::FileSystem> file_system;
 };

@@ -2,6 +2,7 @@
 #include "broker/server/check_files.hpp"
 
 #include "broker/server/access.hpp"
+#include "broker/server/cluster_identity.hpp"
 #include "broker/server/derive.hpp"
 #include "broker/server/persistence.hpp"
 
@@ -64,6 +65,9 @@ file_check check_files(const loaded_options& loaded) {
     const access_load access = load_access(with_readable_files(loaded.values), {});
     add_new(found.errors, access.errors);
     add_new(found.warnings, access.warnings);
+    const identity_load identity = load_identity(loaded.values, std::chrono::system_clock::now());
+    add_new(found.errors, identity.errors);
+    add_new(found.warnings, identity.warnings);
     add_new(found.errors, check_store_folder(loaded.values, loaded.origins));
     return found;
 }

@@ -19,8 +19,8 @@ struct file_check {
 /// Certificates, keys and authorities of every listener with TLS. Blocks on the disk.
 [[nodiscard]] file_check check_certificates(const options& all);
 
-/// The same, password and ACL file, and the folder of the store. Files that cannot be read at all
-/// are left to validate().
+/// The same, the certificate of the node, password and ACL file, and the folder of the store. Files
+/// that cannot be read at all are left to validate().
 [[nodiscard]] file_check check_files(const loaded_options& loaded);
 
 } // namespace gv::server

@@ -119,6 +119,14 @@ struct exchange_metrics {
     counter<"grapevine_cluster_partition_changes_total",
             "Changes of the table that says which node is home of which partition.">
         partition_changes;
+    counter<
+        "grapevine_cluster_distrusted_total",
+        "Connections and calls that were refused since the other end has no certificate of this "
+        "cluster, or that of another node.">
+        distrusted;
+    gauge<"grapevine_cluster_certificate_expiry_seconds",
+          "When the certificate of this node ends, in seconds since 1970; 0: it has none.">
+        certified_until;
     gauge<"grapevine_cluster_lanes_relayed",
           "Lanes to other nodes that go by way of a third one, since the direct link is cut.">
         lanes_relayed;

@@ -18,7 +18,8 @@ struct cluster_options {
     option<std::string> name{
         {.name = "cluster.name",
          .doc = "Name of the cluster, up to 64 bytes. Nodes of another name are refused. Empty: "
-                "this node is alone, and opens no port for others.",
+                "that of this node's certificate; without one this node is alone, and opens no "
+                "port for others.",
          .applies = reload::restart}};
     option<text_list> seeds{
         {.name = "cluster.seeds",
@@ -31,9 +32,8 @@ struct cluster_options {
          .applies = reload::restart}};
     option<std::string> bind{
         {.name = "cluster.bind",
-         .doc = "Address to listen on for other nodes, as numbers. What nodes say to each other is "
-                "neither encrypted nor authenticated: any other than loopback needs "
-                "cluster.allow_plaintext = true.",
+         .doc = "Address to listen on for other nodes, as numbers. Any other than loopback needs "
+                "certificates (`grapevine cluster init`) or cluster.allow_plaintext = true.",
          .def = "127.0.0.1",
          .applies = reload::restart}};
     option<std::uint16_t> port{
@@ -46,6 +46,25 @@ struct cluster_options {
          .doc = "host:port at which other nodes reach this one. Empty: cluster.bind and "
                 "cluster.port, or the name of the machine if it listens on all addresses.",
          .applies = reload::restart}};
+    option<std::string> tls_certificate{
+        {.name = "cluster.tls_certificate",
+         .doc = "PEM file with the certificate of this node and those between it and the "
+                "authority. Nodes then speak TLS alone, and each proves by its certificate which "
+                "node it is: it has the name grapevine://CLUSTER/NODE ID. Empty: node.pem in the "
+                "folder cluster.tls of storage.folder if there is one, which `grapevine cluster "
+                "init` and `grapevine cluster join --token` make.",
+         .applies = reload::new_connections}};
+    option<std::string> tls_key{
+        {.name = "cluster.tls_key",
+         .doc = "PEM file with the private key of cluster.tls_certificate. Empty: node.key beside "
+                "node.pem.",
+         .applies = reload::new_connections}};
+    option<std::string> tls_ca{
+        {.name = "cluster.tls_ca",
+         .doc = "PEM file with the authorities whose certificates make a node of this cluster; "
+                "several while one takes the place of another. Only for this cluster, never those "
+                "of the web. Empty: ca.pem beside node.pem.",
+         .applies = reload::new_connections}};
     option<std::string> operator_socket{
         {.name = "cluster.operator_socket",
          .doc = "Path of the unix socket for `grapevine cluster`; whoever may open it may do all "
@@ -54,9 +73,10 @@ struct cluster_options {
          .applies = reload::restart}};
     option<bool> allow_plaintext{
         {.name = "cluster.allow_plaintext",
-         .doc = "Whether other machines may be in the cluster although whoever reaches the port "
-                "may then join it, and read and publish everything. Only for a network that "
-                "nobody else is in.",
+         .doc = "Whether other machines may be in the cluster without certificates. What nodes say "
+                "to each other is then neither encrypted nor authenticated: whoever reaches the "
+                "port may join, and read and publish everything. Only for a network that nobody "
+                "else is in. Means nothing for a node that has a certificate.",
          .def = false,
          .applies = reload::restart}};
     option<std::chrono::milliseconds> ready_within{

@@ -7,6 +7,7 @@
 #include "broker/server/persistence.hpp"
 #include "broker/server/validate.hpp"
 #include "cluster/grpc_transport.hpp"
+#include "cluster/node_trust.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -70,13 +71,23 @@ cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
 
 result<void, problem>
 cluster_service::open(const cluster::peer_identity& who,
-                      const std::vector<std::unique_ptr<shard::event_loop>>& loops) {
+                      const std::vector<std::unique_ptr<shard::event_loop>>& loops,
+                      const std::optional<cluster_identity>& shown) {
     loops_ = &loops;
-    cluster::grpc_transport_options wanted{.cluster = *options_.cluster.name,
-                                           .wire = cluster::spoken_wire(),
-                                           .self = who,
-                                           .host = *options_.cluster.bind,
-                                           .port = *options_.cluster.port};
+    if (shown) {
+        trust_ = std::make_shared<cluster::node_trust>(*options_.cluster.name, shown->material);
+        certified_until_ = shown->not_after;
+    }
+    cluster::grpc_transport_options wanted{
+        .cluster = *options_.cluster.name,
+        .wire = cluster::spoken_wire(),
+        .self = who,
+        .host = *options_.cluster.bind,
+        .port = *options_.cluster.port,
+        .security = {.trust = trust_,
+                     .plain = *options_.cluster.allow_plaintext
+                                  ? cluster::plain_text::anybody
+                                  : cluster::plain_text::this_machine}};
     auto opened = cluster::grpc_transport::start(wanted, *this);
     if (!opened) {
         problem what = opened.error();
@@ -125,8 +136,20 @@ cluster_service::open(const cluster::peer_identity& who,
                                     {"address", local()},
                                     {"node", hex(who.node)},
                                     {"start", who.boot.value},
+                                    {"security", trust_ ? "tls" : "plain text"},
                                     {"remembered", remembered.size()}});
     return {};
+}
+
+bool cluster_service::renew(const std::optional<cluster_identity>& shown) {
+    if (!shown || !trust_) {
+        return !shown && !trust_;
+    }
+    trust_->replace(shown->material);
+    if (certified_until_.exchange(shown->not_after) != shown->not_after) {
+        log::info("cluster_certificate_renewed", {{"until", cluster::date_text(shown->not_after)}});
+    }
+    return true;
 }
 
 std::string cluster_service::local() const {
@@ -227,6 +250,30 @@ void cluster_service::publish_exchange() {
     exchange_.partitions.set(static_cast<std::int64_t>(partitions.table().count(self_)));
     exchange_.partition_changes.set(partitions.counted().changes);
     publish_relays();
+    look_at_expiry();
+}
+
+// Often enough to be seen, and seldom enough to be read.
+void cluster_service::look_at_expiry() {
+    constexpr auto period = std::chrono::hours(24);
+    constexpr auto soon = std::chrono::hours(24 * 30);
+    const wall_time until = certified_until_;
+    exchange_.certified_until.set(
+        std::chrono::duration_cast<std::chrono::seconds>(until.time_since_epoch()).count());
+    const time_point at = std::chrono::steady_clock::now();
+    const bool is_due = expiry_looked_at_ == time_point{} || at - expiry_looked_at_ > period;
+    if (!trust_ || !is_due) {
+        return;
+    }
+    expiry_looked_at_ = at;
+    const wall_time today = std::chrono::system_clock::now();
+    if (until - today < soon) {
+        log::warn("cluster_certificate_ends",
+                  {{"until", cluster::date_text(until)},
+                   {"problem", until < today ? "it has expired: other nodes refuse this one"
+                                             : "other nodes will refuse this one then"},
+                   {"remedy", "renew it, and reload (SIGHUP)"}});
+    }
 }
 
 void cluster_service::publish_relays() {
@@ -236,6 +283,7 @@ void cluster_service::publish_relays() {
     exchange_.relay_frames.set(counts.relay_frames);
     exchange_.relay_bytes.set(counts.relay_bytes);
     exchange_.relays_refused.set(counts.relays_refused);
+    exchange_.distrusted.set(counts.distrusted);
 }
 
 // --- other nodes that are looked for
@@ -465,6 +513,20 @@ void cluster_service::on_lane(std::unique_ptr<cluster::incoming_lane> lane, clus
                               cluster::lane_hello hello) {
     const std::size_t at = hello.lane.shard.value % loops_->size();
     (*loops_)[at]->on_lane(std::move(lane), hello);
+}
+
+// As an alarm: once in a while, however often it comes.
+void cluster_service::on_distrusted(cluster::peer_distrust what) {
+    boost::asio::post(context_, [this, what = std::move(what)] {
+        const node_id about{std::hash<std::string>()(what.address + what.what)};
+        if (distrust_told_.passes(about, 0, std::chrono::steady_clock::now())) {
+            log::warn("cluster_alarm",
+                      {{"alarm", "distrusted"},
+                       {"address", what.address.empty() ? "it has called" : what.address},
+                       {"problem", what.what},
+                       {"remedy", what.remedy}});
+        }
+    });
 }
 
 // --- what the node asks for

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/router/peer_routes.hpp"
+#include "broker/server/cluster_identity.hpp"
 #include "broker/server/cluster_metrics.hpp"
 #include "broker/server/figures_heard.hpp"
 #include "broker/server/kept_partitions.hpp"
@@ -14,11 +15,13 @@
 #include "broker/server/persistence.hpp"
 #include "broker/server/seed_search.hpp"
 #include "broker/shard/event_loop.hpp"
+#include "cluster/alarm_gate.hpp"
 #include "cluster/cluster_node.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,6 +34,7 @@
 
 namespace gv::cluster {
 class grpc_transport;
+class node_trust;
 } // namespace gv::cluster
 
 namespace gv::server {
@@ -45,10 +49,15 @@ class cluster_service final : public shard::cluster_seat,
     ~cluster_service() override;
 
     /// Opens the port for other nodes. `who`: this node, with a boot that it never had before.
-    /// `loops` have that identity. Errors: a problem for a person. Before the shards start.
+    /// `loops` have that identity. `shown`: what it shows to others; nothing: plain text. Errors: a
+    /// problem for a person. Before the shards start.
     [[nodiscard]] result<void, problem>
     open(const cluster::peer_identity& who,
-         const std::vector<std::unique_ptr<shard::event_loop>>& loops);
+         const std::vector<std::unique_ptr<shard::event_loop>>& loops,
+         const std::optional<cluster_identity>& shown);
+    /// From now on that is shown, to connections that begin. False: nothing has changed, since one
+    /// of the two is plain text.
+    [[nodiscard]] bool renew(const std::optional<cluster_identity>& shown);
     /// Looks for the others. `ready` is called once, on the control thread, when clients may come.
     void start(std::function<void()> ready);
     /// Tells the others that this node goes down. They no longer send.
@@ -118,6 +127,7 @@ class cluster_service final : public shard::cluster_seat,
     void on_control_lost(node_id to, std::string why) override;
     void on_lane(std::unique_ptr<cluster::incoming_lane> lane, cluster::peer_identity from,
                  cluster::lane_hello hello) override;
+    void on_distrusted(cluster::peer_distrust what) override;
     // cluster_effects
     void keep_members(std::vector<cluster::member_row> rows) override;
     void peer_changed(const cluster::peer_view& now) override;
@@ -165,6 +175,7 @@ class cluster_service final : public shard::cluster_seat,
     void arm();
     void publish_exchange();
     void publish_relays();
+    void look_at_expiry();
     void build_seeds();
     void note_own_question(const cluster::envelope& asked);
     [[nodiscard]] cluster::member_profile profile_of(std::uint16_t port) const;
@@ -178,6 +189,8 @@ class cluster_service final : public shard::cluster_seat,
     retained_digest digest_;
     kept_routes routes_on_disk_;
     kept_partitions partitions_on_disk_;
+    std::shared_ptr<cluster::node_trust> trust_; ///< null: plain text
+    std::atomic<wall_time> certified_until_{};
     std::unique_ptr<cluster::grpc_transport> transport_;
     const std::vector<std::unique_ptr<shard::event_loop>>* loops_ = nullptr;
 
@@ -202,6 +215,8 @@ class cluster_service final : public shard::cluster_seat,
     std::uint64_t next_waiter_ = 0;
     std::map<node_id, node_id> ways_;             ///< who passes on what goes there; 0: nobody
     std::set<node_id> differing_;                 ///< go by another table of partitions, as told
+    cluster::alarm_gate distrust_told_{std::chrono::minutes(1), 64};
+    time_point expiry_looked_at_{};
     std::map<node_id, std::string> last_problem_; ///< of a control stream, so that it is told once
 
     std::mutex members_lock_;

@@ -233,11 +233,12 @@ void log_profile(const options& all, const profile_choice& chosen) {
                {"queues_in_memory", (*all.limits.queue_bytes_in_memory_total_max).value}});
 }
 
-result<std::unique_ptr<storage::store>, problem> open_store(const options& all) {
+result<std::unique_ptr<storage::store>, problem> open_store(const options& all, node_id node) {
     if (!*all.storage.enabled) {
         return nullptr;
     }
-    const storage::rocksdb_options wanted = store_settings_of(all);
+    storage::rocksdb_options wanted = store_settings_of(all);
+    wanted.node = node;
     auto opened = storage::open_rocksdb_store(wanted);
     if (opened) {
         log::info("store_opened",

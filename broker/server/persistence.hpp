@@ -31,8 +31,10 @@ namespace gv::server {
 /// Tells the log which profile holds and what is in force.
 void log_profile(const options& all, const profile_choice& chosen);
 
-/// Opens the store; null if it is switched off. Errors: a problem for a person.
-[[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all);
+/// Opens the store; null if it is switched off. One that is made is that of `node`; 0: of a random
+/// one. Errors: a problem for a person.
+[[nodiscard]] result<std::unique_ptr<storage::store>, problem> open_store(const options& all,
+                                                                          node_id node);
 
 /// Takes what was stored and is for the thread of the cluster. Null: this node is in none.
 struct kept_for_cluster {

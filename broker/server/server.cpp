@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "broker/auth/crypto.hpp"
 #include "broker/server/check_files.hpp"
+#include "broker/server/cluster_identity.hpp"
 #include "broker/server/derive.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
@@ -45,6 +46,19 @@ void log_problems(log::level severity, const std::vector<problem>& all) {
     made.backlog = static_cast<int>(*listener.backlog);
     made.only_v6 = *listener.bind != "::";
     return made;
+}
+
+/// A node without a store is another one at each start, unless its certificate says which; then its
+/// lives are told apart by the clock.
+[[nodiscard]] cluster::peer_identity identity_without_store(const identity_load& identity) {
+    if (identity.found) {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
+            std::chrono::system_clock::now().time_since_epoch());
+        return {.node = identity.found->who.node,
+                .boot = boot_id{static_cast<std::uint32_t>(seconds.count())}};
+    }
+    std::random_device random;
+    return {.node = node_id{(std::uint64_t{random()} << 32) | random()}, .boot = boot_id{1}};
 }
 
 } // namespace
@@ -136,7 +150,7 @@ void server::build_loops() {
 // As the user that the broker has become, so that its files are that user's.
 std::vector<problem> server::build_store() {
     log_profile(options_, profile_);
-    auto opened = open_store(options_);
+    auto opened = open_store(options_, certified_id(options_));
     if (!opened) {
         return {opened.error()};
     }
@@ -168,7 +182,6 @@ std::vector<problem> server::build_store() {
     return {};
 }
 
-// A node without a store is another one at each start.
 std::vector<problem> server::build_cluster() {
     if (!cluster_) {
         return {};
@@ -176,12 +189,19 @@ std::vector<problem> server::build_cluster() {
     if (const auto may_join = check_leave_mark(options_); !may_join) {
         return {may_join.error()};
     }
+    const identity_load identity = load_identity(options_, std::chrono::system_clock::now());
+    log_problems(log::level::warn, identity.warnings);
+    if (!identity.errors.empty()) {
+        return identity.errors;
+    }
     cluster::peer_identity self;
     if (store_) {
         self = {.node = store_->node().node, .boot = store_->node().boot};
+        if (const auto wrong = check_owner(options_, identity, self.node)) {
+            return {*wrong};
+        }
     } else {
-        std::random_device random;
-        self = {.node = node_id{(std::uint64_t{random()} << 32) | random()}, .boot = boot_id{1}};
+        self = identity_without_store(identity);
         for (const auto& each : loops_) {
             each->be(self.node, self.boot);
             each->begin_turn();
@@ -192,7 +212,7 @@ std::vector<problem> server::build_cluster() {
         each->begin_turn();
         each->logic().claim_retained(each->logic().retained().claim()); // from the first start on
     }
-    if (const auto opened = cluster_->open(self, loops_); !opened) {
+    if (const auto opened = cluster_->open(self, loops_, identity.found); !opened) {
         return {opened.error()};
     }
     board_->watch_cluster(cluster_.get());
@@ -464,8 +484,9 @@ void server::reload() {
 server::reload_parts server::prepare_reload() const {
     reload_parts made;
     // The profile is that of the start.
-    const loaded_options fresh =
+    loaded_options fresh =
         load_options(flags_, process_environment(), [this](const options&) { return profile_; });
+    complete_cluster(fresh);
     made.problems = fresh.problems;
     if (!made.problems.empty()) {
         return made;
@@ -477,6 +498,14 @@ server::reload_parts server::prepare_reload() const {
     append(made.problems, certificates.errors);
     made.warnings = made.access.warnings;
     append(made.warnings, certificates.warnings);
+    if (cluster_) {
+        made.identity = load_identity(fresh.values, std::chrono::system_clock::now());
+        append(made.problems, made.identity.errors);
+        append(made.warnings, made.identity.warnings);
+        if (const auto wrong = check_owner(fresh.values, made.identity, cluster_->self())) {
+            made.problems.push_back(*wrong);
+        }
+    }
     if (made.problems.empty()) {
         made.plan = plan_reload(options_, fresh.values);
         made.problems = build_rules(made);
@@ -524,6 +553,11 @@ void server::apply(reload_parts parts) {
     log_changes(parts.plan.changes);
     options_ = std::move(parts.plan.effective);
     access_ = std::move(parts.access.rules);
+    if (cluster_ && !cluster_->renew(parts.identity.found)) {
+        log::warn("cluster_certificate_kept",
+                  {{"why", "a cluster does not change between TLS and plain text while it runs"},
+                   {"remedy", "restart every node"}});
+    }
     observer_->set_interval(*options_.node.sys_interval);
     for (const auto& each : loops_) {
         each->post([loop = each.get(), limits = session_limits_of(options_, loops_.size()),

@@ -68,6 +68,7 @@ class server {
     struct reload_parts {
         reload_plan plan;
         access_load access;
+        identity_load identity; ///< of the cluster
         /// For each acceptor; null: it keeps those it has.
         std::vector<std::shared_ptr<const connection_rules>> rules;
         std::vector<problem> warnings;

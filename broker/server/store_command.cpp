@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/store_command.hpp"
 
+#include "broker/server/cluster_identity.hpp"
 #include "broker/server/derive.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/line_file.hpp"
@@ -179,7 +180,7 @@ class store_command {
         if (const auto checked = check_file(); !checked) {
             return report(checked.error());
         }
-        const auto to = open_store(values_);
+        const auto to = open_store(values_, certified_id(values_));
         if (!to) {
             return report(to.error());
         }

@@ -94,6 +94,7 @@ class checker {
         check_queues();
         check_background_rate();
         check_cluster();
+        check_cluster_certificate();
         check_client_text("mqtt.response_information", *all_.mqtt.response_information);
         check_client_text("mqtt.server_reference", *all_.mqtt.server_reference);
         check_user();
@@ -247,14 +248,6 @@ class checker {
             report("cluster.name", "longer than 64 bytes, or with control characters",
                    "choose a short name, such as home");
         }
-        if (!is_refused("cluster.bind") && parse_address(*cluster.bind)
-            && !is_loopback(*cluster.bind) && !*cluster.allow_plaintext) {
-            report("cluster.bind",
-                   address_text(*cluster.bind, *cluster.port)
-                       + " is open to other machines, and whoever reaches it could join",
-                   "bind to loopback, or set cluster.allow_plaintext = true in a network that "
-                   "nobody else is in");
-        }
         for (const std::string& each : *cluster.seeds) {
             if (const auto seed = parse_seed(each); !seed) {
                 report("cluster.seeds", "\"" + each + "\" " + seed.error(),
@@ -264,6 +257,24 @@ class checker {
         if (!cluster.advertise->empty() && !is_host_and_port(*cluster.advertise)) {
             report("cluster.advertise", "\"" + *cluster.advertise + "\" is not host:port",
                    "write such as node1.home:7883");
+        }
+    }
+
+    /// All three, or none of them.
+    void check_cluster_certificate() {
+        const cluster_options& cluster = all_.cluster;
+        const std::array files{std::pair("cluster.tls_certificate", &cluster.tls_certificate),
+                               std::pair("cluster.tls_key", &cluster.tls_key),
+                               std::pair("cluster.tls_ca", &cluster.tls_ca)};
+        const auto is_named = [](const auto& each) { return !(*each.second)->empty(); };
+        const bool are_some = std::ranges::any_of(files, is_named);
+        for (const auto& each : files) {
+            if (are_some && !is_named(each)) {
+                report(each.first, "certificate, key and authorities belong together",
+                       "set cluster.tls_certificate, cluster.tls_key and cluster.tls_ca, or none "
+                       "of them");
+            }
+            check_readable(each.first, **each.second);
         }
     }
 
@@ -377,6 +388,8 @@ std::vector<problem> validate(const options& all, const origin_map& origins,
                               const path_set& refused) {
     return checker(all, origins, refused).check();
 }
+
+bool is_address(std::string_view text) { return parse_address(text).has_value(); }
 
 bool is_loopback(std::string_view address) {
     const auto parsed = parse_address(address);

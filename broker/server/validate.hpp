@@ -17,6 +17,9 @@ namespace gv::server {
 [[nodiscard]] std::vector<problem> validate(const options& all, const origin_map& origins = {},
                                             const path_set& refused = {});
 
+/// Whether that is an address, of either family, as numbers.
+[[nodiscard]] bool is_address(std::string_view text);
+
 /// Whether `address` is one of the machine itself: 127.0.0.0/8 or ::1.
 [[nodiscard]] bool is_loopback(std::string_view address);
 

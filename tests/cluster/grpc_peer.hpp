@@ -246,6 +246,9 @@ class grpc_peer final : public peer_listener {
             }
         });
     }
+    void on_distrusted(peer_distrust what) override {
+        on.note([&] { distrusted.push_back(std::move(what)); });
+    }
     /// What the n-th loss of a control stream said; empty if it does not come.
     [[nodiscard]] std::string loss(std::size_t number) {
         return on.wait([&] { return lost.size() > number; })
@@ -272,6 +275,7 @@ class grpc_peer final : public peer_listener {
     std::vector<node_id> ways; ///< of these: by way of whom
     std::vector<std::pair<node_id, std::string>> lost;
     std::vector<std::unique_ptr<heard_lane>> lanes;
+    std::vector<peer_distrust> distrusted;
     std::vector<std::function<void()>> held_control; ///< one of each stream
     bool holds_control = false;                      ///< of a stream nothing follows
     bool accepts_lanes = true;

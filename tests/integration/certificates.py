@@ -18,13 +18,13 @@ class Authority:
                 "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key,
                 "-out", self.certificate)
 
-    def sign(self, name):
-        """Paths of certificate and key of `name`, good for 127.0.0.1 too."""
+    def sign(self, name, names="DNS:localhost,IP:127.0.0.1", days=2):
+        """Paths of certificate and key of `name`, good for `names`; `days` may be negative."""
         key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"
         certificate, extensions = self.folder / f"{name}.pem", self.folder / f"{name}.ext"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        extensions.write_text(f"subjectAltName={names}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key,
-                "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", certificate)
+                "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", certificate)
         return certificate, key
