@@ -4,6 +4,7 @@
 #include "broker/auth/passwd_command.hpp"
 #include "broker/server/check_files.hpp"
 #include "broker/server/cluster_identity.hpp"
+#include "broker/server/cluster_setup.hpp"
 #include "broker/server/documents.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/health_command.hpp"
@@ -51,6 +52,9 @@ int serve(server::loaded_options loaded, const server::command_line& flags) {
     if (const auto wrong = server::configure_log(loaded.values); !wrong.empty()) {
         return report(wrong);
     }
+    if (const auto wrong = server::join_at_start(loaded); !wrong.empty()) {
+        return report(wrong);
+    }
     if (loaded.is_local_only) {
         log::info("local_only", {{"note", server::local_only_note}});
     }
@@ -85,8 +89,11 @@ int main(int count, char** arguments) {
         log::shutdown();
         return outcome;
     }
-    case action::cluster:
-        return server::operate_main(rest);
+    case action::cluster: {
+        const int outcome = server::operate_main(rest);
+        log::shutdown();
+        return outcome;
+    }
     case action::health:
         return server::health_main(rest);
     case action::run:

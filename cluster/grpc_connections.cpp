@@ -134,15 +134,16 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& address,
 }
 
 result<listening_server, problem> listen(const grpc_transport_options& options,
-                                         grpc::Service& membership, grpc::Service& link) {
+                                         const std::vector<grpc::Service*>& services) {
     take_over_log();
     const std::string place = bracketed(options.host) + ":" + std::to_string(options.port);
     grpc::ServerBuilder builder;
     set_arguments(builder, options);
     int port = 0;
     builder.AddListeningPort("dns:///" + place, options.security.made->server(), &port);
-    builder.RegisterService(&membership);
-    builder.RegisterService(&link);
+    for (grpc::Service* const each : services) {
+        builder.RegisterService(each);
+    }
     auto server = builder.BuildAndStart();
     if (server == nullptr || port <= 0) {
         return failure(problem{.place = place,

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace grpc {
 class Channel;
@@ -29,8 +30,8 @@ struct listening_server {
 };
 
 /// Errors: why it cannot listen there. Lifetime: the services must outlive the server.
-[[nodiscard]] result<listening_server, problem>
-listen(const grpc_transport_options& options, grpc::Service& membership, grpc::Service& link);
+[[nodiscard]] result<listening_server, problem> listen(const grpc_transport_options& options,
+                                                       const std::vector<grpc::Service*>& services);
 
 /// Nobody listens there, and the machine said so.
 [[nodiscard]] bool is_refused(const grpc::Status& status);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/grpc_security.hpp"
 
+#include "cluster/admission.hpp"
 #include "cluster/node_trust.hpp"
 
 #include <grpcpp/security/auth_context.h>
@@ -41,9 +42,11 @@ constexpr unsigned look_again_seconds = 1;
 class verifier final : public tls::ExternalCertificateVerifier {
   public:
     /// `address`: that was called; empty: it has called.
+    /// `desk`: of a server; it knows those who have a token.
     verifier(std::shared_ptr<node_trust> trust, std::string address,
-             grpc_security::report_call report)
-        : trust_(std::move(trust)), address_(std::move(address)), report_(std::move(report)) {}
+             std::shared_ptr<admission_desk> desk, grpc_security::report_call report)
+        : trust_(std::move(trust)), address_(std::move(address)), desk_(std::move(desk)),
+          report_(std::move(report)) {}
 
     bool Verify(tls::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
                 grpc::Status* answer) override {
@@ -56,7 +59,7 @@ class verifier final : public tls::ExternalCertificateVerifier {
         const auto judged =
             trust_->judge(chain, address_.empty() ? tls_end::client : tls_end::server,
                           std::chrono::system_clock::now());
-        if (!judged) {
+        if (!judged && !is_applicant(text(request->peer_cert()))) {
             *answer = {grpc::StatusCode::UNAUTHENTICATED, judged.error().what};
             report_({.address = address_,
                      .what = judged.error().what,
@@ -67,8 +70,15 @@ class verifier final : public tls::ExternalCertificateVerifier {
     void Cancel(tls::TlsCustomVerificationCheckRequest*) override {}
 
   private:
+    /// Who has a token may connect. All calls but one ask for the certificate of a node.
+    [[nodiscard]] bool is_applicant(const std::string& certificate) const {
+        const auto who = desk_ == nullptr ? std::nullopt : read_applicant(certificate);
+        return who && desk_->knows(*who);
+    }
+
     const std::shared_ptr<node_trust> trust_;
     const std::string address_;
+    const std::shared_ptr<admission_desk> desk_;
     const grpc_security::report_call report_;
 };
 
@@ -77,7 +87,7 @@ class verifier final : public tls::ExternalCertificateVerifier {
 class grpc_security::parts {
   public:
     parts(const transport_security& how, report_call report)
-        : trust(how.trust), plain(how.plain), report_(std::move(report)) {
+        : trust(how.trust), plain(how.plain), desk_(how.desk), report_(std::move(report)) {
         if (trust != nullptr) {
             provider_ = std::make_shared<tls::FileWatcherCertificateProvider>(
                 trust->identity_path(), trust->identity_path(), trust->authorities_path(),
@@ -156,8 +166,8 @@ class grpc_security::parts {
     void set(tls::TlsCredentialsOptions& options, const std::string& address) {
         options.watch_identity_key_cert_pairs();
         options.watch_root_certs();
-        options.set_certificate_verifier(
-            tls::ExternalCertificateVerifier::Create<verifier>(trust, address, report_));
+        options.set_certificate_verifier(tls::ExternalCertificateVerifier::Create<verifier>(
+            trust, address, address.empty() ? desk_ : nullptr, report_));
     }
     [[nodiscard]] static std::optional<node_id> shown_by(const grpc::AuthContext& other) {
         for (const grpc::string_ref& each : other.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
@@ -168,6 +178,7 @@ class grpc_security::parts {
         return std::nullopt;
     }
 
+    const std::shared_ptr<admission_desk> desk_;
     const report_call report_;
     std::shared_ptr<tls::FileWatcherCertificateProvider> provider_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/grpc_transport.hpp"
 
+#include "cluster/grpc_admission.hpp"
 #include "cluster/grpc_calls.hpp"
 #include "cluster/grpc_connections.hpp"
 #include "cluster/grpc_control.hpp"
@@ -33,7 +34,12 @@ class grpc_transport::parts {
     parts& operator=(const parts&) = delete;
 
     [[nodiscard]] result<void, problem> start() {
-        auto listening = listen(core.options, questions.service(), links.service());
+        std::vector<grpc::Service*> services{&questions.service(), &links.service()};
+        if (core.options.security.desk != nullptr) {
+            admission_ = std::make_unique<admission_service>(*core.options.security.desk);
+            services.push_back(&admission_->service());
+        }
+        auto listening = listen(core.options, services);
         if (!listening) {
             return failure(std::move(listening.error()));
         }
@@ -61,6 +67,7 @@ class grpc_transport::parts {
   private:
     using distrust_gate = listener_gate<peer_listener>;
     std::shared_ptr<distrust_gate> distrust_ = std::make_shared<distrust_gate>();
+    std::unique_ptr<admission_service> admission_;
     std::unique_ptr<grpc::Server> server_;
 };
 

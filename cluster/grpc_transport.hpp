@@ -15,6 +15,7 @@
 
 namespace gv::cluster {
 
+class admission_desk;
 class node_trust;
 class grpc_security;
 
@@ -25,6 +26,8 @@ enum class plain_text : std::uint8_t { anybody, this_machine };
 struct transport_security {
     std::shared_ptr<node_trust> trust;
     plain_text plain = plain_text::anybody;
+    /// Lets in who has a token; null: nobody is let in. Not without `trust`.
+    std::shared_ptr<admission_desk> desk = nullptr;
     /// Set by the transport.
     std::shared_ptr<grpc_security> made = nullptr;
 };

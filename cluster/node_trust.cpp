@@ -13,16 +13,20 @@ namespace {
     return std::make_shared<const authorities>(std::move(*found));
 }
 
+[[nodiscard]] std::string shown(const tls_material& all) {
+    return all.chain + "\n" + all.authorities + "\n" + all.key;
+}
+
 } // namespace
 
 node_trust::node_trust(std::string cluster, const tls_material& all)
-    : cluster_(std::move(cluster)), identity_(all.chain + all.key),
-      shown_authorities_(all.authorities), believed_(read(all.authorities)) {}
+    : cluster_(std::move(cluster)), identity_(shown(all)), shown_authorities_(all.authorities),
+      believed_(read(all.authorities)) {}
 
 void node_trust::replace(const tls_material& all) {
     auto believed = read(all.authorities);
     shown_authorities_.replace(all.authorities);
-    identity_.replace(all.chain + all.key);
+    identity_.replace(shown(all));
     const std::lock_guard lock(mutex_);
     believed_ = std::move(believed);
 }

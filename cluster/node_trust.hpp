@@ -27,7 +27,8 @@ class node_trust {
 
     // For a library that reads again what is there now.
 
-    /// Chain and key in one file, so that one is never there without the other.
+    /// Chain, authorities (who has only the fingerprint of one has to see it) and key in one file,
+    /// so that none is ever there without the others.
     [[nodiscard]] std::string identity_path() const { return identity_.path(); }
     [[nodiscard]] std::string authorities_path() const { return shown_authorities_.path(); }
 

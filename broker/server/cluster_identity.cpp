@@ -3,14 +3,14 @@
 
 #include "broker/server/cluster_status.hpp"
 #include "broker/server/persistence.hpp"
+#include "broker/server/secret_file.hpp"
 #include "broker/server/seed_place.hpp"
 #include "broker/server/validate.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 namespace gv::server {
 
@@ -18,17 +18,6 @@ namespace {
 
 [[nodiscard]] std::string file_in(const std::string& folder, std::string_view name) {
     return folder + "/" + std::string(name);
-}
-
-/// Errors: what the system says.
-[[nodiscard]] result<std::string, std::string> read_file(const std::string& path) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-        return failure(std::string(std::strerror(errno == 0 ? EIO : errno)));
-    }
-    return std::move(text).str();
 }
 
 void report(loaded_options& loaded, const std::string& option, const std::string& what) {
@@ -41,9 +30,14 @@ void report(loaded_options& loaded, const std::string& option, const std::string
                    "nobody else is in"});
 }
 
+/// One that is there and may not be seen is not missing: without it this would be plain text.
+[[nodiscard]] bool is_missing(const std::string& path) {
+    return ::access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 /// Whom the certificate names, whether or not it is to be believed.
 [[nodiscard]] std::optional<cluster::certified_node> named_in(const cluster::tls_places& places) {
-    const auto facts = cluster::read_certificate(read_file(places.chain).value_or(std::string()));
+    const auto facts = cluster::read_certificate(read_whole(places.chain).value_or(std::string()));
     return facts ? facts->who : std::nullopt;
 }
 
@@ -60,6 +54,16 @@ void take_name(loaded_options& loaded, const cluster::tls_places& places) {
 [[nodiscard]] bool is_elsewhere(const std::string& seed) {
     const auto place = parse_seed(seed);
     return place && is_address(place->host) && !is_loopback(place->host);
+}
+
+/// Who let this node in knows all others.
+void take_seed(loaded_options& loaded) {
+    const std::string path = file_in(cluster_folder(loaded.values), first_seed_name);
+    const std::string text = read_whole(path).value_or(std::string());
+    if (loaded.values.cluster.seeds->empty() && !text.empty()) {
+        loaded.values.cluster.seeds = text_list{text.substr(0, text.find('\n'))};
+        loaded.origins["cluster.seeds"] = path;
+    }
 }
 
 void check_plain_text(loaded_options& loaded) {
@@ -96,7 +100,7 @@ std::optional<cluster::tls_places> find_identity(const options& all) {
                                    .authorities = *cluster.tls_ca};
     }
     const std::string folder = cluster_folder(all);
-    if (folder.empty() || !std::ifstream(file_in(folder, own_certificate_name))) {
+    if (folder.empty() || is_missing(file_in(folder, own_certificate_name))) {
         return std::nullopt;
     }
     return cluster::tls_places{.chain = file_in(folder, own_certificate_name),
@@ -117,7 +121,7 @@ identity_load load_identity(const options& all, wall_time now) {
         return made;
     }
     const auto read = [&](const std::string& path) {
-        auto text = read_file(path);
+        auto text = read_whole(path);
         if (!text) {
             made.errors.push_back({.place = path,
                                    .what = "cannot be read: " + text.error(),
@@ -158,7 +162,8 @@ std::optional<problem> check_owner(const options& all, const identity_load& load
 void complete_cluster(loaded_options& loaded) {
     if (const auto places = find_identity(loaded.values)) {
         take_name(loaded, *places);
-    } else {
+        take_seed(loaded);
+    } else if (loaded.values.cluster.join_token->empty()) {
         check_plain_text(loaded);
     }
 }

@@ -20,6 +20,7 @@ inline constexpr std::string_view own_certificate_name = "node.pem";
 inline constexpr std::string_view own_key_name = "node.key";
 inline constexpr std::string_view authorities_name = "ca.pem";
 inline constexpr std::string_view authority_key_name = "ca.key";
+inline constexpr std::string_view first_seed_name = "seeds"; ///< who let this node in
 
 /// Where certificate, key and authorities of this node are; nothing: it has none, and speaks plain
 /// text.
@@ -46,8 +47,8 @@ struct identity_load {
 [[nodiscard]] std::optional<problem> check_owner(const options& all, const identity_load& loaded,
                                                  node_id self);
 
-/// What the options leave to the certificate: the name of the cluster, and whether other machines
-/// may be in it. Adds to `problems` what is wrong with that.
+/// What the options leave to the certificate: the name of the cluster, where to find it, and
+/// whether other machines may be in it. Adds to `problems` what is wrong with that.
 void complete_cluster(loaded_options& loaded);
 
 } // namespace gv::server

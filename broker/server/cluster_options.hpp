@@ -65,6 +65,14 @@ struct cluster_options {
                 "several while one takes the place of another. Only for this cluster, never those "
                 "of the web. Empty: ca.pem beside node.pem.",
          .applies = reload::new_connections}};
+    option<std::string> join_token{
+        {.name = "cluster.join_token",
+         .doc = "A token (`grapevine cluster token` on a node of the cluster) by which a node "
+                "without a certificate gets one at its start, once; then it is of no use any more, "
+                "and may stay. For machines that nobody types on: give it by the environment. "
+                "Elsewhere see `grapevine cluster join --token`.",
+         .applies = reload::restart,
+         .is_secret = true}};
     option<std::string> operator_socket{
         {.name = "cluster.operator_socket",
          .doc = "Path of the unix socket for `grapevine cluster`; whoever may open it may do all "

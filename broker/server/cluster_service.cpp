@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "base/thread_name.hpp"
+#include "broker/server/cluster_setup.hpp"
 #include "broker/server/cluster_status.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/validate.hpp"
@@ -85,9 +86,12 @@ cluster_service::open(const cluster::peer_identity& who,
         .host = *options_.cluster.bind,
         .port = *options_.cluster.port,
         .security = {.trust = trust_,
-                     .plain = *options_.cluster.allow_plaintext
-                                  ? cluster::plain_text::anybody
-                                  : cluster::plain_text::this_machine}};
+                     .plain = *options_.cluster.allow_plaintext ? cluster::plain_text::anybody
+                                                                : cluster::plain_text::this_machine,
+                     .desk = trust_ && *options_.storage.enabled
+                                 ? std::make_shared<token_desk>(*options_.cluster.name,
+                                                                token_places_of(options_))
+                                 : nullptr}};
     auto opened = cluster::grpc_transport::start(wanted, *this);
     if (!opened) {
         problem what = opened.error();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/operate_command.hpp"
 
+#include "broker/server/cluster_identity.hpp"
+#include "broker/server/cluster_setup.hpp"
 #include "broker/server/environment.hpp"
 #include "broker/server/load.hpp"
 #include "broker/server/operate_options.hpp"
@@ -120,6 +122,72 @@ int forget(const std::string& socket, const operate_options& wanted) {
     return path;
 }
 
+[[nodiscard]] bool is_setup(operate_task task) noexcept {
+    return task == operate_task::init || task == operate_task::renew || task == operate_task::token
+           || task == operate_task::join_by_token;
+}
+
+int tell(const result<cluster_setup, problem>& made, std::string_view what, std::string_view next) {
+    if (!made) {
+        report(made.error());
+        return failed;
+    }
+    say(setup_text(*made, what, next));
+    return done;
+}
+
+/// The token alone on standard output, so that it can be passed on.
+int token(const options& all, const operate_options& wanted) {
+    const auto made = make_token(all, wanted.address, wanted.good_for);
+    if (!made) {
+        report(made.error());
+        return failed;
+    }
+    say(cluster::text_of(*made) + "\n");
+    std::fprintf(stderr, "%s", token_hint(*made).c_str());
+    return done;
+}
+
+/// Without the broker; what it is told is in files.
+int set_up(const operate_options& wanted) {
+    loaded_options loaded = load_options(wanted.broker, process_environment(), profile_here);
+    for (const problem& each : loaded.problems) {
+        report(each);
+    }
+    if (!loaded.problems.empty()) {
+        return misused;
+    }
+    const bool is_new = !find_identity(loaded.values);
+    complete_cluster(loaded); // plain text is no problem here
+    const options& all = loaded.values;
+    switch (wanted.task) {
+    case operate_task::init:
+        return tell(
+            init_cluster(all, wanted.cluster), "is the first node of the cluster",
+            "Start the broker with cluster.bind set to an address that others reach. For "
+            "each other node\nrun `grapevine cluster token` here, and `grapevine cluster "
+            "join --token TOKEN` there.\nKeep a copy of ca.key in a safe place: whoever has "
+            "it can make nodes of this cluster.\n");
+    case operate_task::renew:
+        return tell(renew_certificate(all), "has a new certificate in the cluster",
+                    "A running broker uses it after SIGHUP.\n");
+    case operate_task::join_by_token:
+        return tell(join_by_token(all, wanted.token, std::chrono::seconds(0)),
+                    is_new ? "may join the cluster" : "has a new certificate in the cluster",
+                    is_new ? "Start the broker; it finds the others by itself.\n"
+                           : "A running broker uses it after SIGHUP.\n");
+    case operate_task::token:
+        return token(all, wanted);
+    case operate_task::status:
+    case operate_task::join:
+    case operate_task::leave:
+    case operate_task::forget:
+    case operate_task::help:
+        break;
+    }
+    return misused;
+}
+
 } // namespace
 
 int operate_main(std::span<const std::string_view> args) {
@@ -131,6 +199,9 @@ int operate_main(std::span<const std::string_view> args) {
     if (wanted->task == operate_task::help) {
         say(operate_usage());
         return done;
+    }
+    if (is_setup(wanted->task)) {
+        return set_up(*wanted);
     }
     const std::string socket = find_socket(*wanted);
     if (socket.empty()) {
@@ -145,6 +216,10 @@ int operate_main(std::span<const std::string_view> args) {
         return leave(socket, *wanted);
     case operate_task::forget:
         return forget(socket, *wanted);
+    case operate_task::init:
+    case operate_task::renew:
+    case operate_task::token:
+    case operate_task::join_by_token:
     case operate_task::help:
         break;
     }

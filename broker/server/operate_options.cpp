@@ -3,6 +3,7 @@
 
 #include "broker/server/command_words.hpp"
 #include "broker/server/seed_place.hpp"
+#include "broker/server/value_text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,11 +13,14 @@ namespace gv::server {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, operate_task>, 6> tasks{{
+constexpr std::array<std::pair<std::string_view, operate_task>, 9> tasks{{
     {"status", operate_task::status},
     {"join", operate_task::join},
     {"leave", operate_task::leave},
     {"forget", operate_task::forget},
+    {"init", operate_task::init},
+    {"renew", operate_task::renew},
+    {"token", operate_task::token},
     {"help", operate_task::help},
     {"--help", operate_task::help},
 }};
@@ -28,12 +32,16 @@ constexpr std::size_t places_max = 64;
            || (name.starts_with("--") && name.find('.') != std::string_view::npos);
 }
 
+[[nodiscard]] bool is_of_task(std::string_view name) {
+    return name == "--socket" || name == "--token" || name == "--for" || name == "--address";
+}
+
 class option_reader {
   public:
     result<operate_options, std::string> read(std::span<const std::string_view> args) {
         const command_words words = read_words(
             args, [this](std::string_view option) { return on_flag(option); },
-            [](std::string_view name) { return name == "--socket" || is_of_broker(name); },
+            [](std::string_view name) { return is_of_task(name) || is_of_broker(name); },
             [this](std::string_view name, std::string_view value) { on_value(name, value); });
         if (!words.wrong.empty()) {
             return failure(words.wrong);
@@ -56,6 +64,12 @@ class option_reader {
     void on_value(std::string_view name, std::string_view value) {
         if (name == "--socket") {
             options_.socket = value;
+        } else if (name == "--token") {
+            options_.token = value;
+        } else if (name == "--address") {
+            options_.address = value;
+        } else if (name == "--for") {
+            good_for_ = value;
         } else {
             broker_.push_back(name);
             broker_.push_back(value);
@@ -66,13 +80,14 @@ class option_reader {
 
     std::string check_together() {
         if (positions_.empty()) {
-            return "say what to do: status, join, leave or forget; see --help";
+            return "say what to do: init, token, renew, status, join, leave or forget; see --help";
         }
         const auto* const found = std::ranges::find(tasks, positions_.front(),
                                                     [](const auto& each) { return each.first; });
         if (found == tasks.end()) {
             return "\"" + std::string(positions_.front())
-                   + "\" is neither status, join, leave nor forget; see --help";
+                   + "\" is neither status, join, leave, forget, init, token nor renew; see "
+                     "--help";
         }
         options_.task = found->second;
         if (options_.as_json && options_.task != operate_task::status) {
@@ -80,6 +95,18 @@ class option_reader {
         }
         if (options_.is_forced && options_.task != operate_task::leave) {
             return "--force is for leave";
+        }
+        if (!options_.token.empty()) {
+            if (options_.task != operate_task::join) {
+                return "--token is for join";
+            }
+            options_.task = operate_task::join_by_token;
+        }
+        if (!options_.address.empty() && options_.task != operate_task::token) {
+            return "--address is for token";
+        }
+        if (const std::string wrong = take_lifetime(); !wrong.empty()) {
+            return wrong;
         }
         if (const std::string wrong = take_words(); !wrong.empty()) {
             return wrong;
@@ -98,6 +125,15 @@ class option_reader {
             }
             options_.which = words.front();
             return {};
+        case operate_task::init:
+            if (words.size() > 1) {
+                return "init takes the name of the cluster; see --help";
+            }
+            options_.cluster = words.empty() ? std::string_view() : words.front();
+            return {};
+        case operate_task::renew:
+        case operate_task::token:
+        case operate_task::join_by_token:
         case operate_task::status:
         case operate_task::leave:
         case operate_task::help:
@@ -106,6 +142,22 @@ class option_reader {
         return words.empty() ? std::string()
                              : std::string(positions_.front()) + " takes nothing behind it: \""
                                    + std::string(words.front()) + "\"; see --help";
+    }
+
+    std::string take_lifetime() {
+        constexpr auto most = std::chrono::hours(24 * 30);
+        if (good_for_.empty()) {
+            return {};
+        }
+        if (options_.task != operate_task::token) {
+            return "--for is for token";
+        }
+        const auto read = parse_time(good_for_);
+        if (!read || *read < std::chrono::seconds(1) || *read > most) {
+            return "--for takes a time from 1s to 30d, such as 10min or 24h";
+        }
+        options_.good_for = std::chrono::duration_cast<std::chrono::seconds>(*read);
+        return {};
     }
 
     std::string take_places(std::span<const std::string_view> words) {
@@ -132,6 +184,7 @@ class option_reader {
         return {};
     }
 
+    std::string_view good_for_;
     std::vector<std::string_view> positions_;
     std::vector<std::string_view> broker_;
     operate_options options_;
@@ -144,19 +197,35 @@ result<operate_options, std::string> parse_operate_options(std::span<const std::
 }
 
 std::string_view operate_usage() noexcept {
-    return "Usage: grapevine cluster status [options]        say who is in the cluster and how it "
+    return "Usage: grapevine cluster init [options] [NAME]     make the authority of a new "
+           "cluster, and\n"
+           "                                                 the certificate of this node\n"
+           "       grapevine cluster token [options]         print what lets one other node in\n"
+           "       grapevine cluster join --token TOKEN      get the certificate of this node\n"
+           "       grapevine cluster renew [options]         make the certificate of this node "
+           "again\n"
+           "       grapevine cluster status [options]        say who is in the cluster and how it "
            "is\n"
            "       grapevine cluster join [options] PLACE…    look for other nodes there, now\n"
            "       grapevine cluster leave [options]         this node leaves for good, and ends\n"
            "       grapevine cluster forget [options] NODE   remove a member that is no more\n"
            "\n"
-           "Works on a running node, on its machine and as its user, by the socket that it has in\n"
-           "its storage.folder.\n"
+           "status, join, leave and forget work on a running node, on its machine and as its "
+           "user,\n"
+           "by the socket that it has in its storage.folder. init, join --token and renew write "
+           "to\n"
+           "cluster.tls in that folder; the node uses it when it starts, and renewed certificates\n"
+           "also at SIGHUP. token works where init was done, whether or not the node runs.\n"
            "\n"
            "  --socket PATH   the socket (default: that of the configuration)\n"
            "  -c FILE, -p PORT, --section.option VALUE\n"
            "                  as they were given to the broker; without them the environment and\n"
            "                  the defaults say where its socket is\n"
+           "  --token TOKEN   as `grapevine cluster token` has printed it; good for one node\n"
+           "  --for TIME      how long a token is good, such as 10min (default: 1h)\n"
+           "  --address HOST:PORT\n"
+           "                  where the new node finds this one (default: cluster.advertise, or\n"
+           "                  cluster.bind and cluster.port)\n"
            "  --json          status prints one JSON object\n"
            "  --force         leave although kept sessions or messages are on this node alone\n"
            "  -h, --help      print this\n"

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "broker/server/command_line.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -13,13 +14,27 @@
 
 namespace gv::server {
 
-enum class operate_task : std::uint8_t { status, join, leave, forget, help };
+enum class operate_task : std::uint8_t {
+    status,
+    join,
+    leave,
+    forget,
+    init,
+    renew,
+    token,
+    join_by_token,
+    help
+};
 
 struct operate_options {
     operate_task task = operate_task::help;
     std::string socket;              ///< empty: that of the configuration
     std::vector<std::string> places; ///< to join
     std::string which;               ///< to forget
+    std::string cluster;             ///< to begin; empty: that of the configuration
+    std::string token;               ///< to join by
+    std::string address;             ///< that a token names; empty: that of the configuration
+    std::chrono::seconds good_for = std::chrono::hours(1); ///< a token
     bool as_json = false;
     bool is_forced = false;
     command_line broker; ///< flags of the broker that say where its socket is

@@ -3,6 +3,8 @@
 
 #include "broker/mqtt/utf8.hpp"
 #include "broker/server/cluster_status.hpp"
+#include "broker/server/seed_place.hpp"
+#include "broker/server/validate.hpp"
 #include "broker/server/value_text.hpp"
 
 #include <boost/json/array.hpp>
@@ -279,6 +281,25 @@ std::string forget_text(const cluster::operator_forget& forgotten) {
                forgotten.name + " (" + hex(forgotten.node) + ") "
                + (forgotten.was_forgotten_already ? "was forgotten already." : "is forgotten."))
            + "\n";
+}
+
+std::string setup_text(const cluster_setup& made, std::string_view what, std::string_view next) {
+    return printable("Node \"" + made.who.name + "\" (" + hex(made.who.node) + ") "
+                     + std::string(what) + " \"" + made.who.cluster + "\".")
+           + "\n  folder       " + printable(made.folder) + "\n  authority    sha256 "
+           + made.authority + "\n  good until   " + cluster::date_text(made.until) + "\n"
+           + std::string(next);
+}
+
+std::string token_hint(const cluster::join_token& token) {
+    const auto place = parse_seed(token.address);
+    const bool is_local = place && (place->host == "localhost" || is_loopback(place->host));
+    return "Good for one node until " + cluster::date_text(token.until)
+           + ". There: grapevine cluster join --token TOKEN\n"
+           + (is_local ? "It names " + token.address
+                             + ", which only this machine reaches: see cluster.bind, "
+                               "cluster.advertise and --address\n"
+                       : std::string());
 }
 
 } // namespace gv::server

@@ -2,6 +2,7 @@
 // Answers to an operator as text for a person, and as JSON for machines.
 #pragma once
 
+#include "broker/server/cluster_setup.hpp"
 #include "cluster/operator_answers.hpp"
 
 #include <string>
@@ -26,5 +27,11 @@ namespace gv::server {
 [[nodiscard]] std::string found_text(const cluster::operator_found& found);
 [[nodiscard]] std::string leave_text(const cluster::operator_leave& left);
 [[nodiscard]] std::string forget_text(const cluster::operator_forget& forgotten);
+
+/// What was made, where, and what to do next.
+[[nodiscard]] std::string setup_text(const cluster_setup& made, std::string_view what,
+                                     std::string_view next);
+/// How a token is used.
+[[nodiscard]] std::string token_hint(const cluster::join_token& token);
 
 } // namespace gv::server

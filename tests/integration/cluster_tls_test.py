@@ -82,7 +82,7 @@ class ClusterTls(TlsTest):
         wait_for("the lamp", lambda: run_sub(nodes[2].port, "-t", "lamp", "-C", "1", "-W",
                                              "1").stdout == "on\n")
         for number, each in enumerate(nodes):
-            self.assertRegex(each.log(), rf"cluster_listening .*node={number + 1:016x} .*security=tls")
+            each.wait_for_log_match(rf"cluster_listening .*node={number + 1:016x} .*security=tls")
             self.assertNotIn("cluster_alarm", each.log())
             self.assertGreater(metrics(each)["grapevine_cluster_certificate_expiry_seconds"], 1e9)
 
@@ -91,7 +91,7 @@ class ClusterTls(TlsTest):
         second.stop()
         again = self.node("node2", *self.flags(second.tls), before=second)
         self.wait_until_ready(again)
-        self.assertRegex(again.log(), "cluster_listening .*node=0000000000000002 start=2")
+        again.wait_for_log_match("cluster_listening .*node=0000000000000002 start=2")
         first.wait_for_log_match("member_changed .*node=node2 became=refuted|"
                                  "member_changed .*node=node2 became=joined .*start=2")
 
@@ -131,8 +131,8 @@ class ClusterTls(TlsTest):
     def test_a_certificate_that_has_expired_is_refused_and_both_say_so(self):
         here = self.tls_node(1)
         late = self.stranger(2, days=-1)
-        self.assertIn("has expired, on", late.log())
-        self.assertIn("renew it: other nodes refuse it", late.log())
+        late.wait_for_log("has expired, on")
+        late.wait_for_log("renew it: other nodes refuse it")
         self.alarm(here, 'address="it has called"',
                    'the certificate of node \\"node2\\" (0000000000000002) of cluster \\"test\\" has '
                    'expired, on ')

@@ -31,6 +31,36 @@ TEST(OperateOptions, EachTaskTakesItsWords) {
     EXPECT_EQ(parse({"forget", "--help"})->task, operate_task::help);
 }
 
+TEST(OperateOptions, WhatSetsANodeUpTakesItsWords) {
+    using namespace std::chrono_literals;
+    EXPECT_EQ(parse({"init"})->task, operate_task::init);
+    EXPECT_EQ(parse({"init", "home"})->cluster, "home");
+    EXPECT_EQ(parse({"renew"})->task, operate_task::renew);
+    EXPECT_EQ(parse({"token"})->good_for, 1h);
+    const auto token = parse({"token", "--for", "10min", "--address", "node1.home:7883"});
+    ASSERT_TRUE(token) << token.error();
+    EXPECT_EQ(token->good_for, 10min);
+    EXPECT_EQ(token->address, "node1.home:7883");
+    const auto join = parse({"join", "--token", "GV1.x"});
+    ASSERT_TRUE(join) << join.error();
+    EXPECT_EQ(join->task, operate_task::join_by_token);
+    EXPECT_EQ(join->token, "GV1.x");
+    EXPECT_EQ(parse({"join", "a:1"})->task, operate_task::join);
+}
+
+TEST(OperateOptions, WhatSetsANodeUpIsChecked) {
+    EXPECT_THAT(refusal_of({"init", "home", "office"}), HasSubstr("name of the cluster"));
+    EXPECT_THAT(refusal_of({"renew", "now"}), HasSubstr("renew takes nothing behind it"));
+    EXPECT_THAT(refusal_of({"join", "--token", "GV1.x", "a:1"}), HasSubstr("takes nothing behind"));
+    EXPECT_THAT(refusal_of({"status", "--token", "GV1.x"}), HasSubstr("--token is for join"));
+    EXPECT_THAT(refusal_of({"join", "a:1", "--for", "1h"}), HasSubstr("--for is for token"));
+    EXPECT_THAT(refusal_of({"join", "a:1", "--address", "b:1"}),
+                HasSubstr("--address is for token"));
+    for (const char* each : {"never", "0s", "31d", "500ms"}) {
+        EXPECT_THAT(refusal_of({"token", "--for", each}), HasSubstr("from 1s to 30d")) << each;
+    }
+}
+
 TEST(OperateOptions, TheSocketIsNamedOrFoundByTheFlagsOfTheBroker) {
     EXPECT_EQ(parse({"status", "--socket", "/run/s"})->socket, "/run/s");
     EXPECT_EQ(parse({"status", "--socket=/run/s"})->socket, "/run/s");
