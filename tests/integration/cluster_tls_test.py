@@ -95,6 +95,20 @@ class ClusterTls(TlsTest):
         first.wait_for_log_match("member_changed .*node=node2 became=refuted|"
                                  "member_changed .*node=node2 became=joined .*start=2")
 
+    def test_a_node_without_a_store_is_who_its_certificate_says(self):
+        here = self.tls_node(1)
+        nothing_kept = ("--storage.enabled", "false")
+        passing = self.tls_node(2, *nothing_kept)
+        self.wait_until_joined(here, passing)
+        passing.stop()
+        here.wait_for_log_match("member_changed .*node=node2 became=left")
+        again = self.node("node2", *nothing_kept, *self.flags(passing.tls), before=passing)
+        again.wait_for_log_match("cluster_listening .*node=0000000000000002")
+        self.wait_until_joined(again)
+        ear = Subscriber(self, again.port, "-t", "t", "-q", "1")
+        publish(here.port, "t", "hello", "-q", "1")
+        self.assertEqual(ear.next(), "hello")
+
     def test_a_node_of_another_authority_is_refused_and_both_say_why(self):
         here = self.tls_node(1)
         stranger = self.stranger(2, authority=Authority(self.folder, "elsewhere"))
