@@ -210,33 +210,12 @@ std::vector<partition_id> partition_exchange::to_hand_over() const {
     return found;
 }
 
-// Whose home is forgotten, or has left for good, goes to those that are there. One of these says
-// so; that two do in a split, the rule for equal epochs settles.
-void partition_exchange::adopt_orphans(partition_effects& out) {
-    const bool is_lowest = std::ranges::none_of(peers_, [this](const auto& each) {
-        return each.first < self_ && each.second.state == peer_state::alive;
-    });
-    if (!is_settled_ || !table_.founding().is_there() || !is_lowest) {
-        return;
-    }
-    std::vector<std::pair<partition_id, node_id>> homes;
-    for (std::uint16_t number = 0; number < partition_count; ++number) {
-        const partition_id which{number};
-        const partition_row& row = table_.at(which);
-        if (row.epoch != 0 && row.home != self_ && !peers_.contains(row.home)) {
-            homes.emplace_back(which, proposal(which).value_or(self_));
-        }
-    }
-    assign(homes, out);
-}
-
 void partition_exchange::on_deadline(time_point now, hybrid_time stamp, partition_effects& out) {
     if (now < compare_at_) {
         return;
     }
     compare_at_ = now + options_.compare_interval;
     look_if_to_found(stamp, out);
-    adopt_orphans(out);
     std::vector<node_id> alive;
     for (const auto& [node, each] : peers_) {
         if (each.state == peer_state::alive) {

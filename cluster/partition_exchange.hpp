@@ -102,7 +102,6 @@ class partition_exchange {
     void tell_all(node_id to, bool wants_answer, partition_effects& out);
     void look_if_to_found(hybrid_time stamp, partition_effects& out);
     void begin(const partition_table& table, partition_effects& out);
-    void adopt_orphans(partition_effects& out);
 
     node_id self_;
     partition_options options_;

@@ -15,7 +15,8 @@ namespace {
     std::bitset<partition_count> seen;
     for (const told_partition& each : rows) {
         if (each.which.value >= partition_count || seen.test(each.which.value)
-            || each.row.home == node_id{} || each.row.epoch == 0) {
+            || each.row.home == node_id{} || each.row.epoch == 0
+            || each.row.epoch > partition_epoch_max) {
             return false;
         }
         seen.set(each.which.value);

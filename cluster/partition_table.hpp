@@ -28,6 +28,9 @@ struct partition_founding {
                                       const partition_founding&) = default;
 };
 
+/// No partition was given a home so often: there is always a next.
+inline constexpr std::uint64_t partition_epoch_max = std::uint64_t{1} << 62;
+
 struct partition_row {
     node_id home;            ///< 0: not known here
     std::uint64_t epoch = 0; ///< how often the partition was given a home; 0: not known here

@@ -20,19 +20,18 @@ void raise(retained_coverage::covered& of, node_id node, hybrid_time to) {
     known = std::max(known, to);
 }
 
-/// The last multiple of `step` that is not after.
-hybrid_time floor_to(duration step, hybrid_time stamp) {
-    const auto ms = std::max<std::int64_t>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(step).count(), 1);
-    const std::uint64_t whole = stamp.value >> 16;
-    return {(whole - whole % static_cast<std::uint64_t>(ms)) << 16};
-}
-
 wall_time earlier(wall_time than, duration by) {
     return than - std::chrono::duration_cast<wall_time::duration>(by);
 }
 
 } // namespace
+
+hybrid_time floor_to(duration step, hybrid_time stamp) noexcept {
+    const auto ms = std::max<std::int64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(step).count(), 1);
+    const std::uint64_t whole = stamp.value >> 16;
+    return {(whole - whole % static_cast<std::uint64_t>(ms)) << 16};
+}
 
 hybrid_time stamp_of(wall_time wall) noexcept {
     const auto ms =

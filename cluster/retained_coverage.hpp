@@ -39,6 +39,8 @@ struct retained_collecting {
 };
 
 [[nodiscard]] hybrid_time stamp_of(wall_time wall) noexcept;
+/// The last multiple of `step` that is not after.
+[[nodiscard]] hybrid_time floor_to(duration step, hybrid_time stamp) noexcept;
 
 class retained_coverage {
   public:

@@ -44,10 +44,11 @@ void retained_exchange::send_root(node_id to, bool wants_answer, const retained_
     send(to, told, out);
 }
 
-/// In steps: claims end an hour before what is told.
+/// As often as a claim may end later by what is told.
 void retained_exchange::stay_after_told(retained_effects& out) {
     const hybrid_time told = coverage_.own_until();
-    if (told >= stamp_of(gv::wall_of(stays_after_) + options_.collecting.step)) {
+    const duration step = options_.collecting.step;
+    if (floor_to(step, told) > floor_to(step, stays_after_)) {
         stays_after_ = told;
         out.stay_after(told);
     }

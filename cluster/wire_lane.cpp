@@ -29,7 +29,7 @@ namespace wire = grapevine::cluster::v1;
     if (in.origin() == 0 || in.boot() == 0) {
         return failure(decode_fault(message_fault::no_sender));
     }
-    reader.require(in.shard() < shards_max && in.oldest() > 0, wire_fault::out_of_range);
+    reader.require(in.shard() < 2 * shards_max && in.oldest() > 0, wire_fault::out_of_range);
     if (const auto fault = reader.fault()) {
         return wrong(*fault);
     }

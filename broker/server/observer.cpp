@@ -97,7 +97,7 @@ void observer::on_second() {
 }
 
 void observer::look_at_heap() {
-    if (heap_.is_trim_due(present_heap_use())) {
+    if (heap_.is_look_due(heap_bytes()) && heap_.is_trim_due(present_heap_use())) {
         trim_heap();
         heap_.trimmed(present_heap_use());
     }

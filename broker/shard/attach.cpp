@@ -180,7 +180,10 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
     client* front = find_client(connection);
     if (front == nullptr) {
         // The connection went away while its home answered.
-        const session::detach_notice notice{.cause = session::close_cause::connection_lost,
+        // One that waited for another node may have been refused: it has no will.
+        const session::detach_notice notice{.cause = is_node(home_shard)
+                                                         ? session::close_cause::client_disconnect
+                                                         : session::close_cause::connection_lost,
                                             .session_expiry = {}};
         if (is_mine(home_shard)) {
             on_detach(home, answer.epoch, notice);
@@ -342,7 +345,8 @@ void core::push(session::home& from, session::front_address to, const publicatio
     }
     // One question for room on the way is enough; it is asked when half of what may be pushed is.
     const std::size_t before = home.bytes_pushed_;
-    home.bytes_pushed_ += message.what->weight();
+    const bool may_get_lost = is_node(to.shard) && how.quality == qos::at_most_once;
+    home.bytes_pushed_ += may_get_lost ? 0 : message.what->weight();
     const std::size_t half = std::min(replay_output_bytes, options_.limits.output_bytes_max) / 2;
     message.wants_room = before < half && home.bytes_pushed_ >= half;
     // The others are bounded by what may be pushed without room; these go on while they come.

@@ -226,10 +226,16 @@ bool core::on_frame(incoming_lane_id from, const cluster::lane_frame& frame) {
     if (lane == nullptr) {
         return false;
     }
+    const bool carries_errands = is_for_sessions(lane->receiver.lane().shard);
+    bool is_misplaced = false;
     const auto bytes = lane->receiver.on_frame(
         frame, turn_.now,
         [&](const publication& what, const cluster::forward_flags& flags, cluster::lane_seq seq) {
-            if (!flags.errand.empty()) {
+            is_misplaced = is_misplaced || flags.errand.empty() == carries_errands;
+            if (is_misplaced) {
+                return;
+            }
+            if (carries_errands) {
                 on_errand(from, what, flags.errand);
                 if (seq != 0) {
                     answer({.lane = from, .lane_seq = seq}, reason_code::success);
@@ -238,6 +244,9 @@ bool core::on_frame(incoming_lane_id from, const cluster::lane_frame& frame) {
                 on_forwarded(from, what, flags, seq);
             }
         });
+    if (is_misplaced) {
+        return note_fault(failure(cluster::lane_fault::message_malformed), "frame");
+    }
     if (!bytes) {
         return note_fault(failure(bytes.error()), "frame");
     }

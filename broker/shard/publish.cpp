@@ -111,7 +111,7 @@ void core::end_giving_out(const reach& where) {
         pending_take& waiting = takes_[given.take.value - 1];
         waiting.reason = mqtt::is_error(waiting.reason) ? waiting.reason : reason;
         finish_take(given.take.value - 1);
-    } else if (given.front != nullptr) {
+    } else if (given.front != nullptr && !owner_of(*given.front).is_ended_) {
         given.front->on_taken(given.who.token, reason);
     } else {
         answer(given.who, reason);

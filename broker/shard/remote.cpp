@@ -151,8 +151,8 @@ void core::on_registered(client& in, shard_id party, std::uint64_t home,
     } else if (!in.is_registered_) { // it has a session of its own for this connection
         post_rare(party, detach{.home = home,
                                 .epoch = answer.epoch,
-                                .notice = {.cause = session::close_cause::connection_lost,
-                                           .session_expiry = {}}});
+                                .notice = {.cause = session::close_cause::client_disconnect,
+                                           .session_expiry = {}}}); // without its will
     }
 }
 
@@ -174,6 +174,9 @@ void core::on_detached_all(shard_id party, shard_id home_shard) {
     for (client* each : clients_of(party)) {
         if (each->is_registered_ && each->home_ >> shard_bits == home_shard.value) {
             lose_home(*each);
+        } else if (each->is_attached_ && !each->is_registered_
+                   && wants_registration(each->registration_.get())) {
+            register_late(*each); // what it asked then was not heard
         }
     }
 }

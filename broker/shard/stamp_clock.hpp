@@ -22,10 +22,10 @@ class stamp_clock {
         wall_ = agreed_ ? agreed_->on(now) : own;
         latest_ = agreed_ ? end_of(wall_ + stamp_ahead_max) : everything;
         if (last_ > latest_) { // nobody has believed what was dated so
-            last_ = believes(floor_) ? floor_ : hybrid_time{};
+            last_ = {};
             clock_ = {};
-            clock_.absorb(last_);
         }
+        absorb(floor_);
     }
     /// Holds from the next set_time() on. Nothing: this node goes by its own clock, and believes
     /// every stamp.

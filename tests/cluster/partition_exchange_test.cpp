@@ -99,21 +99,14 @@ TEST_F(PartitionExchange, TheLowestIdFounds) {
     EXPECT_TRUE(is_mine()) << "it does not come to it";
 }
 
-TEST_F(PartitionExchange, WhatBelongedToANodeThatIsForgottenGoesToThoseThatAreThere) {
+TEST_F(PartitionExchange, AfterEveryEpochThereIsANext) {
     meet(higher);
     here.on_settled(now, out);
-    hear(higher, all_of(partition_table(newer, higher)));
-    here.on_peer(higher, peer_state::dead, out);
-    here.on_deadline(start + 2s, now, out);
-    EXPECT_EQ(here.table().count(higher), partition_count) << "it may come back";
-    meet(lower);
-    here.on_peer(higher, peer_state::gone, out);
-    here.on_deadline(start + 4s, now, out);
-    EXPECT_EQ(here.table().count(higher), partition_count) << "that is for the lowest to say";
-    here.on_peer(lower, peer_state::dead, out);
-    here.on_deadline(start + 6s, now, out);
-    EXPECT_TRUE(is_mine());
-    EXPECT_EQ(here.table().at(partition_id{7}).epoch, 2U);
+    partition_rows told = all_of(partition_table(newer, higher));
+    told.rows.front().row.epoch = ~std::uint64_t{0};
+    const auto done = here.on_message(higher, told, now, out);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error(), partition_fault::row_invalid);
 }
 
 TEST_F(PartitionExchange, WhoShouldHaveAPartitionIsThereAndHasTheSameTable) {

@@ -68,7 +68,7 @@ TEST(WireLaneFaults, OfFramesAreToldApart) {
         {message_fault::no_sender, [](auto& m) { m.mutable_hello()->clear_origin(); }},
         {message_fault::no_sender, [](auto& m) { m.mutable_hello()->clear_boot(); }},
         {message_fault::no_sender, [](auto& m) { m.mutable_hello()->clear_link(); }},
-        {wire_fault::out_of_range, [](auto& m) { m.mutable_hello()->set_shard(64); }},
+        {wire_fault::out_of_range, [](auto& m) { m.mutable_hello()->set_shard(128); }},
         {wire_fault::out_of_range, [](auto& m) { m.mutable_hello()->set_shard(65'536); }},
         {wire_fault::out_of_range, [](auto& m) { m.mutable_hello()->clear_oldest(); }},
         {wire_fault::malformed, [](auto& m) { m.mutable_pieces(); }},

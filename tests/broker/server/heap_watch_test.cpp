@@ -27,6 +27,20 @@ TEST(HeapWatch, WhatCouldNotBeGivenBackIsNotTriedAgain) {
     EXPECT_TRUE(watch.is_trim_due({.held = 90 * mib, .in_use = 20 * mib}));
 }
 
+TEST(HeapWatch, LooksOnlyWhenMoreIsHeldThanAtTheLeastSince) {
+    heap_watch watch;
+    EXPECT_TRUE(watch.is_look_due(10 * mib));
+    watch.trimmed({.held = 10 * mib, .in_use = 8 * mib});
+    EXPECT_FALSE(watch.is_look_due(11 * mib));
+    EXPECT_FALSE(watch.is_look_due(5 * mib));
+    EXPECT_TRUE(watch.is_look_due(8 * mib));
+    EXPECT_FALSE(watch.is_trim_due({.held = 8 * mib, .in_use = 8 * mib}));
+    EXPECT_FALSE(watch.is_look_due(9 * mib));
+    EXPECT_TRUE(watch.is_look_due(20 * mib));
+    EXPECT_TRUE(watch.is_trim_due({.held = 20 * mib, .in_use = 17 * mib}))
+        << "there was less to be given back since the last time";
+}
+
 // Each thread has a heap of its own, whose end is never free: a block stays there.
 TEST(HeapWatch, GivesBackWhatAThreadHasFreed) {
     constexpr std::size_t count = 64 * mib / 1'000;

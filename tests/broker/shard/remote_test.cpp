@@ -2,6 +2,8 @@
 // Clients whose home is on another node: what is different from one on another shard. That nothing
 // else is, session_across_nodes_test shows.
 #include "base/hash.hpp"
+#include "broker/shard/errand.hpp"
+#include "cluster/lane_format.hpp"
 #include "tests/support/session_script.hpp"
 
 #include <gmock/gmock.h>
@@ -184,6 +186,39 @@ TEST_F(RemoteHome, OnlyTheHomeHasHeldTheOtherForDead) {
     EXPECT_EQ(s.core(0).sessions(), 2U) << "one is registered again, one is kept";
 }
 
+TEST_F(RemoteHome, WhoCameWhileOnlyTheHomeHeldItsNodeForDeadIsRegisteredAfterwards) {
+    peer_standing seen{.slot = peer_slot{2},
+                       .node = node_id{3},
+                       .boot = boot_id{1},
+                       .presence = peer_presence::absent};
+    s.core(0).on_peer(seen);
+    script_client& fleeting = client_of(0);
+    fleeting.wire.send_connect(at(2));
+    s.advance(2'100ms);
+    EXPECT_NE(fleeting.next().as<mqtt::connack_view>(), nullptr);
+    EXPECT_EQ(s.core(0).sessions(), 0U);
+    seen.presence = peer_presence::live;
+    s.core(0).on_peer(seen);
+    s.node.run();
+    EXPECT_EQ(s.core(0).sessions(), 1U);
+}
+
+TEST_F(RemoteHome, WhoWasRefusedHasNoWill) {
+    script_client& hears = client_of(1);
+    hears.connect(at(1));
+    hears.subscribe("will", qos::at_least_once);
+    s.node.hold_frames(0, 2, true);
+    connect_request how = kept(2);
+    how.will = support::will_request{.topic = "will", .payload = "gone"};
+    script_client& late = client_of(0);
+    late.wire.send_connect(how);
+    s.advance(2'100ms);
+    late.expect_refused(reason_code::server_unavailable);
+    s.node.hold_frames(0, 2, false);
+    s.advance(10s);
+    hears.expect_nothing();
+}
+
 TEST_F(RemoteHome, AWillIsPublishedOnceWhereverItsHomeIs) {
     script_client& hears = client_of(1);
     hears.connect(at(1));
@@ -289,6 +324,20 @@ TEST_F(RemoteHome, APartitionWithAClientIsNotLetGo) {
     late.send_connect(kept(1));
     late.listen();
     EXPECT_TRUE(late.is_closed()) << "its home is not known";
+}
+
+// As a confused peer may send it; also where homes are on no other node.
+TEST_F(RemoteHome, AnErrandInALaneOfMessagesIsAFault) {
+    const cluster::lane_identity lane{node_id{1}, boot_id{1}, shard_id{0}};
+    const auto arrived = s.core(1).on_hello({.lane = lane, .oldest = 1});
+    ASSERT_TRUE(arrived);
+    const auto word = encode(push_pubrel{.connection = 1, .id = packet_id{1}});
+    const cluster::forward_flags flags{.errand = word->bytes};
+    const cluster::message_shape shape(word->what, {.lane_origin = node_id{1}}, flags);
+    std::string bytes(cluster::piece_header_bytes + shape.size(), '\0');
+    shape.store(cluster::store_piece_header(bytes.data(), cluster::piece_kind::whole, shape.size()),
+                word->what, flags);
+    EXPECT_FALSE(s.core(1).on_frame(arrived->lane, {.first = 1, .oldest = 1, .bytes = bytes}));
 }
 
 TEST(RemoteHomeAway, AFreshSessionInsteadIfThatIsWanted) {

@@ -75,6 +75,9 @@ TEST_F(StampClock, StaysAfterWhatWasToldHoweverFarItIsSetBack) {
     clock.agree(cluster::agreed_time{.at = start, .wall = noon - 1h});
     clock.set_time(start, noon - 24h);
     EXPECT_EQ(wall_of(clock.next()), noon - 1h) << "nobody believes what was told";
+    clock.agree(std::nullopt);
+    clock.set_time(start, noon - 24h);
+    EXPECT_GT(clock.next(), at(noon)) << "it is believed again";
 }
 
 // Sessions keep the name that they got before the clock was known to be wrong.
