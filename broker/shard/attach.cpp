@@ -84,6 +84,9 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
                           std::make_unique<home_entry::successor>(
                               from, username ? std::optional(std::string(*username)) : std::nullopt,
                               std::move(request)));
+        if (before && before->from == from) {
+            return; // it has asked twice, as it may when its home is back
+        }
         if (before) { // it was not in yet, and could wait for the disk for long
             kick(before->from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
                  "a later connection has this client identifier");
