@@ -213,8 +213,8 @@ class cluster_service final : public shard::cluster_seat,
     };
     std::map<std::uint64_t, waiter> waiters_;
     std::uint64_t next_waiter_ = 0;
-    std::map<node_id, node_id> ways_;             ///< who passes on what goes there; 0: nobody
-    std::set<node_id> differing_;                 ///< go by another table of partitions, as told
+    std::map<node_id, node_id> ways_; ///< who passes on what goes there; 0: nobody
+    std::set<node_id> differing_;     ///< go by another table of partitions, as told
     cluster::alarm_gate distrust_told_{std::chrono::minutes(1), 64};
     time_point expiry_looked_at_{};
     std::map<node_id, std::string> last_problem_; ///< of a control stream, so that it is told once
