@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -37,7 +38,8 @@ struct TokenDesk : testing::Test {
                                      {.cluster = "whatever", .node = node_id{7}, .name = "attic"});
     }
 
-    const std::string folder = testing::TempDir() + "/token_desk_test";
+    const std::string folder =
+        testing::TempDir() + "/token_desk_test." + std::to_string(::getpid());
     const cluster::certified_key authority =
         cluster::make_authority("home", cluster::valid_for(now(), cluster::authority_lifetime));
     const token_places places{.tokens = folder + "/tokens",
