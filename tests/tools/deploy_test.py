@@ -20,7 +20,7 @@ NAME = r"(?:grapevine|process)(?:_[a-z0-9]+)+"
 
 def declared():
     """Each name that /metrics serves."""
-    names = set(re.findall(r'<(?:\w+, )?"(' + NAME + r')"', METRICS))
+    names = set(re.findall(r'<\s*(?:\w+, )?"(' + NAME + r')"', METRICS))
     histograms = re.findall(r'histogram<\w+, "(' + NAME + r')"', METRICS)
     return names | {name + suffix for name in histograms for suffix in ("_bucket", "_sum", "_count")}
 
