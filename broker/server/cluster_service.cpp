@@ -164,7 +164,6 @@ void cluster_service::start(std::function<void()> ready) {
     ready_ = std::move(ready);
     boost::asio::post(context_, [this] {
         seeds_->start();
-        homes_.start(self_, *loops_);
         arm();
     });
     thread_ = std::thread([this] {
@@ -214,10 +213,6 @@ void cluster_service::run(std::function<void(cluster::cluster_node&, cluster::mo
 void cluster_service::arm() {
     routes_on_disk_.hand_over(*node_);
     partitions_on_disk_.hand_over(node_->partitions().table());
-    homes_.tell_shards(*node_);
-    if (waits_for_table_ && node_->partitions().table().founding().is_there()) {
-        let_clients_in();
-    }
     const time_point due = node_->next_deadline();
     if (due >= armed_for_) {
         return;
@@ -559,7 +554,6 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }
-    homes_.changed();
 }
 
 void cluster_service::member_changed(const cluster::member& now, member_change change) {
@@ -580,13 +574,11 @@ void cluster_service::known(cluster::wait_token who, cluster::route_known) {
 
 void cluster_service::table_founded(const cluster::partition_founding& founding) {
     partitions_on_disk_.put(founding);
-    homes_.changed();
     log::info("partitions_founded", {{"by", hex(founding.by)}, {"here", founding.by == self_}});
 }
 
 void cluster_service::partition_changed(partition_id which, const cluster::partition_row& now) {
     partitions_on_disk_.put(node_->partitions().table().founding(), which, now);
-    homes_.changed();
 }
 
 void cluster_service::tables_differ(node_id with, const cluster::partition_founding& theirs) {
@@ -668,24 +660,6 @@ void cluster_service::collect_on(shard::event_loop& loop) {
 void cluster_service::ready(bool is_complete) {
     log::event(is_complete ? log::level::info : log::level::warn, {}, "cluster_ready",
                {{"others", node_->members().members().live()}, {"complete", is_complete}});
-    // Until it is known where sessions live, one might be made in the wrong place.
-    if (!is_complete || node_->partitions().table().founding().is_there()) {
-        homes_.tell_shards(*node_);
-        let_clients_in();
-        return;
-    }
-    waits_for_table_ = true;
-    table_timer_.expires_after(*options_.cluster.ready_within);
-    table_timer_.async_wait([this](const boost::system::error_code& cancelled) {
-        if (!cancelled && waits_for_table_) {
-            let_clients_in();
-        }
-    });
-}
-
-void cluster_service::let_clients_in() {
-    waits_for_table_ = false;
-    table_timer_.cancel();
     boost::asio::post(control_, std::exchange(ready_, {}));
 }
 
