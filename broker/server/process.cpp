@@ -33,27 +33,6 @@ constexpr std::uint64_t by_all_else = 64;      ///< listeners, event loops, log,
 
 [[nodiscard]] std::string error_text() { return std::strerror(errno); }
 
-[[nodiscard]] bool write_all(int fd, std::string_view text) noexcept {
-    while (!text.empty()) {
-        const ssize_t count = ::write(fd, text.data(), text.size());
-        if (count < 0 && errno != EINTR) {
-            return false;
-        }
-        text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
-    }
-    return true;
-}
-
-/// So that the name of a new file is there after a power cut, too.
-void sync_folder_of(const std::string& path) {
-    const std::string folder = std::filesystem::absolute(path).parent_path().string();
-    if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        opened >= 0) {
-        ::fsync(opened);
-        ::close(opened);
-    }
-}
-
 } // namespace
 
 void keep_freed_memory() noexcept {
@@ -122,6 +101,26 @@ std::vector<problem> become_user(const std::string& user) {
                  .remedy = "start the broker as root or as that user"}};
     }
     return {};
+}
+
+bool write_all(int descriptor, std::string_view text) noexcept {
+    while (!text.empty()) {
+        const ssize_t count = ::write(descriptor, text.data(), text.size());
+        if (count < 0 && errno != EINTR) {
+            return false;
+        }
+        text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
+    }
+    return true;
+}
+
+void sync_folder_of(const std::string& path) {
+    const std::string folder = std::filesystem::absolute(path).parent_path().string();
+    if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        opened >= 0) {
+        ::fsync(opened);
+        ::close(opened);
+    }
 }
 
 std::vector<problem> write_whole(const std::string& path, std::string_view text,

@@ -46,6 +46,11 @@ struct descriptor_shares {
 /// Becomes `user` with its groups. Nothing happens if it is empty or we are not root.
 [[nodiscard]] std::vector<problem> become_user(const std::string& user);
 
+/// False: errno says why; a part of it may be written.
+[[nodiscard]] bool write_all(int descriptor, std::string_view text) noexcept;
+/// So that the name of a new file is there after a power cut, too.
+void sync_folder_of(const std::string& path);
+
 /// Replaces the file at once, so that a reader, and whoever reads it after a power cut, sees all of
 /// it or the old one. Nothing happens if
 /// `path` is empty. `option` names the place of a problem.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/secret_file.hpp"
 
+#include "broker/server/process.hpp"
+
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -21,26 +23,6 @@ namespace {
     return {.place = path,
             .what = std::string(what) + ": " + std::strerror(error),
             .remedy = "run this as the user of the broker, with a folder that it may write to"};
-}
-
-[[nodiscard]] bool write_all(int to, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t count = ::write(to, text.data(), text.size());
-        if (count < 0 && errno != EINTR) {
-            return false;
-        }
-        text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
-    }
-    return true;
-}
-
-void sync_folder_of(const std::string& path) {
-    const std::string folder = std::filesystem::absolute(path).parent_path().string();
-    if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        opened >= 0) {
-        ::fsync(opened);
-        ::close(opened);
-    }
 }
 
 } // namespace
