@@ -47,8 +47,6 @@ inline constexpr std::size_t shards_max = 64;
 [[nodiscard]] constexpr peer_slot slot_of(shard_id party) noexcept {
     return peer_slot{static_cast<std::uint16_t>(party.value - shards_max)};
 }
-/// Slots that have a number as a party.
-inline constexpr std::size_t party_slots_max = 0x1'0000 - shards_max;
 
 /// Home shard of a partition on a node with `shards` shards.
 [[nodiscard]] constexpr shard_id home_shard(partition_id partition, std::size_t shards) {
