@@ -83,10 +83,10 @@ result<void, retained_fault> retained_exchange::on_message(node_id from, retaine
                                                            const retained_moment& at,
                                                            retained_effects& out) {
     const auto sender = peers_.find(from);
-    result<void, retained_fault> done = failure(retained_fault::unknown_peer);
-    if (sender != peers_.end()) {
-        done = check(message, at.latest, options_.limits);
+    if (sender == peers_.end()) {
+        return failure(retained_fault::unknown_peer); // which is no fault of it
     }
+    auto done = check(message, at.latest, options_.limits);
     if (done) {
         const std::size_t bytes = bytes_of(message);
         counts_.bytes_received += bytes;

@@ -147,10 +147,10 @@ struct route_exchange::on_message_of {
 result<void, route_fault> route_exchange::on_message(node_id from, const route_message& message,
                                                      time_point now, route_effects& out) {
     const auto sender = peers_.find(from);
-    result<void, route_fault> done = failure(route_fault::unknown_peer);
-    if (sender != peers_.end()) {
-        done = check(message, from, options_.replica.limits);
+    if (sender == peers_.end()) {
+        return failure(route_fault::unknown_peer); // which is no fault of it
     }
+    auto done = check(message, from, options_.replica.limits);
     if (done) {
         done = std::visit(
             on_message_of{
