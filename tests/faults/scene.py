@@ -137,12 +137,18 @@ class Scene:
             deaths += each.deaths
         self.report.at_most("processes that ended by themselves", deaths, 0)
         if self.baselines and with_memory:
-            self.report.note("memory before and now, in MiB: " + ", ".join(
-                f"{each.name} {self.baselines[each.name][0] / MIB:.1f} → {each.memory() / MIB:.1f}"
-                for each in self.running() if each.name in self.baselines))
-            grown, more = self.growth()
-            self.report.at_most("memory, beside that before", grown, GROWTH_MAX, "times")
-            self.report.at_most("descriptors, beside those before", more, GROWTH_MAX, "times")
+            self.judge_growth()
+
+    def judge_growth(self):
+        self.report.note(f"memory before and now: {self.memory_text()}")
+        grown, more = self.growth()
+        self.report.at_most("memory, beside that before", grown, GROWTH_MAX, "times")
+        self.report.at_most("descriptors, beside those before", more, GROWTH_MAX, "times")
+
+    def memory_text(self):
+        return ", ".join(
+            f"{each.name} {self.baselines[each.name][0] / MIB:.1f} → {each.memory() / MIB:.1f} MiB"
+            for each in self.running() if each.name in self.baselines)
 
     def growth(self):
         both = [(each.memory() / self.baselines[each.name][0],
