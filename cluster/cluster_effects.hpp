@@ -19,6 +19,7 @@ struct peer_view {
     peer_identity who;
     peer_state state = peer_state::dead;
     bool is_suspected = false;
+    bool has_stopped = false; ///< it has said so itself
     std::string name;
     std::string address; ///< host:port for other nodes
 };

@@ -30,10 +30,14 @@ std::optional<peer_view> cluster_node::meet(const member& now, peer_state state)
     if (!slot) {
         return std::nullopt;
     }
+    const bool has_stopped =
+        state != peer_state::alive
+        && (now.row.accuser == now.row.node || now.row.state == member_state::left);
     peer_view seen{.slot = *slot,
                    .who = {.node = now.row.node, .boot = now.row.boot},
                    .state = state,
                    .is_suspected = now.row.state == member_state::suspect,
+                   .has_stopped = has_stopped,
                    .name = now.row.profile.name,
                    .address = now.row.profile.peer_address};
     routes_->on_peer({.node = seen.who.node, .boot = seen.who.boot}, state, now_.now, *this);

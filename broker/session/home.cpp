@@ -136,7 +136,7 @@ void home::end_session() {
 
 void home::take_over() {
     if (front_) {
-        context_->effects->kick(*front_, epoch_, close_cause::taken_over,
+        context_->effects->kick(*this, *front_, close_cause::taken_over,
                                 mqtt::reason_code::session_taken_over,
                                 "another connection has this client identifier");
     }
@@ -147,7 +147,7 @@ void home::remove() {
     will_due_ = never;
     if (front_) {
         const front_address old = *std::exchange(front_, std::nullopt);
-        context_->effects->kick(old, epoch_, close_cause::administrative,
+        context_->effects->kick(*this, old, close_cause::administrative,
                                 mqtt::reason_code::administrative_action,
                                 "the session was removed by an operator");
     }
@@ -180,7 +180,7 @@ void home::on_delivery(const publication& what, const delivery& how) {
         return;
     }
     if (!session_->out.deliver(what, how, outbound::queueing::limited, now(), *this) && front_) {
-        context_->effects->kick(*front_, epoch_, close_cause::slow_reader,
+        context_->effects->kick(*this, *front_, close_cause::slow_reader,
                                 mqtt::reason_code::quota_exceeded, "the queue is full");
     }
 }

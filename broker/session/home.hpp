@@ -44,8 +44,8 @@ struct front_address {
 class home_effects {
   public:
     virtual void answer_attach(home& from, front_address to, attached answer) = 0;
-    virtual void kick(front_address to, attach_epoch epoch, close_cause cause,
-                      mqtt::reason_code reason, std::string_view why) = 0;
+    virtual void kick(home& from, front_address to, close_cause cause, mqtt::reason_code reason,
+                      std::string_view why) = 0;
     virtual void push(home& from, front_address to, const publication& what,
                       const delivery& how) = 0;
     virtual void push_pubrel(home& from, front_address to, packet_id id) = 0;

@@ -20,6 +20,12 @@ home_entry* core::find_home(std::uint64_t number) noexcept {
     return found == homes_by_number_.end() ? nullptr : found->second;
 }
 
+// What another node says may come late: of a connection that its home has given up.
+home_entry* core::find_home(std::uint64_t number, session::front_address front) noexcept {
+    home_entry* found = find_home(number);
+    return found != nullptr && found->home_.front() == front ? found : nullptr;
+}
+
 void core::attach(session::front& who, session::attach_request request) {
     client& from = owner_of(who);
     std::optional<std::string_view> username;
@@ -46,14 +52,17 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
         return; // it will be told that nothing of it is attached here, or is no more
     }
     if (is_node(home_of(hash64(request.client_id)))) {
-        kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_unavailable,
-             "the home of this session has changed");
+        if (request.is_late) {
+            return; // it is in already, and asks again
+        }
+        refuse(from, session::close_cause::refused, mqtt::reason_code::server_unavailable,
+               "the home of this session has changed");
         return;
     }
     auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end() && room_to_keep() == store_room::none && request.session_expiry > 0) {
-        kick(from, {}, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
-             "the disk has no room for another session");
+        refuse(from, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
+               "the disk has no room for another session");
         return;
     }
     if (is_leaving_ && request.session_expiry > 0
@@ -64,6 +73,7 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
+        ++homes_in_[made->partition().value];
         homes_by_number_.emplace(made->number(), made.get());
         found = homes_.insert(made.release()).first;
     }
@@ -73,8 +83,8 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
         return;
     }
     if (request.is_late && home.home_.front() && request.connected_at < home.connected_at_) {
-        kick(from, {}, session::close_cause::taken_over, mqtt::reason_code::session_taken_over,
-             "another connection has this client identifier");
+        refuse(from, session::close_cause::taken_over, mqtt::reason_code::session_taken_over,
+               "another connection has this client identifier");
         return;
     }
     if (home.home_.front()) {
@@ -88,8 +98,8 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
             return; // it has asked twice, as it may when its home is back
         }
         if (before) { // it was not in yet, and could wait for the disk for long
-            kick(before->from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
-                 "a later connection has this client identifier");
+            refuse(before->from, session::close_cause::refused, mqtt::reason_code::server_busy,
+                   "a later connection has this client identifier");
         } else {
             home.home_.take_over();
         }
@@ -99,8 +109,8 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
 }
 
 void core::refuse_while_leaving(session::front_address from) {
-    kick(from, {}, session::close_cause::refused, mqtt::reason_code::server_busy,
-         "this node is about to leave its cluster");
+    refuse(from, session::close_cause::refused, mqtt::reason_code::server_busy,
+           "this node is about to leave its cluster");
 }
 
 void core::attach_now(home_entry& home, session::front_address from,
@@ -160,8 +170,11 @@ void core::forget_durable_ends() {
 }
 
 void core::complete_attach(operation done) {
-    home_entry* home = find_home(done.holder);
-    if (home != nullptr && home->home_.front() == done.front && is_mine(done.front.shard)) {
+    home_entry* home = find_home(done.holder, done.front);
+    if (home == nullptr) {
+        return; // it is attached no more
+    }
+    if (is_mine(done.front.shard)) {
         home->client_ = find_client(done.front.connection);
     }
     send_attach_answer(done.front, done.holder, *std::move(done.attaches));
@@ -189,7 +202,7 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
                                                          : session::close_cause::connection_lost,
                                             .session_expiry = {}};
         if (is_mine(home_shard)) {
-            on_detach(home, answer.epoch, notice);
+            on_detach({.home = home, .epoch = answer.epoch, .notice = notice});
         } else {
             post_rare(home_shard, detach{.home = home, .epoch = answer.epoch, .notice = notice});
         }
@@ -250,34 +263,37 @@ void core::detach_home(client& from, session::close_cause cause) {
     from.is_attached_ = false;
     --counts_.connected;
     if (!from.is_registered_) {
-        publish_own_will(from, cause);
+        leave_unregistered(from, cause);
         return;
     }
     session::detach_notice notice = from.front_.farewell();
     notice.cause = cause;
-    detach word{.home = from.home_, .epoch = from.front_.epoch(), .notice = notice};
-    if (is_mine(from.home_at_)) {
-        on_detach(word.home, word.epoch, notice);
-    } else if (is_node(from.home_at_)) {
-        leave_node(from, word);
+    leave_home(from, {.home = from.home_, .epoch = from.front_.epoch(), .notice = notice});
+}
+
+void core::say_detached(shard_id home_shard, const shard::detach& word) {
+    if (is_mine(home_shard)) {
+        on_detach(word);
     } else {
-        post_rare(from.home_at_, word);
+        post_rare(home_shard, word);
     }
 }
 
-void core::on_detach(std::uint64_t number, attach_epoch epoch,
-                     const session::detach_notice& notice) {
-    home_entry* home = find_home(number);
-    if (home == nullptr || home->home_.epoch() != epoch) {
+void core::on_detach(const shard::detach& word) {
+    home_entry* home = find_home(word.home);
+    if (home == nullptr || home->home_.epoch() != word.epoch) {
         return;
     }
     home->client_ = nullptr;
+    if (word.is_early) {
+        forget_unrouted(*home);
+    }
     home->unrouted_.reset();
     open_home(*home);
-    home->home_.on_detach(epoch, notice);
+    home->home_.on_detach(word.epoch, word.notice);
     log_session(*home);
     if (const session::session_state* state = home->home_.session()) {
-        set_member_online(number, *state, false);
+        set_member_online(word.home, *state, false);
     }
     const std::unique_ptr<home_entry::successor> next = std::move(home->successor_);
     if (!next) {
@@ -303,23 +319,48 @@ void core::settle_home(home_entry& home) {
         wheel_.schedule(home.timer_, due);
     }
     if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
+        --homes_in_[home.partition().value];
         homes_.erase(&home);
         gone_homes_.emplace_back(&home);
     }
 }
 
-void core::kick(session::front_address to, attach_epoch, session::close_cause cause,
+void core::kick(session::home& from, session::front_address to, session::close_cause cause,
                 mqtt::reason_code reason, std::string_view why) {
-    if (is_mine(to.shard)) {
-        if (client* old = find_client(to.connection)) {
-            old->front_.on_kicked(cause, reason, why);
-            touch(*old);
-        }
+    send_kick(to.shard, {.connection = to.connection,
+                         .home = entry_of(from).number(),
+                         .epoch = from.epoch(),
+                         .cause = cause,
+                         .reason = reason,
+                         .why = std::string(why)});
+}
+
+/// Who is not attached.
+void core::refuse(session::front_address to, session::close_cause cause, mqtt::reason_code reason,
+                  std::string_view why) {
+    send_kick(to.shard, {.connection = to.connection,
+                         .epoch = {},
+                         .cause = cause,
+                         .reason = reason,
+                         .why = std::string(why)});
+}
+
+void core::send_kick(shard_id to, shard::kick word) {
+    if (is_mine(to)) {
+        on_kick(options_.me, word);
     } else {
-        post_rare(to.shard, shard::kick{.connection = to.connection,
-                                        .cause = cause,
-                                        .reason = reason,
-                                        .why = std::string(why)});
+        post_rare(to, std::move(word));
+    }
+}
+
+void core::on_kick(shard_id from, const shard::kick& word) {
+    client* old = find_client(word.connection);
+    if (is_node(from) && word.home != 0) {
+        give_up_unknown(from, word, old);
+    }
+    if (old != nullptr) {
+        old->front_.on_kicked(word.cause, word.reason, word.why);
+        touch(*old);
     }
 }
 
@@ -456,6 +497,7 @@ void core::change_inbound(client& from, packet_id id, bool is_held) {
     if (!is_mine(shard)) {
         post_rare(shard,
                   inbound_change{.home = from.home_,
+                                 .connection = from.number_,
                                  .branch = is_node(shard) ? storage::branch{} : journal_.fork(),
                                  .id = id,
                                  .level = level,

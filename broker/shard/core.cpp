@@ -51,6 +51,13 @@ router::router_options routing_of(const core_options& options) {
     return made;
 }
 
+/// What other nodes say to one of an earlier start must meet nobody: the start is in the middle.
+std::uint64_t first_number(const core_options& options) {
+    constexpr unsigned boot_bits = 32;
+    const std::uint64_t start = options.shares_sessions ? options.boot.value & 0xffff : 0;
+    return (std::uint64_t{options.me.value} << shard_bits) | (start << boot_bits);
+}
+
 } // namespace
 
 core::core(core_options options, core_driver& driver, time_point now, wall_time wall)
@@ -70,7 +77,7 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
       router_(routing_of(options_)), retained_(retained_options_of(options_)),
       outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
-      next_number_(std::uint64_t{options_.me.value} << shard_bits) {
+      next_number_(first_number(options_)) {
     credit_waiters_.resize(options_.shards);
     if (options_.is_clustered) {
         options_.lane_sender.spools = journal_.is_on();
@@ -226,7 +233,7 @@ void core::give_home_room(client& to) {
         pump_replay(home->number_);
     } else if (to.wants_room_ && to.front_.output().empty()) {
         to.wants_room_ = false;
-        post_rare(to.home_at_, room{.home = to.home_});
+        post_rare(to.home_at_, room{.home = to.home_, .connection = to.number_});
     }
 }
 
@@ -295,6 +302,7 @@ void core::arm(client& whose) {
 void core::on_tick() {
     wheel_.advance(turn_.now, [this](timer& fired) { on_timer(fired); });
     refuse_late_attaches();
+    release_late_leavers();
     if (lanes_) {
         lanes_->for_each_outgoing([this](peer_lane& each) {
             if (each.sender.next_deadline() <= turn_.now) {
@@ -307,8 +315,11 @@ void core::on_tick() {
 
 std::optional<time_point> core::next_deadline() noexcept {
     const std::optional<time_point> due = wheel_.next_deadline();
-    const time_point of_lanes = std::min(lanes_ ? lanes_->next_deadline() : never,
-                                         attaching_.empty() ? never : attaching_.front().due);
+    const auto first_of = [](auto& waiting) {
+        return waiting.empty() ? never : waiting.front().due;
+    };
+    const time_point of_lanes = std::min(
+        {lanes_ ? lanes_->next_deadline() : never, first_of(attaching_), first_of(leaving_)});
     return of_lanes == never ? due : std::min(due.value_or(never), of_lanes);
 }
 

@@ -639,7 +639,8 @@ class core final : private session::front_effects,
                     std::optional<std::string_view> username, session::attach_request request);
     void on_attached(std::uint64_t connection, shard_id home_shard, std::uint64_t home,
                      session::attached answer);
-    void on_detach(std::uint64_t home, attach_epoch epoch, const session::detach_notice& notice);
+    void on_detach(const shard::detach& word);
+    void forget_unrouted(home_entry& home);
     void refuse_while_leaving(session::front_address from);
     void settle_home(home_entry& home);
     void do_what_is_due(home_entry& home);
@@ -649,15 +650,20 @@ class core final : private session::front_effects,
     void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     void note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_held);
-    void note_routed(std::uint64_t home, const session::inbound_ack& what);
+    void note_routed(home_entry& home, const session::inbound_ack& what);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
+    /// Null as well if another connection is attached, or none.
+    [[nodiscard]] home_entry* find_home(std::uint64_t number,
+                                        session::front_address front) noexcept;
     /// A shard of this node, or another node.
     [[nodiscard]] shard_id home_of(std::uint64_t client_hash) const noexcept;
     // remote.cpp: homes and fronts on other nodes
     [[nodiscard]] bool knows(const cluster::lane_identity& lane);
     void post_to_node(shard_id to, const shard_message& word);
     void on_errand(incoming_lane_id from, const publication& what, std::string_view bytes);
-    [[nodiscard]] bool hand_on(shard_id party, shard_message word);
+    [[nodiscard]] bool hand_on(shard_id party, boot_id boot, shard_message word);
+    void on_word_of_node(const word_of_node& word);
+    void hear_early_words();
     void on_detached_all(shard_id party, shard_id home_shard);
     void attach_at_node(client& from, std::optional<std::string_view> username,
                         session::attach_request request);
@@ -666,15 +672,23 @@ class core final : private session::front_effects,
     void on_registered(client& in, shard_id party, std::uint64_t home,
                        const session::attached& answer);
     void lose_home(client& in);
-    void lose_party(shard_id party);
-    void lose_fronts_of(shard_id party);
+    void lose_party(shard_id party, session::close_cause cause);
+    void lose_fronts_of(shard_id party, session::close_cause cause);
     void return_of(shard_id party);
     void note_parties(const peer_standing& now, bool was_live, bool is_reborn);
     void refuse_late_attaches();
+    void leave_unregistered(client& from, session::close_cause cause);
+    void give_up_unknown(shard_id party, const shard::kick& word, const client* connected);
     void publish_own_will(client& from, session::close_cause cause);
+    void open_homes_at(shard_id party);
+    void look_for_misplaced();
+    void move_unregistered(client& in, shard_id home);
     [[nodiscard]] bool is_live(shard_id party) const noexcept;
-    void leave_node(client& from, shard::detach word);
+    void leave_home(client& from, const shard::detach& word);
+    void say_detached(shard_id home_shard, const shard::detach& word);
     void on_leaver_taken(std::uint64_t connection);
+    void end_leaver(std::uint64_t connection);
+    void release_late_leavers();
     [[nodiscard]] std::vector<client*> clients_of(shard_id party);
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
@@ -683,8 +697,12 @@ class core final : private session::front_effects,
     void complete_attach(operation done);
     void send_attach_answer(session::front_address to, std::uint64_t home,
                             session::attached answer);
-    void kick(session::front_address to, attach_epoch epoch, session::close_cause cause,
+    void kick(session::home& from, session::front_address to, session::close_cause cause,
               mqtt::reason_code reason, std::string_view why) override;
+    void refuse(session::front_address to, session::close_cause cause, mqtt::reason_code reason,
+                std::string_view why);
+    void send_kick(shard_id to, shard::kick word);
+    void on_kick(shard_id from, const shard::kick& word);
     void push(session::home& from, session::front_address to, const publication& what,
               const session::delivery& how) override;
     void push_pubrel(session::home& from, session::front_address to, packet_id id) override;
@@ -810,6 +828,7 @@ class core final : private session::front_effects,
     // dispatch.cpp
     void on_message(shard_id from, shard_message& message);
     void on_rare(shard_id from, rare& message);
+    [[nodiscard]] client* find_held(std::uint64_t connection, shard_id home) noexcept;
     void on_push(shard_id home, const shard::push& message);
     void on_credit(shard_id from, std::size_t bytes);
     void post(shard_id to, shard_message message) {
@@ -844,6 +863,7 @@ class core final : private session::front_effects,
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
     boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
     boost::unordered_flat_set<home_entry*, home_hash, home_equal> homes_; ///< owned
+    std::array<std::uint32_t, partition_count> homes_in_{};               ///< by partition
     std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
@@ -876,20 +896,23 @@ class core final : private session::front_effects,
     std::vector<router::group_candidate> candidates_; ///< kept for its memory
     std::unique_ptr<peer_lanes> lanes_;               ///< null: there are no other nodes
     partition_homes homes_at_{};
-    /// Who waits for an answer of another node, and how long, in that order.
-    struct late_attach {
+    /// Who waits for an answer of another node, or is waited for, and how long, in that order.
+    struct waiting_connection {
         time_point due;
         std::uint64_t connection = 0;
     };
-    ring<late_attach> attaching_;
-    /// Connections that are gone and whose messages are still on their way: their homes on other
-    /// nodes hear that they have left when these are taken.
+    ring<waiting_connection> attaching_;
+    ring<waiting_connection> leaving_;
+    /// Connections that are gone and whose messages are still on their way: their homes hear that
+    /// they have left when these are taken.
     struct leaver {
         shard_id party;
         shard::detach word;
         std::size_t under_way = 0;
     };
     boost::unordered_flat_map<std::uint64_t, leaver> leavers_;
+    /// Of lives of nodes that this shard has not been told of yet.
+    std::vector<word_of_node> early_words_;
     std::vector<lane_key> dirty_lanes_;
     std::vector<incoming_lane_id> dirty_replies_;
     std::vector<std::size_t> credit_used_;
@@ -904,6 +927,7 @@ class core final : private session::front_effects,
     store_room disk_room_ = store_room::plenty;
     bool is_leaving_ = false;
     std::size_t stored_sessions_ = 0;
+    std::size_t misplaced_ = 0; ///< of these, sessions whose home is another node
     std::size_t slow_clients_ = 0;
     std::size_t shared_subscriptions_ = 0;
     time_point held_counted_to_{};

@@ -27,7 +27,7 @@ void core::on_message(shard_id from, shard_message& message) {
                    [&](const credit& m) { on_credit(from, m.bytes); },
                    [&](const shard::push& m) { on_push(from, m); },
                    [&](const shard::push_pubrel& m) {
-                       if (client* front = find_client(m.connection)) {
+                       if (client* front = find_held(m.connection, from)) {
                            front->front_.on_push_pubrel(m.id);
                            touch(*front);
                        }
@@ -48,10 +48,7 @@ void core::on_message(shard_id from, shard_message& message) {
 void core::on_rare(shard_id from, rare& message) {
     std::visit(
         overloaded{
-            [&](const shard::kick& m) {
-                kick({.shard = options_.me, .connection = m.connection}, {}, m.cause, m.reason,
-                     m.why);
-            },
+            [&](const shard::kick& m) { on_kick(from, m); },
             [&](attach_answer& m) { on_attached(m.connection, from, m.home, std::move(m.answer)); },
             [&](const settled& m) {
                 if (client* front = find_client(m.connection)) {
@@ -64,13 +61,13 @@ void core::on_rare(shard_id from, rare& message) {
                           m.username ? std::optional<std::string_view>(*m.username) : std::nullopt,
                           std::move(m.request));
             },
-            [&](const detach& m) { on_detach(m.home, m.epoch, m.notice); },
+            [&](const detach& m) { on_detach(m); },
             [&](const inbound_change& m) {
                 const bool is_part = m.branch.transaction.value != 0;
                 if (is_part) {
                     journal_.begin_part(m.branch);
                 }
-                if (home_entry* home = find_home(m.home)) {
+                if (home_entry* home = find_home(m.home, {from, m.connection})) {
                     on_inbound_change(*home, m.id, m.is_held, m.level);
                     note_unrouted(*home, from, m.id, m.is_held);
                 }
@@ -79,14 +76,18 @@ void core::on_rare(shard_id from, rare& message) {
                 }
             },
             [&](const shard::confirm& m) {
-                note_routed(m.home, m.what);
+                if (home_entry* home = find_home(m.home, {from, m.connection})) {
+                    note_routed(*home, m.what);
+                } else if (is_node(from)) {
+                    return; // what it is about was not done either
+                }
                 on_confirm({.shard = from, .connection = m.connection}, m.what);
             },
             [&](const confirmed& m) {
                 answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);
             },
             [&](const room& m) {
-                if (home_entry* home = find_home(m.home)) {
+                if (home_entry* home = find_home(m.home, {from, m.connection})) {
                     home->bytes_pushed_ = 0;
                     home->home_.on_room();
                     pump_replay(m.home);
@@ -114,16 +115,25 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const publisher_hold& m) { on_publisher_hold(m); },
             [&](const front_load& m) { on_front_load(from, m); },
             [&](const detached_all& m) { on_detached_all(from, m.home_shard); },
-            [&](const word_of_node& m) { on_message(m.party, m.what->what); },
+            [&](const word_of_node& m) { on_word_of_node(m); },
         },
         message);
+}
+
+// Null as well if a home elsewhere is not the one that keeps its session: it has been given up.
+client* core::find_held(std::uint64_t connection, shard_id home) noexcept {
+    client* found = find_client(connection);
+    const bool is_held =
+        found != nullptr
+        && (!is_node(home) || (found->home_at_ == home && found->front_.is_held_by_home()));
+    return is_held ? found : nullptr;
 }
 
 void core::on_push(shard_id home, const shard::push& message) {
     if (message.quality == qos::at_most_once && !is_node(home)) {
         credit_owed_[home.value] += message.what->weight();
     }
-    client* front = find_client(message.connection);
+    client* front = find_held(message.connection, home);
     if (front == nullptr) {
         return;
     }
@@ -135,7 +145,7 @@ void core::on_push(shard_id home, const shard::push& message) {
     front->front_.on_push(message::view_of(message.what), how);
     if (message.wants_room) {
         if (front->front_.output().size() < replay_output_bytes) {
-            post_rare(home, room{.home = front->home_});
+            post_rare(home, room{.home = front->home_, .connection = front->number_});
         } else {
             front->wants_room_ = true;
         }

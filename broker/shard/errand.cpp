@@ -38,7 +38,7 @@ constexpr std::uint8_t has_username = 1, has_will = 2, clean_start = 4, is_v5 = 
                        all = 31;
 } // namespace attach_bits
 namespace detach_bits {
-constexpr std::uint8_t cause = 0x7f, has_expiry = 0x80;
+constexpr std::uint8_t cause = 0x3f, is_early = 0x40, has_expiry = 0x80;
 } // namespace detach_bits
 namespace push_bits {
 constexpr std::uint8_t retain = 1, dup = 2, wants_room = 4, all = 7;
@@ -125,6 +125,7 @@ class word_writer {
         out_.u64(word.epoch.value);
         const auto& expiry = word.notice.session_expiry;
         out_.u8(static_cast<std::uint8_t>(static_cast<std::uint8_t>(word.notice.cause)
+                                          | bit(word.is_early, detach_bits::is_early)
                                           | bit(expiry.has_value(), detach_bits::has_expiry)));
         if (expiry) {
             out_.u32(*expiry);
@@ -133,6 +134,7 @@ class word_writer {
     }
     std::optional<errand> operator()(const inbound_change& word) {
         begin(kind::inbound, word.home);
+        out_.u64(word.connection);
         out_.u16(word.id.value);
         out_.u8(static_cast<std::uint8_t>(word.level));
         out_.u8(word.is_held ? 1 : 0);
@@ -146,6 +148,7 @@ class word_writer {
     }
     std::optional<errand> operator()(const room& word) {
         begin(kind::room, word.home);
+        out_.u64(word.connection);
         return counted();
     }
     std::optional<errand> operator()(const front_load& word) {
@@ -180,6 +183,8 @@ class word_writer {
     }
     std::optional<errand> operator()(const kick& word) {
         begin(kind::kick, word.connection);
+        out_.u64(word.home);
+        out_.u64(word.epoch.value);
         out_.u8(static_cast<std::uint8_t>(word.cause));
         out_.u8(static_cast<std::uint8_t>(word.reason));
         out_.prefixed(std::string_view(word.why).substr(0, 0xffff));
@@ -285,6 +290,7 @@ class word_reader {
                 home_ack{.home = in_.u64(), .connection = in_.u64(), .ack = read_delivery_ack()});
         case kind::inbound:
             return rare_word(inbound_change{.home = in_.u64(),
+                                            .connection = in_.u64(),
                                             .id = packet_id{in_.u16()},
                                             .level = enumerated<durability>(2),
                                             .is_held = boolean()});
@@ -292,7 +298,7 @@ class word_reader {
             return rare_word(
                 confirm{.home = in_.u64(), .connection = in_.u64(), .what = read_inbound_ack()});
         case kind::room:
-            return rare_word(room{.home = in_.u64()});
+            return rare_word(room{.home = in_.u64(), .connection = in_.u64()});
         case kind::load:
             return rare_word(
                 front_load{.home = in_.u64(), .connection = in_.u64(), .is_full = boolean()});
@@ -363,6 +369,7 @@ class word_reader {
         const std::uint8_t cause = flags & detach_bits::cause;
         is_bad_ = is_bad_ || cause > last_cause;
         word.notice.cause = static_cast<session::close_cause>(cause);
+        word.is_early = (flags & detach_bits::is_early) != 0;
         if ((flags & detach_bits::has_expiry) != 0) {
             word.notice.session_expiry = in_.u32();
         }
@@ -421,7 +428,12 @@ class word_reader {
         return shard_message(std::move(word));
     }
     std::optional<shard_message> read_kick() {
-        kick word{.connection = in_.u64(), .cause = {}, .reason = {}, .why = {}};
+        kick word{.connection = in_.u64(),
+                  .home = in_.u64(),
+                  .epoch = attach_epoch{in_.u64()},
+                  .cause = {},
+                  .reason = {},
+                  .why = {}};
         word.cause = enumerated<session::close_cause>(last_cause);
         word.reason = static_cast<mqtt::reason_code>(in_.u8());
         word.why = in_.prefixed();
@@ -522,8 +534,8 @@ std::optional<shard_id> receiver_of(const shard_message& word, std::size_t shard
         if constexpr (std::same_as<Word, attach>) {
             const auto partition = hash64(each.request.client_id) % partition_count;
             return home_shard(partition_id{static_cast<std::uint16_t>(partition)}, shards);
-        } else if constexpr (std::same_as<Word, attach_answer>) {
-            return shard_of(each.connection);
+        } else if constexpr (std::same_as<Word, attach_answer> || std::same_as<Word, kick>) {
+            return shard_of(each.connection); // though it names its home
         } else if constexpr (of_home<Word>) {
             return shard_of(each.home);
         } else if constexpr (of_connection<Word>) {

@@ -8,18 +8,18 @@
 //     attach (1)       connection:u64 flags:u8 client:text [username:text] connected:u64
 //                      session_expiry:u32 receive_maximum:u16
 //                      [delay:u32 what:u8 life:u64]    ; of the will; life in ms, all ones: endless
-//     detach (2)       home:u64 epoch:u64 cause:u8 [session_expiry:u32]
+//     detach (2)       home:u64 epoch:u64 flags:u8 [session_expiry:u32]
 //     ack (3)          home:u64 connection:u64 id:u16 type:u8 is_error:u8
-//     inbound (4)      home:u64 id:u16 level:u8 is_held:u8
+//     inbound (4)      home:u64 connection:u64 id:u16 level:u8 is_held:u8
 //     confirm (5)      home:u64 connection:u64 id:u16 type:u8 reason:u8
-//     room (6)         home:u64
+//     room (6)         home:u64 connection:u64
 //     load (7)         home:u64 connection:u64 is_full:u8
 //     subscribe (8)    home:u64 connection:u64 id:u16 1*(how:u8 subscription_id:u32 filter:text)
 //     unsubscribe (9)  home:u64 connection:u64 id:u16 1*(filter:text)
 //   to the front
 //     push (32)        connection:u64 id:u16 what:u8 flags:u8 *(subscription_id:u32)
 //     pubrel (33)      connection:u64 id:u16
-//     kick (34)        connection:u64 cause:u8 reason:u8 why:text
+//     kick (34)        connection:u64 home:u64 epoch:u64 cause:u8 reason:u8 why:text
 //     attached (35)    connection:u64 home:u64 epoch:u64 flags:u8 *(inbound:u16)
 //     settled (36)     connection:u64 id:u16 type:u8 is_error:u8 outcome:u8
 //     confirmed (37)   connection:u64 id:u16 type:u8 reason:u8

@@ -116,7 +116,8 @@ void event_loop::stop(duration patience) {
 
 // Clients that read their DISCONNECT close their side and are gone; the patient end is a deadline.
 void event_loop::stop_when_idle(time_point deadline) {
-    if (connections_.empty() || core_->now() >= deadline) {
+    const bool is_idle = connections_.empty() && core_->debts().leavers == 0;
+    if (is_idle || core_->now() >= deadline) {
         core_->flush_journal();
         if (links_) {
             links_->close();

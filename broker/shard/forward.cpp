@@ -135,6 +135,7 @@ void core::on_peer(const peer_standing& now) {
     }
     if (sessions != nullptr) {
         note_parties(now, was_live, is_reborn);
+        hear_early_words();
     }
 }
 
@@ -144,6 +145,9 @@ cluster::lane_hello core::hello_of(lane_key lane) { return lanes_->at(lane).send
 
 bool core::on_welcome(lane_key which, const cluster::lane_welcome& welcome) {
     peer_lane& lane = lanes_->at(which);
+    if (is_for_sessions(which.number) && lane.life != welcome.boot) {
+        return false; // of a life that membership has not told of yet, or that is over
+    }
     const auto done = lane.on_welcome(welcome, turn_.now);
     settle_lane(lane);
     return note_fault(done, "welcome");
@@ -205,7 +209,7 @@ bool core::knows(const cluster::lane_identity& lane) {
     }
     const auto slot = lanes_->slot_of(lane.origin);
     const peer_lane* sessions = slot ? lanes_->find_sessions(*slot) : nullptr;
-    return sessions != nullptr && sessions->life >= lane.boot;
+    return sessions != nullptr && sessions->life == lane.boot;
 }
 
 std::optional<core::arrival> core::on_hello(const cluster::lane_hello& hello) {

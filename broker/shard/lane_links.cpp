@@ -139,7 +139,8 @@ void lane_links::on_peer(const peer_place& now) {
                    .node = now.node,
                    .boot = now.boot,
                    .presence = now.presence,
-                   .is_suspected = now.is_suspected});
+                   .is_suspected = now.is_suspected,
+                   .has_stopped = now.has_stopped});
     for (const lane_key each : core_.lanes_to(now.slot)) {
         on_peer(each, now);
     }

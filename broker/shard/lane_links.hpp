@@ -28,6 +28,7 @@ struct peer_place {
     std::string name;    ///< for the log
     peer_presence presence = peer_presence::live;
     bool is_suspected = false;
+    bool has_stopped = false; ///< it has said so itself
 };
 
 class lane_links {

@@ -86,6 +86,8 @@ struct push_pubrel {
 };
 struct kick {
     std::uint64_t connection = 0;
+    std::uint64_t home = 0; ///< 0: the connection is not attached
+    attach_epoch epoch;
     session::close_cause cause{};
     mqtt::reason_code reason{};
     std::string why;
@@ -115,6 +117,7 @@ struct detach {
     std::uint64_t home = 0;
     attach_epoch epoch;
     session::detach_notice notice;
+    bool is_early = false; ///< something that it gave out may not have been taken yet
 };
 struct home_ack {
     std::uint64_t home = 0;
@@ -123,6 +126,7 @@ struct home_ack {
 };
 struct inbound_change {
     std::uint64_t home = 0;
+    std::uint64_t connection = 0;
     storage::branch branch{};
     packet_id id;
     durability level = durability::fsync;
@@ -135,6 +139,7 @@ struct confirm {
 };
 struct room {
     std::uint64_t home = 0;
+    std::uint64_t connection = 0;
 };
 /// The client became full, or is so no longer.
 struct front_load {
@@ -169,6 +174,7 @@ struct detached_all {
 /// What another node says, from the shard where it came to the one that it is for.
 struct word_of_node {
     shard_id party; ///< who says it
+    boot_id boot;   ///< in which life
     std::shared_ptr<struct boxed_word> what;
 };
 

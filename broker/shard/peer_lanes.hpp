@@ -35,6 +35,7 @@ struct peer_standing {
     boot_id boot;
     peer_presence presence = peer_presence::live;
     bool is_suspected = false;
+    bool has_stopped = false; ///< it has said so itself
 };
 
 /// Lanes of sessions, which carry errands between fronts and homes, have the numbers of the shards

@@ -402,6 +402,7 @@ void core::claim_retained(const retained_claim& claim) {
 void core::restore(storage::stored_session found, bool counts_bodies) {
     auto made = std::make_unique<home_entry>(*this, home_context_, found.client_id, ++next_number_);
     home_entry& home = *made;
+    ++homes_in_[home.partition().value];
     homes_by_number_.emplace(home.number(), &home);
     homes_.insert(made.release());
     const storage::session_record& record = found.record;

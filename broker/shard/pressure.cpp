@@ -38,10 +38,8 @@ void core::tell_home(const client& who, bool is_full) {
 }
 
 void core::on_front_load(shard_id from, const front_load& word) {
-    home_entry* home = find_home(word.home);
-    if (home == nullptr
-        || home->home_.front()
-               != session::front_address{.shard = from, .connection = word.connection}) {
+    home_entry* home = find_home(word.home, {.shard = from, .connection = word.connection});
+    if (home == nullptr) {
         return;
     }
     if (!word.is_full) {

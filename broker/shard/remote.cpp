@@ -8,7 +8,6 @@
 #include "broker/shard/errand.hpp"
 
 #include <algorithm>
-#include <bitset>
 
 namespace gv::shard {
 
@@ -19,11 +18,20 @@ namespace {
 /// A client waits so long for its home. Longer than a takeover takes while all is well; shorter
 /// than clients wait for a CONNACK.
 constexpr duration attach_within = 2s;
+/// A home waits so long for what a connection that has ended was giving out.
+constexpr duration leave_within = 1s;
 
 /// Whether its home is to hear of a client that came in without it. What a persistent session has
 /// there stays as it is.
 [[nodiscard]] bool wants_registration(const session::attach_request* asked) {
     return asked != nullptr && asked->session_expiry == 0;
+}
+
+/// To a home that counts a connection as attached which is not, or has no right to a will there.
+[[nodiscard]] detach given_up(std::uint64_t home, attach_epoch epoch) {
+    return {.home = home,
+            .epoch = epoch,
+            .notice = {.cause = session::close_cause::client_disconnect, .session_expiry = {}}};
 }
 
 } // namespace
@@ -38,22 +46,30 @@ void core::post_to_node(shard_id to, const shard_message& word) {
     const std::optional<errand> made = encode(word);
     BROKER_ASSERT(made, "a word that is not said between nodes");
     lane->append(made->what, {.errand = made->bytes}, 0, turn_.now);
+    if (in_input_ != nullptr && lane->presence == peer_presence::live && lane->sender.is_full()) {
+        ++counts_.lane_holds;
+        hold(in_input_->number_, lane->waiters);
+    }
     touch(*lane);
 }
 
 // The lane ends on any shard; from there a word goes on to the one that it is for. What one shard
 // of a node says to one of another stays in order.
 void core::on_errand(incoming_lane_id from, const publication& what, std::string_view bytes) {
-    const auto slot = lanes_->slot_of(lanes_->from(from)->receiver.lane().origin);
+    const cluster::lane_identity& lane = lanes_->from(from)->receiver.lane();
+    const auto slot = lanes_->slot_of(lane.origin);
+    if (slot && lanes_->find_sessions(*slot)->life != lane.boot) {
+        return; // its node has begun another life, and the link is not closed yet
+    }
     std::optional<shard_message> word = decode_errand(bytes, what);
-    if (!slot || !word || !hand_on(party_of(*slot), std::move(*word))) {
+    if (!slot || !word || !hand_on(party_of(*slot), lane.boot, std::move(*word))) {
         log::warn("session_word_unreadable",
                   {{"remedy", "one of the nodes is not what it says: look at their versions"}});
     }
 }
 
 /// False if there is no such shard.
-bool core::hand_on(shard_id party, shard_message word) {
+bool core::hand_on(shard_id party, boot_id boot, shard_message word) {
     if (const std::optional<shard_id> receiver = receiver_of(word, options_.shards)) {
         if (receiver->value >= options_.shards) {
             return false;
@@ -63,6 +79,7 @@ bool core::hand_on(shard_id party, shard_message word) {
         } else {
             post_rare(*receiver,
                       word_of_node{.party = party,
+                                   .boot = boot,
                                    .what = std::make_shared<boxed_word>(std::move(word))});
         }
         return true;
@@ -70,11 +87,28 @@ bool core::hand_on(shard_id party, shard_message word) {
     const auto shared = std::make_shared<boxed_word>(std::move(word));
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         if (!is_mine(shard_id{shard})) {
-            post_rare(shard_id{shard}, word_of_node{.party = party, .what = shared});
+            post_rare(shard_id{shard}, word_of_node{.party = party, .boot = boot, .what = shared});
         }
     }
     on_message(party, shared->what);
     return true;
+}
+
+// This shard may have heard of a newer life of the node than the one where the lane ends; or of an
+// older one, or of none: then the word waits until membership has told.
+void core::on_word_of_node(const word_of_node& word) {
+    const peer_lane* lane = lanes_->find_sessions(slot_of(word.party));
+    if (lane == nullptr || lane->life < word.boot) {
+        early_words_.push_back(word);
+    } else if (lane->life == word.boot) {
+        on_message(word.party, word.what->what);
+    }
+}
+
+void core::hear_early_words() {
+    for (const word_of_node& each : std::exchange(early_words_, {})) {
+        on_word_of_node(each);
+    }
 }
 
 bool core::is_live(shard_id party) const noexcept {
@@ -112,8 +146,14 @@ void core::attach_at_node(client& from, std::optional<std::string_view> username
 void core::refuse_late_attaches() {
     while (!attaching_.empty() && attaching_.front().due <= turn_.now) {
         client* late = find_client(attaching_.pop_front().connection);
-        if (late != nullptr && late->front_.state() == session::front::phase::attaching) {
+        if (late == nullptr) {
+            continue;
+        }
+        if (late->front_.state() == session::front::phase::attaching) {
             admit_or_refuse(*late);
+        } else if (late->is_attached_ && !late->is_registered_
+                   && wants_registration(late->registration_.get()) && is_live(late->home_at_)) {
+            register_late(*late); // its home may not have known that it is
         }
     }
 }
@@ -134,6 +174,7 @@ void core::register_late(client& in) {
     session::attach_request again = *in.registration_;
     again.is_late = true;
     again.clean_start = true; // it was told that it has no session
+    attaching_.push_back({.due = turn_.now + attach_within, .connection = in.number_});
     const bool has_name = in.front_.has_username();
     post_rare(in.home_at_, shard::attach{.connection = in.number_,
                                          .username = has_name ? std::optional(in.front_.username())
@@ -141,18 +182,18 @@ void core::register_late(client& in) {
                                          .request = std::move(again)});
 }
 
-// It came in without its home, whose answer comes now.
+// It came in without its home, whose answer comes now. One that came in with a session of its own
+// has none there, and one that is registered elsewhere meanwhile is so no more.
 void core::on_registered(client& in, shard_id party, std::uint64_t home,
                          const session::attached& answer) {
-    if (wants_registration(in.registration_.get()) && in.home_at_ == party && !in.is_registered_) {
+    const bool is_its_home = in.home_at_ == party && !answer.is_held_by_home
+                             && wants_registration(in.registration_.get());
+    if (is_its_home && !in.is_registered_) {
         in.home_ = home;
         in.is_registered_ = true;
         in.front_.on_registered(answer.epoch);
-    } else if (!in.is_registered_) { // it has a session of its own for this connection
-        post_rare(party, detach{.home = home,
-                                .epoch = answer.epoch,
-                                .notice = {.cause = session::close_cause::client_disconnect,
-                                           .session_expiry = {}}}); // without its will
+    } else if (!is_its_home || in.home_ != home || in.front_.epoch() != answer.epoch) {
+        post_rare(party, given_up(home, answer.epoch));
     }
 }
 
@@ -165,19 +206,36 @@ void core::lose_home(client& in) {
         return;
     }
     in.is_registered_ = false;
-    if (wants_registration(in.registration_.get()) && is_live(in.home_at_)) {
-        register_late(in);
-    }
 }
 
 void core::on_detached_all(shard_id party, shard_id home_shard) {
     for (client* each : clients_of(party)) {
         if (each->is_registered_ && each->home_ >> shard_bits == home_shard.value) {
             lose_home(*each);
-        } else if (each->is_attached_ && !each->is_registered_
-                   && wants_registration(each->registration_.get())) {
-            register_late(*each); // what it asked then was not heard
         }
+    }
+    return_of(party); // what it asked then was not heard
+}
+
+// Its home does not know of it, or knows it still and this node has given that up: then it hears
+// that the client is gone, without its will, which is a matter of this node.
+void core::leave_unregistered(client& from, session::close_cause cause) {
+    publish_own_will(from, cause);
+    if (from.front_.epoch().value != 0 && is_node(from.home_at_)) {
+        post_rare(from.home_at_, given_up(from.home_, from.front_.epoch()));
+    }
+}
+
+// A home ends a connection that this node does not count as attached there. One that is still
+// giving something out says by itself that it has left.
+void core::give_up_unknown(shard_id party, const shard::kick& word, const client* connected) {
+    const auto leaving = leavers_.find(word.connection);
+    const bool will_say_so = connected == nullptr
+                                 ? leaving != leavers_.end() && leaving->second.party == party
+                                 : (connected->is_registered_ && connected->home_at_ == party)
+                                       || !connected->is_attached_;
+    if (!will_say_so) {
+        post_rare(party, given_up(word.home, word.epoch));
     }
 }
 
@@ -193,21 +251,47 @@ void core::publish_own_will(client& from, session::close_cause cause) {
 
 // Who takes over may count on all that came before as taken: that a node is still giving out a
 // message of QoS 2 only that node knows.
-void core::leave_node(client& from, shard::detach word) {
-    const std::size_t under_way = from.front_.under_way();
-    if (under_way > 0) {
-        leavers_.emplace(from.number_,
-                         leaver{.party = from.home_at_, .word = word, .under_way = under_way});
-    } else {
-        post_rare(from.home_at_, word);
+// And what it says next, at another node, must not overtake what is on its way from here.
+void core::leave_home(client& from, const shard::detach& word) {
+    const std::size_t under_way = options_.shares_sessions ? from.front_.under_way() : 0;
+    if (under_way == 0) {
+        say_detached(from.home_at_, word);
+        return;
+    }
+    leavers_.emplace(from.number_,
+                     leaver{.party = from.home_at_, .word = word, .under_way = under_way});
+    leaving_.push_back({.due = turn_.now + leave_within, .connection = from.number_});
+    tell_home(from, false);
+    if (home_entry* home = is_mine(from.home_at_) ? find_home(from.home_) : nullptr) {
+        home->client_ = nullptr;
     }
 }
 
 void core::on_leaver_taken(std::uint64_t connection) {
     const auto found = leavers_.find(connection);
     if (found != leavers_.end() && --found->second.under_way == 0) {
-        post_rare(found->second.party, found->second.word);
+        end_leaver(connection);
+    }
+}
+
+void core::end_leaver(std::uint64_t connection) {
+    const auto found = leavers_.find(connection);
+    if (found != leavers_.end()) {
+        const leaver gone = std::move(found->second);
         leavers_.erase(found);
+        say_detached(gone.party, gone.word);
+    }
+}
+
+// What is still under way waits for a disk, or for a node: the client does not wait with it. Of
+// QoS 2 it may come twice then, since its home forgets identifiers that may not have been routed.
+void core::release_late_leavers() {
+    while (!leaving_.empty() && leaving_.front().due <= turn_.now) {
+        const std::uint64_t connection = leaving_.pop_front().connection;
+        if (const auto found = leavers_.find(connection); found != leavers_.end()) {
+            found->second.word.is_early = true;
+            end_leaver(connection);
+        }
     }
 }
 
@@ -227,16 +311,23 @@ void core::note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_
     }
 }
 
-void core::note_routed(std::uint64_t number, const session::inbound_ack& what) {
-    home_entry* home = find_home(number);
-    if (home != nullptr && home->unrouted_ && what.type == mqtt::packet_type::pubrec) {
-        home->unrouted_->erase(what.id.value);
+void core::note_routed(home_entry& home, const session::inbound_ack& what) {
+    if (home.unrouted_ && what.type == mqtt::packet_type::pubrec) {
+        home.unrouted_->erase(what.id.value);
     }
 }
 
-// Whoever was connected there is so no more. What it was giving out may not have been given out:
-// the client sends it again.
-void core::lose_fronts_of(shard_id party) {
+// What was being given out may not have been: the client sends it again.
+void core::forget_unrouted(home_entry& home) {
+    if (const auto unrouted = std::move(home.unrouted_)) {
+        for (const std::uint16_t id : *unrouted) {
+            on_inbound_change(home, packet_id{id}, false, options_.level);
+        }
+    }
+}
+
+// Whoever was connected there is so no more.
+void core::lose_fronts_of(shard_id party, session::close_cause cause) {
     std::vector<home_entry*> attached;
     for (home_entry* each : homes_) {
         if (each->successor_ && each->successor_->from.shard == party) {
@@ -247,21 +338,27 @@ void core::lose_fronts_of(shard_id party) {
         }
     }
     for (home_entry* each : attached) {
-        if (const auto unrouted = std::move(each->unrouted_)) {
-            for (const std::uint16_t id : *unrouted) {
-                on_inbound_change(*each, packet_id{id}, false, options_.level);
-            }
+        on_detach({.home = each->number(),
+                   .epoch = each->home_.epoch(),
+                   .notice = {.cause = cause, .session_expiry = {}},
+                   .is_early = true});
+    }
+}
+
+// Nobody waits for clients of a node that does not answer.
+void core::open_homes_at(shard_id party) {
+    for (home_entry* each : homes_) {
+        if (each->waiters_ && each->home_.front() && each->home_.front()->shard == party) {
+            open_home(*each);
         }
-        on_detach(each->number(), each->home_.epoch(),
-                  {.cause = session::close_cause::connection_lost, .session_expiry = {}});
     }
 }
 
 // --- nodes
 
 /// It is held for dead, or has begun a new life.
-void core::lose_party(shard_id party) {
-    lose_fronts_of(party);
+void core::lose_party(shard_id party, session::close_cause cause) {
+    lose_fronts_of(party, cause);
     for (client* each : clients_of(party)) {
         if (each->front_.state() == session::front::phase::attaching) {
             admit_or_refuse(*each);
@@ -276,7 +373,12 @@ void core::note_parties(const peer_standing& now, bool was_live, bool is_reborn)
     const shard_id party = party_of(now.slot);
     const bool is_live = now.presence == peer_presence::live;
     if ((was_live && !is_live) || is_reborn) {
-        lose_party(party);
+        set_free(lanes_->find_sessions(now.slot)->waiters);
+        // Who stops says so to its clients: they have no wills.
+        lose_party(party, now.has_stopped ? session::close_cause::server_shutdown
+                                          : session::close_cause::connection_lost);
+    } else if (now.is_suspected) {
+        open_homes_at(party);
     }
     if (is_live && !was_live && !is_reborn) {
         post_rare(party, detached_all{.home_shard = options_.me});
@@ -296,15 +398,11 @@ void core::return_of(shard_id party) {
 }
 
 std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
-    std::bitset<partition_count> occupied;
-    for (const home_entry* each : homes_) {
-        occupied.set(each->partition().value);
-    }
     std::vector<partition_id> released;
     for (const partition_id each : wanted) {
         const bool is_mine_now =
             !is_node(homes_at_[each.value]) && is_mine(home_shard(each, options_.shards));
-        if (is_mine_now && !occupied.test(each.value)) {
+        if (is_mine_now && homes_in_[each.value] == 0) {
             homes_at_[each.value] = home_unknown;
             released.push_back(each);
         }
@@ -312,8 +410,34 @@ std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
     return released;
 }
 
+void core::move_unregistered(client& in, shard_id home) {
+    in.home_at_ = home;
+    in.home_ = 0; // what it was called elsewhere means nothing there
+    in.front_.on_registered({});
+    if (wants_registration(in.registration_.get()) && is_live(home)) {
+        register_late(in);
+    }
+}
+
+// As after `store import` on a node of a cluster.
+void core::look_for_misplaced() {
+    const auto found =
+        static_cast<std::size_t>(std::ranges::count_if(homes_, [this](home_entry* each) {
+            return each->home_.session() != nullptr && is_node(home_of(each->client_hash()));
+        }));
+    if (found > 0 && found != misplaced_) {
+        log::warn(
+            "sessions_misplaced",
+            {{"count", found},
+             {"remedy", "their homes are other nodes, where clients look for them: stop this "
+                        "node, `grapevine store export` it and import these sessions there"}});
+    }
+    misplaced_ = found;
+}
+
 void core::set_homes(const partition_homes& now) {
     homes_at_ = now;
+    look_for_misplaced();
     std::vector<client*> all;
     for (const auto& [number, each] : clients_) {
         all.push_back(each);
@@ -326,8 +450,7 @@ void core::set_homes(const partition_homes& now) {
             continue;
         }
         if (each->is_attached_ && !each->is_registered_ && is_node(home)) {
-            each->home_at_ = home; // nobody has known of it
-            lose_home(*each);
+            move_unregistered(*each, home);
             continue;
         }
         each->front_.on_kicked(session::close_cause::administrative, reason_code::server_busy,

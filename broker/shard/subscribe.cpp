@@ -45,8 +45,8 @@ void core::subscribe(session::front& who, packet_id id,
 
 void core::on_home_subscribe(std::uint64_t number, session::front_address from, packet_id id,
                              std::vector<session::subscription> filters) {
-    home_entry* home = find_home(number);
-    if (home != nullptr && home->home_.front() == from && home->home_.session() != nullptr) {
+    home_entry* home = find_home(number, from);
+    if (home != nullptr && home->home_.session() != nullptr) {
         subscribe_for(*home, number, *home->home_.session(), from, id, std::move(filters));
     }
 }
@@ -289,8 +289,8 @@ void core::unsubscribe(session::front& who, packet_id id, std::vector<std::strin
 
 void core::on_home_unsubscribe(std::uint64_t number, session::front_address from, packet_id id,
                                std::span<const std::string> filters) {
-    home_entry* home = find_home(number);
-    if (home == nullptr || home->home_.front() != from || home->home_.session() == nullptr) {
+    home_entry* home = find_home(number, from);
+    if (home == nullptr || home->home_.session() == nullptr) {
         return;
     }
     operation begun{.front = from, .id = id, .holder = number, .is_removal = true};

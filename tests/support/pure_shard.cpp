@@ -122,35 +122,10 @@ void pure_node::begin(const node_options& options) {
     for (std::size_t n = 0; options.nodes > 1 && n < options.nodes; ++n) {
         peers_of_.push_back(std::make_unique<peers_of>(n, known_));
     }
+    options_ = options;
+    boots_.assign(options.nodes, 1);
     for (std::size_t i = 0; i < all; ++i) {
-        auto made = std::make_unique<side>();
-        made->node = this;
-        made->me = i;
-        shard::core_options each = options.core;
-        each.me = shard_id{static_cast<std::uint16_t>(i % options.shards)};
-        each.shards = options.shards;
-        if (options.nodes > 1) {
-            const std::size_t n = i / options.shards;
-            each.node = node_id{n + 1};
-            each.boot = boot_id{1};
-            each.id_salt = n;
-            each.is_clustered = true;
-            each.shares_sessions = true;
-            each.routing.peers = peers_of_[n].get();
-        }
-        if (options.store != nullptr) {
-            each.store = options.store;
-            each.node = options.store->node().node;
-            each.boot = options.store->node().boot;
-            options.store->listen(
-                each.me,
-                [to = made.get()](storage::progress word) { to->words.push_back(std::move(word)); },
-                [to = made.get()](storage::read_answer page) {
-                    to->pages.push_back(std::move(page));
-                });
-        }
-        made->core = std::make_unique<shard::core>(std::move(each), *made, now_, wall_);
-        sides_.push_back(std::move(made));
+        sides_.push_back(make_side(i));
     }
     if (options.store != nullptr) {
         restore(*options.store);
@@ -158,6 +133,35 @@ void pure_node::begin(const node_options& options) {
     if (options.nodes > 1) {
         join_nodes();
     }
+}
+
+std::unique_ptr<pure_node::side> pure_node::make_side(std::size_t number) {
+    auto made = std::make_unique<side>();
+    made->node = this;
+    made->me = number;
+    shard::core_options each = options_.core;
+    each.me = shard_id{static_cast<std::uint16_t>(number % shards_each_)};
+    each.shards = shards_each_;
+    if (options_.nodes > 1) {
+        const std::size_t n = number / shards_each_;
+        each.node = node_id{n + 1};
+        each.boot = boot_id{boots_[n]};
+        each.id_salt = n;
+        each.is_clustered = true;
+        each.shares_sessions = true;
+        each.routing.peers = peers_of_[n].get();
+    }
+    if (storage::store* store = options_.store) {
+        each.store = store;
+        each.node = store->node().node;
+        each.boot = store->node().boot;
+        store->listen(
+            each.me,
+            [to = made.get()](storage::progress word) { to->words.push_back(std::move(word)); },
+            [to = made.get()](storage::read_answer page) { to->pages.push_back(std::move(page)); });
+    }
+    made->core = std::make_unique<shard::core>(std::move(each), *made, now_, wall_);
+    return made;
 }
 
 // --- several nodes
@@ -177,40 +181,112 @@ void pure_node::join_nodes() {
         }
     }
     for (std::size_t i = 0; i < sides_.size(); ++i) {
-        shard::core& from = *sides_[i]->core;
+        shard::core& from = core(i);
         const std::size_t n = i / shards_each_;
         from.set_homes(homes_at(n));
         for (std::size_t other = 0; other < nodes(); ++other) {
             for (const shard::lane_key key : from.lanes_to(slot_at(other))) {
                 const std::size_t at = key.number.value % shards_each_;
-                links_.push_back({.from = &from,
-                                  .to = sides_[other * shards_each_ + at]->core.get(),
+                links_.push_back({.from = i,
+                                  .to = other * shards_each_ + at,
                                   .from_node = n,
                                   .to_node = other,
                                   .key = key});
-                connect(links_.back());
             }
         }
     }
+    connect_all([](const link&) { return true; });
 }
 
 void pure_node::meet(std::size_t node, std::size_t other, shard::peer_presence presence) {
     for (std::size_t s = 0; s < shards_each_; ++s) {
-        core(node * shards_each_ + s)
-            .on_peer({.slot = slot_at(other),
-                      .node = node_id{other + 1},
-                      .boot = boot_id{1},
-                      .presence = presence});
+        meet_at(node * shards_each_ + s, other, presence);
     }
 }
 
-void pure_node::connect(link& made) {
-    const auto arrival = made.to->on_hello(made.from->hello_of(made.key));
-    if (!arrival || !made.from->on_welcome(made.key, arrival->welcome)) {
-        throw std::runtime_error("a lane between nodes is refused");
+void pure_node::meet_at(std::size_t shard, std::size_t other, shard::peer_presence presence) {
+    core(shard).on_peer({.slot = slot_at(other),
+                         .node = node_id{other + 1},
+                         .boot = boot_id{boots_[other]},
+                         .presence = presence});
+}
+
+/// False if one end refuses, as of a life of which it has not heard.
+bool pure_node::connect(link& made) {
+    const auto arrival = core(made.to).on_hello(core(made.from).hello_of(made.key));
+    if (!arrival || !core(made.from).on_welcome(made.key, arrival->welcome)) {
+        return false;
     }
     made.arriving = arrival->lane;
     made.is_up = true;
+    return true;
+}
+
+void pure_node::connect_all(const std::function<bool(const link&)>& which) {
+    for (link& each : links_) {
+        if (!each.is_up && which(each) && !connect(each)) {
+            throw std::runtime_error("a lane between nodes is refused");
+        }
+    }
+}
+
+void pure_node::break_links(const std::function<bool(const link&)>& which) {
+    for (link& each : links_) {
+        if (each.is_up && which(each)) {
+            each.is_up = false;
+            core(each.from).on_link_lost(each.key);
+            core(each.to).on_arriving_lost(each.arriving);
+        }
+    }
+}
+
+void pure_node::see(std::size_t node, std::size_t other, shard::peer_presence presence) {
+    const auto is_of_it = [node, other](const link& each) {
+        return each.from_node == node && each.to_node == other;
+    };
+    if (presence != shard::peer_presence::live) {
+        break_links(is_of_it);
+    }
+    meet(node, other, presence);
+    if (presence == shard::peer_presence::live) {
+        connect_all(is_of_it);
+    }
+    run();
+}
+
+void pure_node::reboot(std::size_t node, const std::vector<std::size_t>& shards_told) {
+    break_links(
+        [node](const link& each) { return each.from_node == node || each.to_node == node; });
+    reap();
+    ++boots_[node];
+    known_.forget(node);
+    for (std::size_t s = 0; s < shards_each_; ++s) {
+        const std::size_t at = node * shards_each_ + s;
+        for (std::size_t other = 0; other < sides_.size(); ++other) {
+            between(at, other) = {};
+            between(other, at) = {};
+        }
+        sides_[at]->core.reset(); // before what it speaks to
+        sides_[at] = make_side(at);
+        for (std::size_t other = 0; other < nodes(); ++other) {
+            if (other != node) {
+                meet_at(at, other, shard::peer_presence::live);
+            }
+        }
+        core(at).set_homes(homes_at(node));
+    }
+    for (const std::size_t each : shards_told) {
+        tell_of_life(node, each);
+    }
+}
+
+void pure_node::tell_of_life(std::size_t node, std::size_t shard) {
+    meet_at(shard, node, shard::peer_presence::live);
+    connect_all([node, shard](const link& each) {
+        return (each.from == shard && each.to_node == node)
+               || (each.to == shard && each.from_node == node);
+    });
+    run();
 }
 
 shard::partition_homes pure_node::homes_at(std::size_t node) const {
@@ -227,14 +303,7 @@ std::size_t pure_node::home_node_of(std::string_view client_id) const {
 }
 
 void pure_node::split(std::size_t a, std::size_t b) {
-    for (link& each : links_) {
-        if ((each.from_node == a && each.to_node == b)
-            || (each.from_node == b && each.to_node == a)) {
-            each.is_up = false;
-            each.from->on_link_lost(each.key);
-            each.to->on_arriving_lost(each.arriving);
-        }
-    }
+    break_links([a, b](const link& each) { return each.is_between(a, b); });
     meet(a, b, shard::peer_presence::absent);
     meet(b, a, shard::peer_presence::absent);
     run();
@@ -243,11 +312,7 @@ void pure_node::split(std::size_t a, std::size_t b) {
 void pure_node::heal(std::size_t a, std::size_t b) {
     meet(a, b, shard::peer_presence::live);
     meet(b, a, shard::peer_presence::live);
-    for (link& each : links_) {
-        if (!each.is_up) {
-            connect(each);
-        }
-    }
+    connect_all([a, b](const link& each) { return each.is_between(a, b); });
     run();
 }
 
@@ -274,14 +339,14 @@ bool pure_node::deliver_one_frame() {
             continue;
         }
         bool was_busy = false;
-        if (const auto frame = each.from->take_frame(each.key)) {
-            if (!each.to->on_frame(each.arriving, *frame)) {
+        if (const auto frame = core(each.from).take_frame(each.key)) {
+            if (!core(each.to).on_frame(each.arriving, *frame)) {
                 throw std::runtime_error("a frame is refused");
             }
             was_busy = true;
         }
-        while (const auto reply = each.to->take_reply(each.arriving)) {
-            if (!each.from->on_reply(each.key, *reply)) {
+        while (const auto reply = core(each.to).take_reply(each.arriving)) {
+            if (!core(each.from).on_reply(each.key, *reply)) {
                 throw std::runtime_error("a reply is refused");
             }
             was_busy = true;

@@ -108,6 +108,13 @@ class pure_node {
     /// and what was sent comes.
     void split(std::size_t a, std::size_t b);
     void heal(std::size_t a, std::size_t b);
+    /// One node alone holds another for that; its own lanes to it are closed or open accordingly.
+    void see(std::size_t node, std::size_t other, shard::peer_presence presence);
+    /// The process of one of several nodes dies, with all that it knew, and another begins. Those
+    /// who are given hear of its new life now, the others with tell_of_life(). Requires: nobody
+    /// holds a connection to it.
+    void reboot(std::size_t node, const std::vector<std::size_t>& shards_told);
+    void tell_of_life(std::size_t node, std::size_t shard);
     /// What is said from one node to another waits, or is not held back any longer.
     void hold_frames(std::size_t from, std::size_t to, bool is_held);
     /// Node and shard of the home of a client identifier, if there are several nodes.
@@ -152,20 +159,28 @@ class pure_node {
     };
     /// A lane between two nodes.
     struct link {
-        shard::core* from = nullptr;
-        shard::core* to = nullptr;
+        std::size_t from = 0; ///< shard, counted over all nodes
+        std::size_t to = 0;   ///< the same
         std::size_t from_node = 0;
         std::size_t to_node = 0;
         shard::lane_key key;
         shard::incoming_lane_id arriving;
         bool is_up = false;
         bool is_held = false;
+
+        [[nodiscard]] bool is_between(std::size_t a, std::size_t b) const noexcept {
+            return (from_node == a && to_node == b) || (from_node == b && to_node == a);
+        }
     };
 
     void begin(const node_options& options);
     void join_nodes();
     void meet(std::size_t node, std::size_t other, shard::peer_presence presence);
-    void connect(link& made);
+    void meet_at(std::size_t shard, std::size_t other, shard::peer_presence presence);
+    [[nodiscard]] std::unique_ptr<side> make_side(std::size_t number);
+    void break_links(const std::function<bool(const link&)>& which);
+    bool connect(link& made);
+    void connect_all(const std::function<bool(const link&)>& which);
     bool deliver_one_frame();
     [[nodiscard]] shard::partition_homes homes_at(std::size_t node) const;
     [[nodiscard]] std::size_t nodes() const noexcept { return peers_of_.size(); }
@@ -188,6 +203,8 @@ class pure_node {
     std::vector<std::unique_ptr<side>> sides_;
     std::vector<lane> lanes_;
     std::size_t shards_each_ = 1;
+    node_options options_;             ///< of all nodes, if there are several
+    std::vector<std::uint32_t> boots_; ///< by node, if there are several
     directory known_;
     std::vector<std::unique_ptr<peers_of>> peers_of_; ///< by node, if there are several
     std::vector<link> links_;

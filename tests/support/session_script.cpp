@@ -296,9 +296,9 @@ std::size_t script_client::count_of(std::string_view payload) const {
 }
 
 node_options spread_if_wanted(node_options options) {
-    if (are_scripts_spread && options.store == nullptr) {
+    if (shards_of_spread_nodes > 0 && options.store == nullptr) {
         options.nodes = std::max<std::size_t>(options.shards, 2);
-        options.shards = 1;
+        options.shards = shards_of_spread_nodes;
     }
     return options;
 }
@@ -341,7 +341,7 @@ void script::come_back(script_client& who) {
     connect_request again = who.wire.last_connect();
     again.clean_start = false;
     again.will.reset();
-    again.shard = (again.shard + (are_scripts_spread ? 1 : 0)) % node.shards();
+    again.shard = (again.shard + (shards_of_spread_nodes > 0 ? 1 : 0)) % node.shards();
     who.wire.send_connect(again);
     who.wire.listen();
     if (!who.wire.is_connected()) {

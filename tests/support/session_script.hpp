@@ -91,10 +91,10 @@ class script_client final : private client_watcher {
     script* script_;
 };
 
-/// Whether scripts run on several nodes with a shard each, where they were written for shards of
-/// one; for those of one shard then the home is on another node for about half of the clients.
+/// Not 0: scripts run on several nodes with so many shards each, where they were written for shards
+/// of one; for those of one shard then the home is on another node for about half of the clients.
 /// Before the first script; across_nodes.cpp does so for a whole test program.
-inline bool are_scripts_spread = false;
+inline std::size_t shards_of_spread_nodes = 0;
 [[nodiscard]] node_options spread_if_wanted(node_options options);
 
 class script {

@@ -5,7 +5,7 @@
 namespace gv::support {
 namespace {
 
-[[maybe_unused]] const bool is_spread = are_scripts_spread = true;
+[[maybe_unused]] const std::size_t each = shards_of_spread_nodes = 1;
 
 } // namespace
 } // namespace gv::support

@@ -437,9 +437,10 @@ TEST(Home, SeveralMayWaitForATakeoverAndLeaveMeanwhile) {
     for (const std::uint32_t expiry : {0U, 60U}) {
         script s(on_shards(2));
         const std::size_t home = s.node.home_of("a");
+        const std::size_t away = home == 0 ? 1 : 0;
         script_client& old = s.client("a");
-        old.connect({.clean_start = false, .session_expiry = expiry, .shard = 1 - home});
-        s.node.block_mail(1 - home, home, true);
+        old.connect({.clean_start = false, .session_expiry = expiry, .shard = away});
+        s.node.block_mail(away, home, true);
         std::vector<script_client*> waiting;
         for (int i = 2; i < 6; ++i) {
             waiting.push_back(&s.client("a#" + std::to_string(i)));
@@ -450,7 +451,7 @@ TEST(Home, SeveralMayWaitForATakeoverAndLeaveMeanwhile) {
         waiting[0]->wire.cut();
         waiting[3]->wire.cut();
         s.node.run();
-        s.node.block_mail(1 - home, home, false);
+        s.node.block_mail(away, home, false);
         for (script_client* each : waiting) {
             each->wire.listen();
         }
@@ -460,7 +461,7 @@ TEST(Home, SeveralMayWaitForATakeoverAndLeaveMeanwhile) {
         }
         s.advance(61s);
         EXPECT_EQ(s.core(home).sessions(), 0U);
-        EXPECT_EQ(s.core(home).counts().connected + s.core(1 - home).counts().connected, 0U);
+        EXPECT_EQ(s.core(home).counts().connected + s.core(away).counts().connected, 0U);
     }
 }
 

@@ -42,15 +42,19 @@ std::vector<shard_message> all_words() {
     all.push_back(
         boxed(detach{.home = on_shard_3,
                      .epoch = attach_epoch{2},
-                     .notice = {.cause = session::close_cause::taken_over, .session_expiry = 3}}));
+                     .notice = {.cause = session::close_cause::taken_over, .session_expiry = 3},
+                     .is_early = true}));
     all.push_back(home_ack{.home = on_shard_3,
                            .connection = 4,
                            .ack = {.id = packet_id{5}, .type = mqtt::packet_type::pubcomp}});
-    all.push_back(boxed(inbound_change{
-        .home = on_shard_3, .id = packet_id{6}, .level = durability::memory, .is_held = true}));
+    all.push_back(boxed(inbound_change{.home = on_shard_3,
+                                       .connection = 4,
+                                       .id = packet_id{6},
+                                       .level = durability::memory,
+                                       .is_held = true}));
     all.push_back(
         boxed(confirm{.home = on_shard_3, .connection = 4, .what = {.id = packet_id{6}}}));
-    all.push_back(boxed(room{.home = on_shard_3}));
+    all.push_back(boxed(room{.home = on_shard_3, .connection = 4}));
     all.push_back(boxed(front_load{.home = on_shard_3, .connection = 4, .is_full = true}));
     all.push_back(boxed(subscribe{.home = on_shard_3,
                                   .connection = 4,
@@ -73,6 +77,8 @@ std::vector<shard_message> all_words() {
     all.push_back(push{.connection = on_shard_3, .what = some_message(), .subscription_ids = {}});
     all.push_back(push_pubrel{.connection = on_shard_3, .id = packet_id{11}});
     all.push_back(boxed(kick{.connection = on_shard_3,
+                             .home = 4,
+                             .epoch = attach_epoch{5},
                              .cause = session::close_cause::taken_over,
                              .reason = mqtt::reason_code::session_taken_over,
                              .why = "why"}));

@@ -2,6 +2,7 @@
 // Clients whose home is on another node: what is different from one on another shard. That nothing
 // else is, session_across_nodes_test shows.
 #include "base/hash.hpp"
+#include "broker/mqtt/frame.hpp"
 #include "broker/shard/errand.hpp"
 #include "cluster/lane_format.hpp"
 #include "tests/support/session_script.hpp"
@@ -23,6 +24,14 @@ constexpr connect_request at(std::size_t node) { return {.shard = node}; }
 
 connect_request kept(std::size_t node, bool clean_start = false) {
     return {.clean_start = clean_start, .session_expiry = 3'600, .shard = node};
+}
+
+script_client& client_at_first_node(script& s) {
+    std::string id;
+    for (int n = 0; id.empty() || s.node.home_node_of(id) != 0; ++n) {
+        id = "c" + std::to_string(n);
+    }
+    return s.client(id);
 }
 
 class RemoteHome : public testing::Test {
@@ -243,24 +252,29 @@ TEST_F(RemoteHome, AWillIsPublishedOnceWhereverItsHomeIs) {
     hears.expect_nothing();
 }
 
-// A message of QoS 2 is under way from the node of a connection that has ended.
+// A message of QoS 2 is under way from the node of a connection that has ended, its home or
+// another.
 TEST_F(RemoteHome, WhoTakesOverWaitsForWhatIsStillGivenOut) {
     script_client& to = client_of(1);
     to.connect(at(1));
     to.subscribe("t", qos::exactly_once);
-    script_client& from = client_of(0);
-    from.connect(kept(2));
-    s.node.hold_frames(2, 1, true);
-    const packet_id id = from.publish("t", "m", qos::exactly_once);
-    from.cut();
-    from.wire.send_connect(kept(0));
-    EXPECT_FALSE(from.has_next());
-    s.node.hold_frames(2, 1, false);
-    EXPECT_NE(from.next().as<mqtt::connack_view>(), nullptr);
-    from.wire.resend();
-    from.expect_ack(packet_type::pubrec, id);
-    to.take("t", "m");
-    to.expect_nothing();
+    for (const std::size_t front : {2U, 0U}) {
+        script_client& from = client_of(0);
+        from.connect(kept(front));
+        s.node.hold_frames(front, 1, true);
+        const packet_id id = from.publish("t", "1", qos::exactly_once);
+        from.cut();
+        from.wire.send_connect(kept(2 - front));
+        EXPECT_FALSE(from.has_next());
+        s.node.hold_frames(front, 1, false);
+        EXPECT_NE(from.next().as<mqtt::connack_view>(), nullptr);
+        from.wire.resend();
+        from.expect_ack(packet_type::pubrec, id);
+        from.publish("t", "2", qos::exactly_once);
+        to.take("t", "1");
+        to.take("t", "2");
+        to.expect_nothing();
+    }
 }
 
 TEST_F(RemoteHome, WhatANodeThatDiedMayNotHaveGivenOutIsTakenAgain) {
@@ -326,6 +340,234 @@ TEST_F(RemoteHome, APartitionWithAClientIsNotLetGo) {
     EXPECT_TRUE(late.is_closed()) << "its home is not known";
 }
 
+// What was on its way when the two held each other for dead comes when they do so no more.
+TEST_F(RemoteHome, WhatComesLateOfAConnectionThatWasGivenUpTouchesNothing) {
+    script_client& to = client_of(1);
+    to.connect(at(1));
+    to.subscribe("t", qos::exactly_once);
+    script_client& from = client_of(0);
+    from.connect(kept(2));
+    s.node.hold_frames(2, 0, true);
+    from.publish("t", "1", qos::exactly_once);
+    s.node.split(0, 2);
+    from.cut();
+    EXPECT_TRUE(from.connect(kept(1)));
+    from.wire.is_automatic = true;
+    from.wire.resend();
+    from.wire.listen();
+    from.wire.is_automatic = false;
+    s.node.hold_frames(2, 0, false);
+    s.node.heal(0, 2);
+    from.disconnect();
+    EXPECT_TRUE(from.connect(kept(1)));
+    from.publish_settled({.topic = "t", .payload = "2", .quality = qos::exactly_once});
+    to.behave();
+    to.wire.listen();
+    EXPECT_EQ(to.count_of("2"), 1U) << "an identifier was held from before";
+}
+
+// Its home has let go of the connection, and the node of the connection does not know yet.
+TEST_F(RemoteHome, NothingIsConfirmedThatItsHomeDidNotHear) {
+    script_client& to = client_of(1);
+    to.connect(at(1));
+    to.subscribe("t", qos::exactly_once);
+    script_client& from = client_of(0);
+    from.connect(kept(2));
+    const packet_id id = from.publish("t", "1", qos::exactly_once);
+    from.expect_ack(packet_type::pubrec, id);
+    to.take("t", "1");
+    s.node.see(0, 2, peer_presence::absent);
+    from.acknowledge(packet_type::pubrel, id);
+    s.node.see(0, 2, peer_presence::live);
+    from.expect_closed(reason_code::server_busy); // and no PUBCOMP before it
+    EXPECT_TRUE(from.connect(kept(1)));
+    from.wire.resend();
+    from.expect_ack(packet_type::pubcomp, id);
+    from.publish_settled({.topic = "t", .payload = "2", .quality = qos::exactly_once});
+    to.take("t", "2");
+}
+
+TEST_F(RemoteHome, WhoTakesOverDoesNotWaitForEver) {
+    script_client& to = client_of(1);
+    to.connect(at(1));
+    to.subscribe("t", qos::exactly_once);
+    for (const std::size_t front : {2U, 0U}) {
+        script_client& from = client_of(0);
+        from.connect(kept(front));
+        s.node.hold_frames(front, 1, true);
+        from.publish("t", "m", qos::exactly_once);
+        from.cut();
+        from.wire.send_connect(kept(2 - front));
+        s.advance(1'100ms);
+        EXPECT_NE(from.next().as<mqtt::connack_view>(), nullptr);
+        s.node.hold_frames(front, 1, false);
+        s.advance(10ms);
+        EXPECT_EQ(s.core(front).debts().leavers, 0U);
+    }
+}
+
+TEST_F(RemoteHome, ANodeThatStopsTakesTheWillsOfItsClientsAlong) {
+    script_client& hears = client_of(1);
+    hears.connect(at(1));
+    hears.subscribe("will", qos::at_least_once);
+    for (const bool has_stopped : {true, false}) {
+        for (const std::uint32_t expiry : {0U, 3'600U}) {
+            script_client& mortal = client_of(0);
+            connect_request how = at(2);
+            how.session_expiry = expiry;
+            how.will = support::will_request{.topic = "will", .payload = "gone"};
+            mortal.connect(how);
+            s.core(0).on_peer({.slot = peer_slot{2},
+                               .node = node_id{3},
+                               .boot = boot_id{1},
+                               .presence = peer_presence::absent,
+                               .has_stopped = has_stopped});
+            s.node.run();
+            if (has_stopped) {
+                hears.expect_nothing();
+            } else {
+                hears.take("will", "gone");
+            }
+            s.node.see(0, 2, peer_presence::live);
+            mortal.wire.cut();
+            s.node.run();
+            while (hears.has_next()) {
+                hears.take("will", "gone"); // it was registered again meanwhile
+            }
+        }
+    }
+}
+
+// The client has gone while its node held the home for dead, and the home does not know.
+TEST_F(RemoteHome, AConnectionThatOnlyTheHomeCountsLocksNobodyOut) {
+    for (const auto seen : {peer_presence::absent, peer_presence::gone}) {
+        script_client& fleeting = client_of(0);
+        fleeting.connect(at(2));
+        s.node.see(2, 0, seen);
+        fleeting.cut();
+        s.node.see(2, 0, peer_presence::live);
+        EXPECT_FALSE(fleeting.connect(at(1))) << static_cast<int>(seen);
+        fleeting.disconnect();
+        s.advance(10ms);
+        EXPECT_EQ(s.core(0).sessions(), 0U);
+    }
+}
+
+// It is in, and waits to be registered again; then another one comes.
+TEST_F(RemoteHome, WhoIsKickedAndNotRegisteredIsGivenUp) {
+    script_client& hears = client_of(1);
+    hears.connect(at(1));
+    hears.subscribe("will", qos::at_least_once);
+    connect_request how = at(2);
+    how.will = support::will_request{.topic = "will", .payload = "gone"};
+    script_client& fleeting = client_of(0);
+    fleeting.connect(how);
+    s.node.see(2, 0, peer_presence::absent);
+    support::wire_client again(s.node, fleeting.wire.id());
+    again.send_connect(at(1));
+    s.node.run();
+    fleeting.expect_closed(reason_code::session_taken_over);
+    s.node.see(2, 0, peer_presence::live);
+    again.listen();
+    EXPECT_TRUE(again.is_connected());
+    hears.take("will", "gone");
+    again.cut();
+    s.advance(5s);
+    hears.expect_nothing();
+}
+
+TEST_F(RemoteHome, ANodeInANewLifeHasNoClientsOfTheOneBefore) {
+    script_client& kept_there = client_of(0);
+    script_client& fleeting = client_of(0);
+    script_client& to_it = client_of(2);
+    kept_there.connect(kept(2));
+    kept_there.subscribe("t", qos::at_least_once);
+    fleeting.connect(at(2));
+    to_it.connect(at(0));
+    kept_there.cut();
+    fleeting.cut();
+    s.node.reboot(2, {0, 1});
+    s.advance(10ms);
+    EXPECT_EQ(s.core(0).sessions(), 1U) << "the one that is kept";
+    EXPECT_EQ(s.core(2).sessions(), 1U) << "registered anew";
+    EXPECT_FALSE(to_it.wire.is_closed());
+    EXPECT_TRUE(kept_there.connect(kept(2)));
+    script_client& from = client_of(1);
+    from.connect(at(1));
+    from.publish_settled({.topic = "t", .payload = "m", .quality = qos::at_least_once});
+    kept_there.take("t", "m");
+}
+
+// The lanes of sessions of one shard of the home are up before another shard of it has heard.
+TEST(RemoteHomes, AWordThatComesBeforeItsShardKnowsOfTheNewLifeWaits) {
+    script s({.shards = 2, .nodes = 2});
+    std::string id;
+    for (int n = 0; id.empty() || s.node.home_of(id) != 1; ++n) {
+        id = "c" + std::to_string(n);
+    }
+    script_client& one = s.client(id);
+    one.connect(at(2));
+    one.cut();
+    s.node.reboot(1, {0});
+    one.wire.send_connect(at(2));
+    s.node.run();
+    EXPECT_FALSE(one.has_next()) << "its home has not heard of the new life";
+    s.node.tell_of_life(1, 1);
+    EXPECT_NE(one.next().as<mqtt::connack_view>(), nullptr);
+    EXPECT_EQ(s.core(1).sessions(), 1U);
+    s.advance(5s);
+    EXPECT_EQ(s.core(1).sessions(), 1U);
+}
+
+TEST(RemoteHomes, WhoFillsTheLaneToItsHomeIsNotReadOn) {
+    script s({.shards = 1, .nodes = 2, .core = {.lane_sender = {.queue_bytes_max = 20'000}}});
+    script_client& one = client_at_first_node(s);
+    one.connect(kept(1));
+    s.node.hold_frames(1, 0, true);
+    std::string flood;
+    for (std::uint16_t n = 1; n <= 5'000; ++n) {
+        mqtt::encode(mqtt::ack_view{.type = packet_type::pubrel, .id = packet_id{n}},
+                     mqtt::protocol_version::v5, flood);
+    }
+    one.wire.peer().write(flood);
+    s.node.run();
+    std::size_t queued = 0;
+    s.core(1).lanes()->for_each_outgoing(
+        [&](const peer_lane& each) { queued += each.sender.counted().queue_bytes; });
+    EXPECT_LT(queued, 25'000U);
+    EXPECT_EQ(s.core(1).held_publishers(), 1U);
+    s.node.hold_frames(1, 0, false);
+    s.node.run();
+    const std::string answers = one.wire.peer().take();
+    std::size_t answered = 0;
+    for (std::size_t at = 0; at < answers.size(); ++answered) {
+        at += mqtt::next_frame(std::string_view(answers).substr(at)).size;
+    }
+    EXPECT_EQ(answered, 5'000U);
+    EXPECT_EQ(s.core(1).held_publishers(), 0U);
+}
+
+TEST_F(RemoteHome, NobodyWaitsForAClientOfANodeThatIsSuspected) {
+    script_client& to = client_of(0);
+    to.connect(kept(2));
+    to.subscribe("t", qos::at_most_once);
+    to.wire.peer().socket_room = 0;
+    script_client& from = client_of(0);
+    from.connect(at(0));
+    for (int n = 0; n < 2'000 && s.core(0).held_publishers() == 0; ++n) {
+        from.wire.send_publish({.topic = "t", .payload = std::string(4'000, 'x')});
+        s.node.run();
+    }
+    EXPECT_EQ(s.core(0).held_publishers(), 1U);
+    s.core(0).on_peer({.slot = peer_slot{2},
+                       .node = node_id{3},
+                       .boot = boot_id{1},
+                       .presence = peer_presence::live,
+                       .is_suspected = true});
+    s.node.run();
+    EXPECT_EQ(s.core(0).held_publishers(), 0U);
+}
+
 // As a confused peer may send it; also where homes are on no other node.
 TEST_F(RemoteHome, AnErrandInALaneOfMessagesIsAFault) {
     const cluster::lane_identity lane{node_id{1}, boot_id{1}, shard_id{0}};
@@ -340,13 +582,31 @@ TEST_F(RemoteHome, AnErrandInALaneOfMessagesIsAFault) {
     EXPECT_FALSE(s.core(1).on_frame(arrived->lane, {.first = 1, .oldest = 1, .bytes = bytes}));
 }
 
+// Its home answers at last, and sends what waits.
+TEST(RemoteHomeAway, WhoGotAFreshSessionHearsNothingOfTheOther) {
+    script s({.shards = 1, .nodes = 2, .core = {.away = when_home_is_away::fresh}});
+    script_client& one = client_at_first_node(s);
+    one.connect(kept(0));
+    one.subscribe("t", qos::at_least_once);
+    one.disconnect();
+    script_client& from = s.client("x");
+    from.connect(at(0));
+    from.publish_settled({.topic = "t", .payload = "waits", .quality = qos::at_least_once});
+    s.node.hold_frames(1, 0, true);
+    one.wire.send_connect(kept(1));
+    s.advance(2'100ms);
+    EXPECT_NE(one.next().as<mqtt::connack_view>(), nullptr);
+    s.node.hold_frames(1, 0, false);
+    s.advance(10ms);
+    one.expect_nothing();
+    one.disconnect();
+    EXPECT_TRUE(one.connect(kept(1)));
+    one.take("t", "waits");
+}
+
 TEST(RemoteHomeAway, AFreshSessionInsteadIfThatIsWanted) {
     script s({.shards = 1, .nodes = 2, .core = {.away = when_home_is_away::fresh}});
-    std::string id;
-    for (int n = 0; id.empty() || s.node.home_node_of(id) != 0; ++n) {
-        id = "c" + std::to_string(n);
-    }
-    script_client& one = s.client(id);
+    script_client& one = client_at_first_node(s);
     one.connect(kept(0));
     one.subscribe("t", qos::at_least_once);
     one.disconnect();
