@@ -13,6 +13,7 @@ cluster_node::cluster_node(const cluster_node_options& options, const own_identi
     : options_(options), self_(self.node), transport_(transport), effects_(effects),
       partitions_(self.node, partitions.table, options.partitions, self.chance, at.now), now_(at) {
     partitions_.set_has_sessions(partitions.has_sessions);
+    partitions_.set_takes_more(partitions.takes_more, *this);
     routes_ = std::make_unique<route_exchange>(
         route_exchange::identity{.node = self.node, .boot = self.boot}, options.routes, at.now);
     retained_ = std::make_unique<retained_exchange>(
@@ -340,9 +341,9 @@ void cluster_node::member_changed(const member& now, member_change change) {
     if (change == member_change::joined || change == member_change::refuted) {
         transport_.dial_again(now.row.profile.peer_address);
     }
+    tell_partitions(now, state); // also of one that was never here and is gone
     if (const auto seen = meet(now, state)) {
         retained_->on_peer(seen->who.node, seen->who.boot, state, for_retained(now_), *this);
-        tell_partitions(now, state);
         if (state == peer_state::alive) {
             transport_.open_control(seen->who, seen->address, now.row.profile.features);
         } else {
@@ -365,7 +366,11 @@ void cluster_node::member_changed(const member& now, member_change change) {
 // Those that take no part in it live without the table, and nobody waits for theirs.
 void cluster_node::tell_partitions(const member& of, peer_state state) {
     const bool takes_part = (of.row.profile.features & feature_partitions) != 0;
-    partitions_.on_peer(of.row.node, takes_part ? state : peer_state::gone, *this);
+    if (takes_part || state == peer_state::gone) {
+        partitions_.on_peer(of.row.node, state, *this);
+    } else {
+        partitions_.on_outsider(of.row.node);
+    }
 }
 
 // Those of nodes that are gone are not given again, since their lanes may not be at their end. Who
@@ -436,6 +441,8 @@ void cluster_node::look_if_settled() {
                                each.is_live() ? peer_state::alive : peer_state::dead,
                                for_retained(now_), *this);
             tell_partitions(each, each.is_live() ? peer_state::alive : peer_state::dead);
+        } else {
+            tell_partitions(each, peer_state::gone);
         }
     }
     {

@@ -50,6 +50,7 @@ struct retained_start {
 struct partition_start {
     partition_table table;     ///< of the life before
     bool has_sessions = false; ///< there are some on this node
+    bool takes_more = true;    ///< it would be the home of more: what it keeps is there again later
 };
 
 /// A shared group of a topic with members on other nodes.
@@ -110,6 +111,15 @@ class cluster_node final : private membership_effects,
 
     /// Whether there are sessions on this node that go by its table of partitions.
     void set_has_sessions(bool has) noexcept { partitions_.set_has_sessions(has); }
+    /// These are home of these from now on. Requires: this node was.
+    void assign_homes(std::span<const std::pair<partition_id, node_id>> homes) {
+        partitions_.assign(homes, *this);
+    }
+    /// As this process counts nodes; nothing of one that was not met.
+    [[nodiscard]] std::optional<peer_slot> find_slot(node_id node) const {
+        const auto known = slots_.find(node);
+        return known == slots_.end() ? std::nullopt : std::optional(known->second);
+    }
 
     // Answers of shards.
 

@@ -16,11 +16,14 @@ partition_exchange::partition_exchange(node_id self, const partition_table& kept
 
 // --- other nodes
 
-void partition_exchange::on_peer(node_id node, peer_state state, partition_effects&) {
+void partition_exchange::on_peer(node_id node, peer_state state, partition_effects& out) {
     if (state == peer_state::gone) {
         peers_.erase(node);
+        gone_.insert(node);
+        adopt_orphans(out);
         return;
     }
+    gone_.erase(node);
     peer& known = peers_[node];
     known.state = state;
     known.has_told = known.has_told && state == peer_state::alive;
@@ -29,6 +32,7 @@ void partition_exchange::on_peer(node_id node, peer_state state, partition_effec
 void partition_exchange::on_settled(hybrid_time stamp, partition_effects& out) {
     is_settled_ = true;
     look_if_to_found(stamp, out);
+    adopt_orphans(out);
 }
 
 void partition_exchange::on_link(node_id to, partition_effects& out) {
@@ -92,6 +96,7 @@ void partition_exchange::take(node_id from, const partition_rows& told, partitio
             tell_all(from, true, out);
             return;
         }
+        tell_heading(out); // whoever would hand partitions over to this node waits for it
     }
     if (told.wants_answer
         && (!ours.is_there() || table_.hash() != before || theirs != ours
@@ -167,6 +172,10 @@ void partition_exchange::begin(const partition_table& table, partition_effects& 
 
 void partition_exchange::set_takes_more(bool takes, partition_effects& out) {
     takes_more_ = takes;
+    tell_heading(out);
+}
+
+void partition_exchange::tell_heading(partition_effects& out) const {
     for (const auto& [node, each] : peers_) {
         if (each.state == peer_state::alive) {
             out.send(node, partition_digest{.heading = heading(), .hash = table_.hash()});
@@ -203,7 +212,7 @@ std::vector<partition_id> partition_exchange::to_hand_over() const {
         const auto better = table_.at(which).home == self_ ? proposal(which) : std::nullopt;
         const auto known = better ? peers_.find(*better) : peers_.end();
         if (known != peers_.end() && known->second.state == peer_state::alive
-            && known->second.has_told && known->second.heading.founding == table_.founding()) {
+            && known->second.heading.founding == table_.founding()) {
             found.push_back(which);
         }
     }
@@ -216,6 +225,7 @@ void partition_exchange::on_deadline(time_point now, hybrid_time stamp, partitio
     }
     compare_at_ = now + options_.compare_interval;
     look_if_to_found(stamp, out);
+    adopt_orphans(out);
     std::vector<node_id> alive;
     for (const auto& [node, each] : peers_) {
         if (each.state == peer_state::alive) {
@@ -230,6 +240,10 @@ void partition_exchange::on_deadline(time_point now, hybrid_time stamp, partitio
 }
 
 std::optional<node_id> partition_exchange::proposal(partition_id which) const {
+    return best_for(which, among::registered);
+}
+
+std::optional<node_id> partition_exchange::best_for(partition_id which, among whom) const {
     std::optional<node_id> best;
     const auto consider = [&](node_id node) {
         if (!best || partition_weight(which, node) > partition_weight(which, *best)) {
@@ -240,11 +254,28 @@ std::optional<node_id> partition_exchange::proposal(partition_id which) const {
         consider(self_);
     }
     for (const auto& [node, each] : peers_) {
-        if (each.heading.takes_more) {
+        if (each.heading.takes_more
+            && (whom == among::registered || each.state == peer_state::alive)) {
             consider(node);
         }
     }
     return best;
+}
+
+// Each takes those of which it is the best one alive. Who sees others alive may take the same ones:
+// of two rows of one epoch one holds.
+void partition_exchange::adopt_orphans(partition_effects& out) {
+    if (!is_settled_ || gone_.empty() || !table_.founding().is_there()) {
+        return;
+    }
+    std::vector<std::pair<partition_id, node_id>> adopted;
+    for (std::uint16_t number = 0; number < partition_count; ++number) {
+        const partition_id which{number};
+        if (gone_.contains(table_.at(which).home) && best_for(which, among::alive) == self_) {
+            adopted.emplace_back(which, self_);
+        }
+    }
+    assign(adopted, out);
 }
 
 } // namespace gv::cluster

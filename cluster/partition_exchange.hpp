@@ -24,6 +24,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -49,9 +50,11 @@ class partition_exchange {
     partition_exchange(node_id self, const partition_table& kept, const partition_options& options,
                        std::uint64_t seed, time_point now);
 
-    /// A node that takes part in it; one that does not is never told of. Nodes that are registered
-    /// but away are told of too.
+    /// Nodes that are registered but away are told of too. Partitions of one that is gone go to
+    /// those that are there.
     void on_peer(node_id node, peer_state state, partition_effects& out);
+    /// It takes no part in it, as one of an earlier version.
+    void on_outsider(node_id node) { peers_.erase(node); }
     /// Membership is settled: whoever is there was told. Until then no table is founded. `stamp`
     /// here and below: of this node, of now.
     void on_settled(hybrid_time stamp, partition_effects& out);
@@ -100,13 +103,18 @@ class partition_exchange {
     void take(node_id from, const partition_digest& told, partition_effects& out);
     void put(const std::vector<told_partition>& rows, partition_effects& out);
     void tell_all(node_id to, bool wants_answer, partition_effects& out);
+    void tell_heading(partition_effects& out) const;
     void look_if_to_found(hybrid_time stamp, partition_effects& out);
+    void adopt_orphans(partition_effects& out);
+    enum class among : std::uint8_t { registered, alive };
+    [[nodiscard]] std::optional<node_id> best_for(partition_id which, among whom) const;
     void begin(const partition_table& table, partition_effects& out);
 
     node_id self_;
     partition_options options_;
     partition_table table_;
     std::map<node_id, peer> peers_;
+    std::set<node_id> gone_; ///< as told in this life
     std::minstd_rand random_;
     time_point compare_at_;
     bool is_settled_ = false;

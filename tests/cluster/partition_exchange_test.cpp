@@ -131,6 +131,22 @@ TEST_F(PartitionExchange, ANodeWithoutATableTakesThatOfTheOthers) {
     EXPECT_THAT(out.changed, SizeIs(partition_count));
 }
 
+TEST_F(PartitionExchange, WhoGoesOverToATableTellsAll) {
+    meet(higher);
+    meet(lower);
+    here.on_settled(now, out);
+    out.sent.clear();
+    hear(higher, all_of(partition_table(newer, higher)));
+    std::set<node_id> told;
+    for (const auto& [to, message] : out.sent) {
+        const auto* digest = std::get_if<partition_digest>(&message);
+        if (digest != nullptr && digest->heading.founding == newer) {
+            told.insert(to);
+        }
+    }
+    EXPECT_EQ(told, (std::set{lower, higher})) << "they may hand partitions over to this node";
+}
+
 TEST_F(PartitionExchange, OfTwoTablesTheOlderHolds) {
     here.on_settled(now, out);
     meet(higher);
@@ -176,6 +192,25 @@ TEST_F(PartitionExchange, SessionsOfALifeOutsideTheClusterGoByATableOfTheirOwn) 
     hear(lower, all_of(partition_table(older, lower), true));
     EXPECT_TRUE(is_mine());
     EXPECT_THAT(out.differ, testing::ElementsAre(lower));
+}
+
+TEST_F(PartitionExchange, PartitionsOfANodeThatIsGoneGoToThoseThatAreThere) {
+    here.on_settled(now, out);
+    meet(higher);
+    meet(lower);
+    partition_rows told = all_of(partition_table(older, lower));
+    hear(lower, told);
+    hear(higher, partition_rows{.heading = told.heading, .wants_answer = false, .rows = {}});
+    here.on_peer(lower, peer_state::dead, out);
+    here.on_deadline(start + 2s, now, out);
+    EXPECT_EQ(here.table().count(lower), partition_count) << "it may come back";
+    here.on_peer(lower, peer_state::gone, out);
+    const std::size_t adopted = here.table().count(me);
+    EXPECT_GT(adopted, 64U);
+    EXPECT_LT(adopted, 192U) << "about half of them, the other node takes the others";
+    here.on_peer(higher, peer_state::dead, out);
+    here.on_deadline(start + 4s, now, out);
+    EXPECT_TRUE(is_mine()) << "which it has not done";
 }
 
 TEST_F(PartitionExchange, ANewHomeIsToldToAll) {
