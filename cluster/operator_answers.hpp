@@ -33,6 +33,7 @@ struct operator_member {
     std::optional<std::chrono::milliseconds> clock_ahead;
     bool is_linked = false; ///< the control stream to it is open, directly or by way of another
     std::uint64_t routes = 0;
+    std::uint32_t partitions = 0; ///< of which it is home, of 256
     lane_summary lanes;
     std::optional<std::uint64_t> retained_differences; ///< see retained_exchange::differences()
 };

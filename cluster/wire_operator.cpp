@@ -76,6 +76,7 @@ void encode(const operator_member& each, wire::Member& out) {
     }
     out.set_is_linked(each.is_linked);
     out.set_routes(each.routes);
+    out.set_partitions(each.partitions);
     encode(each.lanes, out);
     if (each.retained_differences) {
         out.set_retained_differences(*each.retained_differences);
@@ -99,6 +100,7 @@ void encode(const operator_member& each, wire::Member& out) {
                          .clock_ahead = {},
                          .is_linked = in.is_linked(),
                          .routes = in.routes(),
+                         .partitions = in.partitions(),
                          .lanes = lanes_of(in),
                          .retained_differences = {}};
     if (in.has_round_trip_us()) {

@@ -30,6 +30,11 @@ constexpr std::size_t collect_visits_max = 4'096;
 /// Until a failed write of the member file is tried again.
 constexpr std::chrono::seconds members_again{10};
 
+[[nodiscard]] bool has_sessions(const std::vector<std::unique_ptr<shard::event_loop>>& loops) {
+    return std::ranges::any_of(
+        loops, [](const auto& each) { return each->logic().stored_sessions() > 0; });
+}
+
 [[nodiscard]] cluster::moment now() {
     return {.now = std::chrono::steady_clock::now(), .wall = std::chrono::system_clock::now()};
 }
@@ -124,7 +129,9 @@ cluster_service::open(const cluster::peer_identity& who,
         remembered,
         cluster::retained_start{.digest = &digest_,
                                 .claim = loops.front()->logic().retained().claim()},
-        cluster::partition_start{.table = partitions_on_disk_.found(), .has_sessions = false},
+        cluster::partition_start{.table = partitions_on_disk_.found(),
+                                 .has_sessions = shares_sessions() && has_sessions(loops),
+                                 .takes_more = may_be_home()},
         *transport_, mine, now());
     self_ = who.node;
     build_seeds();
@@ -156,6 +163,10 @@ bool cluster_service::renew(const std::optional<cluster_identity>& shown) {
     return true;
 }
 
+bool cluster_service::shares_sessions() const { return *options_.sessions.follow_clients; }
+
+bool cluster_service::may_be_home() const { return shares_sessions() && *options_.storage.enabled; }
+
 std::string cluster_service::local() const {
     return address_text(*options_.cluster.bind, transport_->port());
 }
@@ -164,6 +175,9 @@ void cluster_service::start(std::function<void()> ready) {
     ready_ = std::move(ready);
     boost::asio::post(context_, [this] {
         seeds_->start();
+        if (shares_sessions()) {
+            homes_.start(self_, *loops_);
+        }
         arm();
     });
     thread_ = std::thread([this] {
@@ -213,6 +227,10 @@ void cluster_service::run(std::function<void(cluster::cluster_node&, cluster::mo
 void cluster_service::arm() {
     routes_on_disk_.hand_over(*node_);
     partitions_on_disk_.hand_over(node_->partitions().table());
+    homes_.tell_shards(*node_);
+    if (waits_for_table_ && node_->partitions().table().founding().is_there()) {
+        let_clients_in();
+    }
     const time_point due = node_->next_deadline();
     if (due >= armed_for_) {
         return;
@@ -549,11 +567,13 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
         .presence = now.state == cluster::peer_state::alive  ? shard::peer_presence::live
                     : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
                                                              : shard::peer_presence::gone,
-        .is_suspected = now.is_suspected};
+        .is_suspected = now.is_suspected,
+        .has_stopped = now.has_stopped};
     figures_.on_peer(now);
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }
+    homes_.changed();
 }
 
 void cluster_service::member_changed(const cluster::member& now, member_change change) {
@@ -574,11 +594,13 @@ void cluster_service::known(cluster::wait_token who, cluster::route_known) {
 
 void cluster_service::table_founded(const cluster::partition_founding& founding) {
     partitions_on_disk_.put(founding);
+    homes_.changed();
     log::info("partitions_founded", {{"by", hex(founding.by)}, {"here", founding.by == self_}});
 }
 
 void cluster_service::partition_changed(partition_id which, const cluster::partition_row& now) {
     partitions_on_disk_.put(node_->partitions().table().founding(), which, now);
+    homes_.changed();
 }
 
 void cluster_service::tables_differ(node_id with, const cluster::partition_founding& theirs) {
@@ -660,6 +682,24 @@ void cluster_service::collect_on(shard::event_loop& loop) {
 void cluster_service::ready(bool is_complete) {
     log::event(is_complete ? log::level::info : log::level::warn, {}, "cluster_ready",
                {{"others", node_->members().members().live()}, {"complete", is_complete}});
+    // Until it is known where sessions live, one might be made in the wrong place.
+    if (!is_complete || !may_be_home() || node_->partitions().table().founding().is_there()) {
+        homes_.tell_shards(*node_);
+        let_clients_in();
+        return;
+    }
+    waits_for_table_ = true;
+    table_timer_.expires_after(*options_.cluster.ready_within);
+    table_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+        if (!cancelled && waits_for_table_) {
+            let_clients_in();
+        }
+    });
+}
+
+void cluster_service::let_clients_in() {
+    waits_for_table_ = false;
+    table_timer_.cancel();
     boost::asio::post(control_, std::exchange(ready_, {}));
 }
 

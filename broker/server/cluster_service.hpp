@@ -14,6 +14,7 @@
 #include "broker/server/options.hpp"
 #include "broker/server/persistence.hpp"
 #include "broker/server/seed_search.hpp"
+#include "broker/server/session_homes.hpp"
 #include "broker/shard/event_loop.hpp"
 #include "cluster/alarm_gate.hpp"
 #include "cluster/cluster_node.hpp"
@@ -173,6 +174,9 @@ class cluster_service final : public shard::cluster_seat,
                    const cluster::route_subscription& what, cluster::moment at);
     [[nodiscard]] cluster::wait_token wait_for(const told& word);
     void arm();
+    void let_clients_in();
+    [[nodiscard]] bool shares_sessions() const;
+    [[nodiscard]] bool may_be_home() const; ///< what it keeps is there again later
     void publish_exchange();
     void publish_relays();
     void look_at_expiry();
@@ -197,6 +201,7 @@ class cluster_service final : public shard::cluster_seat,
     // Of its thread, once that runs.
     boost::asio::io_context context_{1};
     boost::asio::steady_timer timer_{context_};
+    session_homes homes_{context_, [this](auto what) { run(std::move(what)); }};
     std::unique_ptr<seed_search> seeds_;
     std::unique_ptr<cluster::cluster_node> node_;
     node_id self_;
@@ -207,6 +212,8 @@ class cluster_service final : public shard::cluster_seat,
     duration clock_correction_{}; ///< as last told to a person
     std::size_t collecting_ = 0;  ///< shards that have not erased their tombstones yet
     std::function<void()> ready_;
+    bool waits_for_table_ = false; ///< before clients may come
+    boost::asio::steady_timer table_timer_{context_};
     struct waiter {
         shard_id shard;
         std::uint64_t operation = 0;

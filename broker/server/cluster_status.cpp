@@ -11,6 +11,10 @@ namespace {
 using cluster::member_row;
 using cluster::member_state;
 
+[[nodiscard]] std::uint32_t partitions_of(const cluster::cluster_node& node, node_id home) {
+    return static_cast<std::uint32_t>(node.partitions().table().count(home));
+}
+
 [[nodiscard]] cluster::operator_member member_of(const cluster::cluster_node& node,
                                                  const cluster::member& of,
                                                  const status_sources& from, time_point now) {
@@ -24,6 +28,7 @@ using cluster::member_state;
         .clock_ahead = is_live ? std::optional(of.clock_ahead) : std::nullopt,
         .is_linked = is_live && from.is_linked(of.row.node),
         .routes = node.routes_of(of.row.node),
+        .partitions = partitions_of(node, of.row.node),
         .lanes = lanes != from.lanes.end() ? lanes->second : cluster::lane_summary{},
         .retained_differences = {}};
     if (is_live) {
@@ -82,6 +87,7 @@ std::vector<cluster::operator_member> members_of(const cluster::cluster_node& no
                              .clock_ahead = {},
                              .is_linked = false,
                              .routes = node.routes_of(self.node),
+                             .partitions = partitions_of(node, self.node),
                              .lanes = {},
                              .retained_differences = {}});
     return all;

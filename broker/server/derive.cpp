@@ -161,6 +161,7 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.retained.bytes_max = share_of((*all.limits.retained_bytes_max).value, shards);
     logic.pressure = pressure_of(all);
     logic.level = static_cast<durability>(*all.storage.durability);
+    logic.away = static_cast<shard::when_home_is_away>(*all.sessions.when_home_is_away);
     logic.lane_sender.queue_bytes_max = share_of((*all.cluster.queue_max).value, shards);
     logic.lane_sender.spool_bytes_max = share_of((*all.cluster.spool_max).value, shards);
     for (const topic_options& rule : all.topics.items) {

@@ -95,6 +95,7 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                 "-",
                 "-",
                 "-",
+                std::to_string(each.partitions),
                 std::to_string(each.routes),
                 "-",
                 "-",
@@ -108,6 +109,7 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
             each.is_linked ? "open" : "closed",
             each.round_trip ? one_decimal(milliseconds(*each.round_trip), " ms") : "-",
             each.clock_ahead ? std::to_string(each.clock_ahead->count()) + " ms" : "-",
+            std::to_string(each.partitions),
             std::to_string(each.routes),
             lanes_text(each.lanes),
             each.lanes.spool_rows == 0
@@ -160,6 +162,7 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                              {"client_address", each.row.profile.client_address},
                              {"wire_min", each.row.profile.wire.min},
                              {"wire_max", each.row.profile.wire.max},
+                             {"partitions", each.partitions},
                              {"routes", each.routes}};
     if (each.is_self) {
         return made;
@@ -229,7 +232,7 @@ std::string status_text(const operator_status& status) {
             + std::to_string(status.kept_sessions) + " kept sessions, "
             + std::to_string(status.queued_messages) + " queued messages\n\n";
     std::vector<cells> rows{{"NAME", "NODE", "STATE", "ADDRESS", "BOOT", "LINK", "ROUND TRIP",
-                             "CLOCK", "ROUTES", "LANES", "SPOOL", "RETAINED"}};
+                             "CLOCK", "HOMES", "ROUTES", "LANES", "SPOOL", "RETAINED"}};
     for (const operator_member& each : status.members) {
         rows.push_back(row_of(each));
     }

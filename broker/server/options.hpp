@@ -47,6 +47,11 @@ inline constexpr std::array<std::string_view, 3> queue_full_names{"drop_newest",
                                                                   "disconnect"};
 constexpr choice_names choices(queue_full_policy) { return queue_full_names; }
 
+/// As the enum of the shards, in its order.
+enum class away_policy : std::uint8_t { refuse, fresh };
+inline constexpr std::array<std::string_view, 2> away_names{"refuse", "fresh"};
+constexpr choice_names choices(away_policy) { return away_names; }
+
 enum class qos0_policy : std::uint8_t { hold, drop };
 inline constexpr std::array<std::string_view, 2> qos0_names{"hold", "drop"};
 constexpr choice_names choices(qos0_policy) { return qos0_names; }
@@ -384,6 +389,26 @@ struct mqtt_options {
          .doc = "Another server, told to v5 clients in CONNACK and DISCONNECT when this one turns "
                 "them away as busy or shutting down. Empty: none.",
          .applies = reload::live}};
+};
+
+struct sessions_options {
+    section about{{.name = "sessions", .doc = "Sessions that outlive their connections."}};
+    option<bool> follow_clients{
+        {.name = "sessions.follow_clients",
+         .doc = "In a cluster: the session of a client lives on one node, its home, whichever node "
+                "the client connects to, and a client identifier has one connection in the whole "
+                "cluster. Set it on all nodes or on none. Without it a session stays on the node "
+                "where it was made.",
+         .def = false,
+         .applies = reload::restart}};
+    option<away_policy> when_home_is_away{
+        {.name = "sessions.when_home_is_away",
+         .doc = "What a client with a persistent session gets while the home of that cannot be "
+                "reached: refuse, it is told to try again (0x88; 3 before v5); or fresh, "
+                "a session for this connection alone, without what waits for it, which is there "
+                "again later. Others are let in in any case.",
+         .def = away_policy::refuse,
+         .applies = reload::restart}};
 };
 
 struct limits_options {
@@ -744,6 +769,7 @@ struct options {
     flow_options flow;
     shards_options shards;
     storage_options storage;
+    sessions_options sessions;
     cluster_options cluster;
     admin_options admin;
     log_options log;

@@ -133,6 +133,7 @@ void server::build_loops() {
         auto made = event_loop_options_of(options_, shard_id{number}, shards);
         made.logic.users = users;
         made.logic.is_clustered = cluster_ != nullptr;
+        made.logic.shares_sessions = cluster_ != nullptr && *options_.sessions.follow_clients;
         made.logic.routing.peers = cluster_.get();
         made.logic.retained.digest = cluster_ ? &cluster_->digest() : nullptr;
         loops_.push_back(std::make_unique<shard::event_loop>(std::move(made)));

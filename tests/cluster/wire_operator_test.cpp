@@ -36,6 +36,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
                           .clock_ahead = std::chrono::milliseconds(-9),
                           .is_linked = true,
                           .routes = 11,
+                          .partitions = 16,
                           .lanes = {.lanes = 4,
                                     .linked = 3,
                                     .state = lane_state::draining,
@@ -71,6 +72,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
     EXPECT_EQ(read.clock_ahead, other.clock_ahead);
     EXPECT_TRUE(read.is_linked);
     EXPECT_EQ(read.routes, 11U);
+    EXPECT_EQ(read.partitions, 16U);
     EXPECT_EQ(read.lanes.lanes, 4U);
     EXPECT_EQ(read.lanes.linked, 3U);
     EXPECT_EQ(read.lanes.state, lane_state::draining);

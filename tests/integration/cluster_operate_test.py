@@ -59,7 +59,7 @@ class Operate(ClusterTest):
             whole = wait_for("routes and links", lambda: (
                 (found := self.status(first))["exit"] == DONE
                 and found["by_name"]["node2"]["routes"] == 1
-                and all(each["linked"] and each["lanes"]["linked"] == each["lanes"]["lanes"] == 2
+                and all(each["linked"] and each["lanes"]["linked"] == each["lanes"]["lanes"] == self.lanes_to_a_node()
                         and "round_trip_ms" in each and each.get("retained_differences") == 0
                         for each in found["members"] if not each["self"]) and found))
         self.assertEqual((whole["cluster"], whole["whole"], whole["ready"]), ("test", True, True))
@@ -77,7 +77,8 @@ class Operate(ClusterTest):
 
     def test_status_shows_who_is_dead_and_what_waits_for_it(self):
         first, second = self.nodes(2)
-        run_sub(second.port, "-i", "away", "-c", "-q", "1", "-t", "post", "-E")
+        away = self.client_of(second, (first, second))
+        run_sub(second.port, "-i", away, "-c", "-q", "1", "-t", "post", "-E")
         second.kill()
         found = self.wait_for_state(first, "node2", "dead")
         self.assertEqual((found["exit"], found["whole"]), (FAILED, False))
@@ -249,7 +250,8 @@ class Operate(ClusterTest):
 
     def test_a_node_with_kept_sessions_leaves_only_if_forced(self):
         first, second = self.nodes(2)
-        run_sub(second.port, "-i", "away", "-c", "-q", "1", "-t", "post", "-E")
+        away = self.client_of(second, (first, second))
+        run_sub(second.port, "-i", away, "-c", "-q", "1", "-t", "post", "-E")
         publish(first.port, "post", "for later", "-q", "1")
         wait_for("the message", lambda: self.status(second)["queued_messages"] == 1)
         refused = self.at(second, "leave")
@@ -262,7 +264,7 @@ class Operate(ClusterTest):
         self.wait_for_state(first, "node2", "left")
         lines = subprocess.run([PROGRAM, "store", "export", "--folder", second.store],
                                capture_output=True, text=True, check=True).stdout
-        self.assertIn('"client_id":"away"', lines)
+        self.assertIn(f'"client_id":"{away}"', lines)
 
     def test_a_node_that_is_alone_keeps_its_retained_messages_unless_forced(self):
         node = self.alone("node1")
@@ -330,8 +332,8 @@ class Operate(ClusterTest):
     # --- forget
 
     def test_forget_removes_a_dead_member_everywhere(self):
-        first, second, third = self.nodes(3)
-        run_sub(third.port, "-i", "away", "-c", "-q", "1", "-t", "post", "-E")
+        first, second, third = nodes = self.nodes(3)
+        run_sub(third.port, "-i", self.client_of(third, nodes), "-c", "-q", "1", "-t", "post", "-E")
         third.kill()
         for each in (first, second):
             self.wait_for_state(each, "node3", "dead")

@@ -15,9 +15,21 @@ IN_FLIGHT = 500
 
 
 class ClusterSpool(ClusterTest):
+    def pair(self):
+        """The node whose sessions these tests are about, and another one."""
+        self.ids = {}
+        self.both = self.nodes(2)
+        return self.both
+
+    def id_of(self, client):
+        """Of a client whose home is the first of them."""
+        if client not in self.ids:
+            self.ids[client] = self.client_of(self.both[0], self.both)
+        return self.ids[client]
+
     def session(self, node, client, topic, qos=2):
         """A persistent session, connected."""
-        return Subscriber(self, node.port, "-c", "-i", client, "-t", topic, "-q", qos)
+        return Subscriber(self, node.port, "-c", "-i", self.id_of(client), "-t", topic, "-q", qos)
 
     def offline(self, node, client, topic):
         self.assertEqual(self.session(node, client, topic).stop(), [])
@@ -56,7 +68,7 @@ class ClusterSpool(ClusterTest):
                 self.assertEqual(wire.receive()[0], PUBACK)
 
     def test_sessions_of_a_node_that_was_killed_get_everything_once(self):
-        away, here = self.nodes(2)
+        away, here = self.pair()
         self.offline(away, "offline", "t")
         connected = self.session(away, "online", "t")
         away.kill()
@@ -84,7 +96,7 @@ class ClusterSpool(ClusterTest):
                 self.assertEqual(ear.stop(), [])
 
     def test_who_connects_later_hears_nothing_old(self):
-        away, here = self.nodes(2)
+        away, here = self.pair()
         ear = Subscriber(self, away.port, "-t", "t", "-q", "1")
         self.offline(away, "kept", "t")
         away.kill()
@@ -105,7 +117,7 @@ class ClusterSpool(ClusterTest):
 
     def test_what_was_acknowledged_survives_the_death_of_its_node(self):
         """Which has another number of shards when it is back, before the other one is."""
-        away, here = self.nodes(2)
+        away, here = self.pair()
         self.offline(away, "kept", "t/#")
         away.kill()
         topics = [f"t/{number}" for number in range(4)]
@@ -136,12 +148,12 @@ class ClusterSpool(ClusterTest):
     def settle_disk(self, node):
         """What others have told the node is on its way to the disk at once: this is written behind
         it, and waited for."""
-        for shard in range(4):
-            self.offline(node, f"settles{shard}", "nothing")
+        for number in range(8):  # among which are some for each shard
+            publish(node.port, f"settles/{number}", "x", "-r", "-q", "1")
 
     def test_a_node_that_starts_alone_knows_what_the_others_sessions_want(self):
         """Both lose their power, and one is back first: its publishers' messages are for both."""
-        away, here = self.nodes(2)
+        away, here = self.pair()
         for client, topic in (("one", "t/#"), ("two", "t/+"), ("other", "elsewhere")):
             self.offline(away, client, topic)
         self.settle_disk(here)
@@ -172,7 +184,7 @@ class ClusterSpool(ClusterTest):
 
     def test_what_nodes_want_that_are_not_remembered_stays_on_disk(self):
         """The list of nodes is lost, and with it whose these are, until that node is met again."""
-        away, here = self.nodes(2)
+        away, here = self.pair()
         self.offline(away, "kept", "t")
         self.settle_disk(here)
         away.kill()
@@ -183,7 +195,7 @@ class ClusterSpool(ClusterTest):
         self.assertRegex(self.stop_and("check", here), r"routes +1 ")
 
     def test_a_publisher_is_told_that_its_message_is_wanted(self):
-        away, here = self.nodes(2)
+        away, here = self.pair()
         self.offline(away, "kept", "t")
         self.settle_disk(here)
         away.kill()
@@ -199,13 +211,13 @@ class ClusterSpool(ClusterTest):
         self.assertRegex(self.stop_and("check", here), r"spool +2 ")
 
     def test_what_was_unsubscribed_meanwhile_haunts_nobody(self):
-        away, here = self.nodes(2)
-        with Wire(away.port).connect("kept", clean=False) as ear:
+        away, here = self.pair()
+        with Wire(away.port).connect(self.id_of("kept"), clean=False) as ear:
             for topic in ("old", "stays"):
                 ear.subscribe(topic, qos=1)
         self.settle_disk(here)
         here.kill()
-        with Wire(away.port).connect("kept", clean=False) as ear:
+        with Wire(away.port).connect(self.id_of("kept"), clean=False) as ear:
             ear.unsubscribe("old")
         away.kill()
         here = self.back("node2", here)
@@ -224,7 +236,7 @@ class ClusterSpool(ClusterTest):
         self.assertRegex(self.store("check", here), r"spool +0 ")
 
     def test_a_long_absence(self):
-        away, here = self.nodes(2)
+        away, here = self.pair()
         self.offline(away, "kept", "t")
         away.kill()
         texts = [f"{number} {'x' * 100}" for number in range(20_000)]
@@ -239,6 +251,7 @@ class ClusterSpool(ClusterTest):
         away = self.node("node1")
         here = self.node("node2", "--storage.enabled", "false")
         self.wait_until_joined(away, here)
+        self.ids = {"kept": "kept"}  # the only node with a store is its home, whatever its name
         self.offline(away, "kept", "t")
         away.kill()
         here.wait_for_log_match("member_changed .*node=node1 became=died")

@@ -55,6 +55,14 @@ class Wire:
         assert kind == CONNACK and body[1] == 0, (kind, body)
         return self
 
+    def connect_v5(self, client_id, session_expiry, clean=False):
+        """Returns Session Present."""
+        self.send(packet(0x10, text("MQTT") + bytes([5, 2 if clean else 0]) + b"\0\0\5\x11"
+                         + struct.pack(">I", session_expiry) + text(client_id)))
+        kind, body = self.receive()
+        assert kind == CONNACK and body[1] == 0, (kind, body)
+        return bool(body[0])
+
     def subscribe(self, topic_filter, qos=0):
         self.send(packet(0x82, b"\0\1" + self.properties() + text(topic_filter) + bytes([qos])))
         kind, body = self.receive()

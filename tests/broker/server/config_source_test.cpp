@@ -114,7 +114,7 @@ TEST(ConfigFile, TellsEveryProblemWithItsLineAndRemedy) {
             "g.toml:6: mqtt.qos: the items of a list are texts; put each item in quotes",
             "g.toml:7: [mqqt] is not a section; did you mean 'mqtt'?",
             "g.toml:9: [zzzzzz] is not a section; the sections are node, listeners, topics, auth, "
-            "mqtt, limits, flow, shards, storage, cluster, admin, log"));
+            "mqtt, limits, flow, shards, storage, sessions, cluster, admin, log"));
     EXPECT_EQ(*out.values.mqtt.qos_max, 2U);
     EXPECT_EQ(*out.values.mqtt.connect_timeout, 10s);
     EXPECT_THAT(out.origins, IsEmpty());

@@ -26,6 +26,7 @@ using cluster::operator_status;
             .clock_ahead = {},
             .is_linked = false,
             .routes = 7,
+            .partitions = 85,
             .lanes = {},
             .retained_differences = {}};
 }
@@ -63,13 +64,13 @@ TEST(OperateText, ATableHasAColumnForEachFigure) {
         "this node: serving clients, 4 kept sessions, 9 queued messages\n"
         "\n"
         "NAME   NODE              STATE             ADDRESS        BOOT  LINK    ROUND TRIP  CLOCK"
-        "   ROUTES  LANES         SPOOL      RETAINED\n"
+        "   HOMES  ROUTES  LANES         SPOOL      RETAINED\n"
         "node1  0000000000000001  alive, this node  10.0.0.1:7883  2/3   -       -           -    "
-        "   7       -             -          -\n"
+        "   85     7       -             -          -\n"
         "node2  0000000000000002  alive 2 min       10.0.0.2:7883  2/3   open    1.3 ms      -12 ms"
-        "  7       draining 1/2  3, 123 kB  same\n"
+        "  85     7       draining 1/2  3, 123 kB  same\n"
         "küche  0000000000000003  dead 2 min        10.0.0.3:7883  2/3   closed  -           -    "
-        "   7       -             0          -\n");
+        "   85     7       -             0          -\n");
 }
 
 TEST(OperateText, WhatAnotherNodeSaysSteersNoTerminal) {
@@ -127,10 +128,10 @@ TEST(OperateText, JsonLeavesOutWhatIsNotKnown) {
         R"("kept_sessions":4,"queued_messages":9,"members":[)"
         R"({"name":"node1","node":"0000000000000001","state":"alive","self":true,"boot":2,)"
         R"("incarnation":3,"address":"10.0.0.1:7883","client_address":"","wire_min":1,)"
-        R"("wire_max":1,"routes":7},)"
+        R"("wire_max":1,"partitions":85,"routes":7},)"
         R"({"name":"node2","node":"0000000000000002","state":"suspect","self":false,"boot":2,)"
         R"("incarnation":3,"address":"10.0.0.2:7883","client_address":"","wire_min":1,)"
-        R"("wire_max":1,"routes":7,"state_seconds":1.25E2,"linked":false,)"
+        R"("wire_max":1,"partitions":85,"routes":7,"state_seconds":1.25E2,"linked":false,)"
         R"("lanes":{"state":"live","lanes":0,"linked":0,"queue_bytes":0,"spool_messages":0,)"
         R"("spool_bytes":0},"retained_differences":5}]})"
         "\n");
