@@ -32,7 +32,7 @@ async def run(scene):
         await work.listen(node, f"ear-{node.name}", ["load/#"], 2)
         await work.speak(node, f"mouth-{node.name}",
                          [Stream(f"load/{node.name}/{qos}", qos, 15) for qos in (1, 2)])
-    await leave_something_to_expire(scene)
+    away = await leave_something_to_expire(scene)
     await asyncio.sleep(3)
     scene.note_baseline()
     await drift(scene, clock)
@@ -42,7 +42,7 @@ async def run(scene):
     work.stop_speaking()
     report.at_most("all delivered after the end of the load", await work.drain(60), 60, "s")
     scene.judge_messages()
-    await judge_expiry(scene)
+    await judge_expiry(scene, away)
     await scene.judge_agreement()
     report.at_most("nodes declared dead", int(await scene.sum_of("cluster_deaths_total")), 0)
     scene.judge_processes()
@@ -145,9 +145,13 @@ async def rounds(scene, what, first, second):
 # --- what expires
 
 async def leave_something_to_expire(scene):
-    """A session away on each node that is well, with messages queued from all, and retained ones."""
+    """A session away on each node that is well, with messages queued from all, and retained ones.
+    Returns the client of each."""
+    await scene.wait_until_spread()
+    away = {}
     for node in well(scene):
-        client = await Client(f"away-{node.name}", version=5).connect(
+        away[node.name] = await scene.client_at(node)
+        client = await Client(away[node.name], version=5).connect(
             node.address, clean=False, session_expiry_s=EXPIRY_S)
         await client.subscribe(["soon/#"], 1)
         await client.disconnect()
@@ -159,13 +163,14 @@ async def leave_something_to_expire(scene):
         await client.publish_and_wait(f"kept/{node.name}", b"not yet", retain=True,
                                       expiry_s=EXPIRY_S)
         await client.disconnect()
+    return away
 
 
-async def judge_expiry(scene):
+async def judge_expiry(scene, away):
     report = scene.report
     for node in well(scene):
         got = set()
-        client = Client(f"away-{node.name}", lambda topic, *_, got=got: got.add(topic), version=5)
+        client = Client(away[node.name], lambda topic, *_, got=got: got.add(topic), version=5)
         await client.connect(node.address, clean=False, session_expiry_s=EXPIRY_S)
         await asyncio.sleep(1)
         report.at_least(f"sessions on {node.name} that have not expired",

@@ -25,6 +25,7 @@ SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
 
 async def run(scene):
     await scene.start(NODES, settings=SMALL_STORE)
+    await scene.wait_until_spread()
     await begin_load(scene)
     await asyncio.sleep(scene.lasting(20, 8))
     await warm_up(scene)
@@ -61,10 +62,11 @@ async def warm_up(scene):
 
 
 async def begin_load(scene):
-    """Sessions that are kept: who is only connected to a node that is given up is owed nothing."""
+    """Sessions that are kept, each at home where its client is: who is only connected to a node that
+    is given up is owed nothing."""
     work = scene.work
     for node in scene.nodes:
-        await work.listen(node, f"ear-{node.name}", ["load/#"], 2, clean=False)
+        await work.listen(node, await scene.client_at(node), ["load/#"], 2, clean=False)
         extra = await work.listen(node, f"routes-{node.name}", [f"own/{node.name}"], 0)
         await extra.subscribe([f"only/{node.name}/{number}" for number in range(ROUTES_PER_NODE)])
         await work.speak(node, f"mouth-{node.name}",

@@ -64,7 +64,8 @@ class Member:
 
 
 class Node:
-    def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None, settings=()):
+    def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None,
+                 follows=False, settings=()):
         """`settings`: further flags. `clock`: its own."""
         self.host, self.name, self.address = host, host.name, host.address
         self.folder = folder / self.name
@@ -78,7 +79,8 @@ class Node:
             name=self.name, address=self.address, port=port, folder=self.folder,
             seeds=", ".join(f'"{each}"' for each in seeds)))
         self.command = ["ip", "netns", "exec", self.name, str(program), "-v",
-                        "-c", str(self.folder / "grapevine.toml"), *settings]
+                        "-c", str(self.folder / "grapevine.toml"), "--sessions.follow_clients",
+                        str(follows).lower(), *settings]
         self.process = self.proxy = None
         self.starts = 0
         self.deaths = 0  # that nobody wanted

@@ -6,6 +6,7 @@ import pathlib
 import time
 
 from tests.faults.clock import Clock
+from tests.faults.mqtt import Client
 from tests.faults.network import Network, address
 from tests.faults.nodes import CLUSTER, PROXY, Node, wait_for
 from tests.faults.workload import Workload
@@ -23,6 +24,8 @@ class Scene:
         self.nodes = []
         self.work = Workload(chance)
         self.baselines = {}
+        self.clients_tried = 0
+        self.follows = False  # sessions follow their clients
 
     def lasting(self, full_s, quick_s):
         return quick_s if self.is_quick else full_s
@@ -44,7 +47,8 @@ class Scene:
         seeds = [f"{address(other)}:{PROXY if other in proxied else CLUSTER}"
                  for other in range(1, count + 1) if other != number]
         return Node(self.options.broker, self.network.hosts[number], self.folder, seeds,
-                    has_proxy=number in proxied, clock=(clocks or {}).get(number), **how)
+                    has_proxy=number in proxied, clock=(clocks or {}).get(number),
+                    follows=self.follows, **how)
 
     async def wait_until_whole(self, nodes, seconds=60):
         """Each serves, and holds all others for alive. Returns how long that took."""
@@ -60,6 +64,42 @@ class Scene:
             if await each.metric("cluster_members_alive") != len(nodes) - 1:
                 return False
         return True
+
+    async def wait_until_spread(self):
+        """Until each node is home of its share of the sessions."""
+        if not self.follows:
+            return
+        least = 256 // len(self.nodes) // 2
+
+        async def is_spread():
+            homes = [await each.metric("cluster_partitions") for each in self.nodes]
+            return sum(homes) == 256 and min(homes) >= least
+        await wait_for("partitions on all nodes", is_spread)
+
+    async def client_at(self, home):
+        """A client identifier whose session lives on that node. None of it is left there. Where
+        sessions do not follow their clients, any will do that connects there."""
+        while True:
+            self.clients_tried += 1
+            if not self.follows:
+                return f"client-{self.clients_tried}"
+            name = f"client-{self.clients_tried}"
+            before = [await each.metric("sessions_persistent") for each in self.nodes]
+            found = []
+            async def has_grown(before=before, found=found):
+                for each, count in zip(self.nodes, before):
+                    if await each.metric("sessions_persistent") > count:
+                        found.append(each)
+                return bool(found)
+            client = await Client(name).connect(home.address, clean=False)
+            await wait_for("the session", has_grown)
+            await client.disconnect()
+            await (await Client(name).connect(home.address)).disconnect()
+            async def is_gone(before=before):
+                return before == [await each.metric("sessions_persistent") for each in self.nodes]
+            await wait_for("the session to end", is_gone)
+            if found == [home]:
+                return name
 
     def false_clock(self):
         """Right until it is set."""
