@@ -52,6 +52,12 @@ class ack_ring {
         }
     }
 
+    /// Null if it was given out by next().
+    [[nodiscard]] const entry* find(route_token token) const noexcept {
+        const std::uint64_t index = token.value - first_;
+        return index < waiting_.size() ? &waiting_[index] : nullptr;
+    }
+
     /// Whether the oldest may be sent now.
     [[nodiscard]] bool is_ready() noexcept {
         return !waiting_.empty() && waiting_.front().is_taken;

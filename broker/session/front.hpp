@@ -239,6 +239,7 @@ class front final : private outbound_sink {
                         std::string_view rule);
     void remember_inbound(packet_id id);
     bool forget_inbound(packet_id id);
+    void withhold(route_token token);
     [[nodiscard]] boost::unordered_flat_set<std::uint16_t>& inbound_ids();
     void send_ready_acks();
     // on_acks.cpp

@@ -168,8 +168,7 @@ boost::unordered_flat_set<std::uint16_t>& front::inbound_ids() {
 void front::on_taken(route_token token, reason_code reason) {
     if (reason == not_stored) {
         if (!is_v5()) {
-            withholds_ = true;
-            ++withheld_;
+            withhold(token);
             return;
         }
         reason = reason_code::quota_exceeded;
@@ -177,6 +176,17 @@ void front::on_taken(route_token token, reason_code reason) {
     acks_.take(token, reason);
     if (phase_ == phase::connected) {
         send_ready_acks();
+    }
+}
+
+// There is no answer that refuses. The client sends the message again, in another connection, and
+// its identifier must be free then: what the session holds counts as given out.
+void front::withhold(route_token token) {
+    withholds_ = true;
+    ++withheld_;
+    const ack_ring::entry* refused = acks_.find(token);
+    if (refused != nullptr && refused->type == mqtt::packet_type::pubrec) {
+        forget_inbound(refused->id);
     }
 }
 

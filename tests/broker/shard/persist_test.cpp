@@ -1467,6 +1467,29 @@ TEST(PersistRoom, WhatWouldHaveToBeKeptIsRefusedUntilThereIsRoom) {
     }
 }
 
+// Before MQTT 5 there is no answer that refuses: the client gets none, and sends it again.
+TEST(PersistRoom, WhatGotNoAnswerIsTakenWhenItComesAgain) {
+    for (const std::size_t shards : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(shards) + " shards");
+        stored_script s(on(shards));
+        const std::string sub = named(s, "sub", shards - 1);
+        s.client(sub).resume();
+        s.client(sub).subscribe("t", qos_2);
+        const support::connect_request as_v3{.version = mqtt::protocol_version::v3_1_1,
+                                             .clean_start = false};
+        s.client("pub").connect(as_v3);
+        s.core(shards - 1).set_store_room(shard::store_room::scarce);
+        const packet_id id = s.client("pub").publish("t", "m", qos_2);
+        s.client("pub").expect_nothing();
+        s.client("pub").cut();
+        s.core(shards - 1).set_store_room(shard::store_room::plenty);
+        EXPECT_TRUE(s.client("pub").connect(as_v3));
+        s.client("pub").wire.resend();
+        s.client("pub").expect_ack(packet_type::pubrec, id);
+        s.client(sub).take("t", "m");
+    }
+}
+
 // A machine without a clock chip.
 
 TEST(PersistClock, NothingEndsEarlyBecauseAClockBeganInThePast) {
