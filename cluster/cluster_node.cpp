@@ -376,9 +376,8 @@ void cluster_node::tell_partitions(const member& of, peer_state state) {
 // Those of nodes that are gone are not given again, since their lanes may not be at their end. Who
 // was never here needs none to be gone.
 std::optional<peer_slot> cluster_node::slot_of(node_id node, peer_state state) {
-    const auto known = slots_.find(node);
-    if (known != slots_.end()) {
-        return known->second;
+    if (const auto known = find_slot(node)) {
+        return known;
     }
     if (state == peer_state::gone || slots_.size() >= options_.peers_max) {
         return std::nullopt;

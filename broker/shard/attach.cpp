@@ -201,11 +201,7 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
                                                          ? session::close_cause::client_disconnect
                                                          : session::close_cause::connection_lost,
                                             .session_expiry = {}};
-        if (is_mine(home_shard)) {
-            on_detach({.home = home, .epoch = answer.epoch, .notice = notice});
-        } else {
-            post_rare(home_shard, detach{.home = home, .epoch = answer.epoch, .notice = notice});
-        }
+        say_detached(home_shard, {.home = home, .epoch = answer.epoch, .notice = notice});
         return;
     }
     if (front->is_attached_) {
