@@ -28,12 +28,13 @@ async def run(scene):
     await scene.wait_until_spread()
     await begin_load(scene)
     await asyncio.sleep(scene.lasting(20, 8))
-    await warm_up(scene)
+    loner = scene.chance.randint(1, NODES)
+    await warm_up(scene, loner)
     scene.note_baseline()
     cycles = scene.lasting(CYCLES, CYCLES_QUICK)
     scene.report.event(f"{cycles} cycles: a link cut for {CUT_S} s, {HEALED_S} s healed")
     await judge_cycles(scene, cycles)
-    await alone(scene)
+    await alone(scene, loner)
     scene.report.event("the load goes on until memory is noted again")
     await asyncio.sleep(scene.lasting(SETTLING_S, SETTLING_QUICK_S))
     scene.judge_growth()
@@ -50,14 +51,14 @@ async def run(scene):
     scene.judge_processes(with_memory=False)
 
 
-async def warm_up(scene):
-    """The worst of what is to come, once: memory that is stable does not grow when the same comes
-    again. What it needs the first time is told."""
+async def warm_up(scene, loner):
+    """The worst of what is to come, once, for the node that will be alone again: memory that is
+    stable does not grow when the same comes again. What it needs the first time is told."""
     seconds = scene.lasting(ALONE_S, ALONE_QUICK_S)
     scene.report.event(f"{WARMING_CYCLES} cycles and {seconds} s alone before memory is noted")
     await flap(scene, WARMING_CYCLES)
     scene.note_baseline()
-    scene.network.isolate(scene.chance.randint(1, NODES))
+    scene.network.isolate(loner)
     await asyncio.sleep(seconds)
     scene.network.heal()
     await until_whole(scene)
@@ -105,10 +106,9 @@ async def judge_cycles(scene, cycles):
                    int(await scene.sum_of("cluster_deaths_total") - deaths), 0)
 
 
-async def alone(scene):
+async def alone(scene, number):
     network, report = scene.network, scene.report
     seconds = scene.lasting(ALONE_S, ALONE_QUICK_S)
-    number = scene.chance.randint(1, NODES)
     report.event(f"n{number} alone for {seconds} s")
     dropped = network.packets_dropped()
     deaths = await scene.sum_of("cluster_deaths_total")
