@@ -20,6 +20,7 @@ struct peer_view {
     peer_state state = peer_state::dead;
     bool is_suspected = false;
     bool has_stopped = false; ///< it has said so itself
+    bool has_ended = false;   ///< dead, and not only cut off: see member::has_ended()
     std::string name;
     std::string address; ///< host:port for other nodes
 };

@@ -38,6 +38,7 @@ std::optional<peer_view> cluster_node::meet(const member& now, peer_state state)
                    .state = state,
                    .is_suspected = now.row.state == member_state::suspect,
                    .has_stopped = has_stopped,
+                   .has_ended = now.has_ended(),
                    .name = now.row.profile.name,
                    .address = now.row.profile.peer_address};
     routes_->on_peer({.node = seen.who.node, .boot = seen.who.boot}, state, now_.now, *this);

@@ -25,12 +25,17 @@ struct member {
     std::optional<duration> round_trip;  ///< of the last probe that it answered itself
     std::optional<member_row> hearsay;   ///< somebody suspects it; a probe will tell
     bool was_refused = false;            ///< nobody listened at the last try
+    boot_id refused;                     ///< the life in which nobody listened, 0: in none; or it
+                                         ///< has answered since
     redial next_try;                     ///< while remembered or dead
     std::optional<time_point> exchanged; ///< when a push_pull to it was last begun
     clock_standing clock = clock_standing::fine;
     std::chrono::milliseconds clock_ahead{}; ///< at its last message; negative: behind, or late
 
     [[nodiscard]] bool is_live() const noexcept { return cluster::is_live(row.state); }
+    /// Its process is gone: its machine says that nobody listens where it did. A node that is cut
+    /// off, or whose machine is gone as well, says nothing.
+    [[nodiscard]] bool has_ended() const noexcept { return !is_live() && refused == row.boot; }
 };
 
 class member_table {

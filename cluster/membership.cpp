@@ -256,7 +256,7 @@ void membership::on_refusal(const envelope& message, const refusal& what, moment
     metrics_.refused.add();
     if (what.cause == refusal_cause::other_node) {
         raise({.kind = alarm_kind::wrong_address, .node = what.meant}, at.now);
-        on_refused(what.meant, at); // whom we meant does not listen there
+        fail_probes_of(what.meant, at); // whom we meant does not listen there
     } else {
         raise_refusal(alarm_kind::refused_by_peer, what.cause, message, at.now);
     }

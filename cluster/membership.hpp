@@ -7,7 +7,7 @@
 //   input                     what follows
 //   each probe period         probes: everybody, or in a larger cluster the next in a random order
 //   no ack within a timeout   probe_request to some others
-//   refused                   the same, at once; and half the time to refute
+//   refused                   the same, at once; and half the time to refute; who is dead has ended
 //   no ack within the period  suspect, by the word of this node
 //   suspicion runs out        dead
 //   a row                     believed if it supersedes what is known, except:
@@ -142,6 +142,8 @@ class membership {
     void believe_hearsay(node_id node, moment at);
     void continue_probes(moment at);
     void ask_others(std::uint64_t sequence, open_probe& probe, moment at);
+    void note_refusal(node_id node);
+    void fail_probes_of(node_id node, moment at);
     void fail_if_hopeless(std::uint64_t sequence, moment at);
     void on_probe_failed(const open_probe& probe, moment at);
     void answer_askers(moment at);

@@ -16,11 +16,12 @@ enum class member_change : std::uint8_t {
     suspected, ///< hold traffic for it, give nothing up
     refuted,   ///< was suspect or dead and is alive, in the same boot: it has forgotten nothing
     died,      ///< what it did others do; it may come back
+    ended,     ///< died a while ago, and member::has_ended() only now
     left,      ///< it goes for good, by its own word
     gone       ///< forgotten: whatever is kept for it may go
 };
-inline constexpr std::array<std::string_view, 7> member_change_names{
-    "joined", "updated", "suspected", "refuted", "died", "left", "gone"};
+inline constexpr std::array<std::string_view, 8> member_change_names{
+    "joined", "updated", "suspected", "refuted", "died", "ended", "left", "gone"};
 
 enum class alarm_kind : std::uint8_t {
     refused_peer,    ///< by this node: another cluster or other wire versions

@@ -182,6 +182,7 @@ void membership::tell_life(member& which, const member_row& before) {
     } else if (!was_told
                || (state == member_state::alive && before.state == member_state::suspect)) {
         metrics_.refuted.add();
+        which.refused = {};
         effects_.member_changed(which, member_change::refuted);
     }
     if (was_told && before.profile != which.row.profile) {

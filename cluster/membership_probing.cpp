@@ -153,6 +153,27 @@ void membership::on_probe_failed(const open_probe& probe, moment at) {
 }
 
 void membership::on_refused(node_id node, moment at) {
+    note_refusal(node);
+    fail_probes_of(node, at);
+}
+
+// Of the life that was asked: a probe may have been on its way while another began.
+void membership::note_refusal(node_id node) {
+    member* const target = table_.find(node);
+    const bool was_asked =
+        target != nullptr && std::ranges::any_of(probes_.own, [target](const auto& each) {
+            return each.second.target == target->row.node && each.second.boot == target->row.boot;
+        });
+    if (!was_asked || target->refused == target->row.boot) {
+        return;
+    }
+    target->refused = target->row.boot;
+    if (target->row.state == member_state::dead && target->told == target->row.boot) {
+        effects_.member_changed(*target, member_change::ended);
+    }
+}
+
+void membership::fail_probes_of(node_id node, moment at) {
     std::vector<std::uint64_t> refused;
     for (auto& [sequence, each] : probes_.own) {
         if (each.target != node || each.was_refused) {
@@ -213,6 +234,7 @@ void membership::on_body(const envelope& message, const ack& body, moment at) {
         sender != nullptr && body.subject == message.from && sender->row.boot == message.boot) {
         sender->answered = at.now;
         sender->was_refused = false;
+        sender->refused = {};
         sender->hearsay.reset();
     }
     if (const auto found = probes_.relayed.find(body.sequence);

@@ -103,6 +103,50 @@ TEST(MembershipProbe, ARefusedConnectionHalvesTheTime) {
     EXPECT_EQ(node.sent_of<probe>().size(), 1U) << "it would be refused again";
 }
 
+TEST(MembershipProbe, WhoIsDeadHasEndedIfNobodyListensThere) {
+    script node;
+    node.know(2);
+    node.run_to<probe>();
+    node.machine->on_refused(node_id{2}, node.at());
+    const member& other = *node.machine->members().find(node_id{2});
+    EXPECT_FALSE(other.has_ended()) << "it is not dead";
+    node.run_for(5s);
+    EXPECT_EQ(other.row.state, member_state::dead);
+    EXPECT_TRUE(other.has_ended());
+    EXPECT_EQ(node.changes.back(), (change{node_id{2}, member_change::died}));
+}
+
+TEST(MembershipProbe, ThatADeadNodeHasEndedMayBeSeenLater) {
+    script node;
+    node.know(2);
+    node.run_to<probe>();
+    node.run_for(6s);
+    const member& other = *node.machine->members().find(node_id{2});
+    EXPECT_EQ(other.row.state, member_state::dead);
+    EXPECT_FALSE(other.has_ended()) << "it may be cut off";
+    node.sent.clear();
+    node.run_to<probe>();
+    for (int n = 0; n < 2; ++n) {
+        node.machine->on_refused(node_id{2}, node.at());
+    }
+    EXPECT_TRUE(other.has_ended());
+    EXPECT_EQ(node.changes.back(), (change{node_id{2}, member_change::ended}));
+    EXPECT_EQ(std::ranges::count(node.changes, change{node_id{2}, member_change::ended}), 1);
+}
+
+TEST(MembershipProbe, WhoAnswersAfterARefusalHasNotEnded) {
+    script node;
+    node.know(2);
+    node.run_to<probe>();
+    node.machine->on_refused(node_id{2}, node.at());
+    node.run_for(1s, true);
+    node.sent.clear();
+    node.run_for(10s);
+    const member& other = *node.machine->members().find(node_id{2});
+    EXPECT_EQ(other.row.state, member_state::dead);
+    EXPECT_FALSE(other.has_ended());
+}
+
 TEST(MembershipProbe, ARefusedConnectionIsNotTheEndIfOthersGetThrough) {
     script node;
     node.know(3);

@@ -313,9 +313,11 @@ namespace {
         return was_live && before != member_change::suspected;
     case member_change::refuted:
         return before == member_change::suspected || before == member_change::died
-               || before == member_change::updated;
+               || before == member_change::ended || before == member_change::updated;
     case member_change::died:
         return was_live;
+    case member_change::ended:
+        return before == member_change::died;
     case member_change::left:
     case member_change::gone:
         return before != after;
