@@ -568,7 +568,8 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
                     : now.state == cluster::peer_state::dead ? shard::peer_presence::absent
                                                              : shard::peer_presence::gone,
         .is_suspected = now.is_suspected,
-        .has_stopped = now.has_stopped};
+        .has_stopped = now.has_stopped,
+        .has_ended = now.has_ended};
     figures_.on_peer(now);
     for (const auto& each : *loops_) {
         each->on_peer(place);

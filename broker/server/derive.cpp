@@ -162,6 +162,8 @@ shard::event_loop_options event_loop_options_of(const options& all, shard_id me,
     logic.pressure = pressure_of(all);
     logic.level = static_cast<durability>(*all.storage.durability);
     logic.away = static_cast<shard::when_home_is_away>(*all.sessions.when_home_is_away);
+    logic.will_grace = *all.sessions.will_grace;
+    logic.will_on_partition = *all.sessions.will_on_partition;
     logic.lane_sender.queue_bytes_max = share_of((*all.cluster.queue_max).value, shards);
     logic.lane_sender.spool_bytes_max = share_of((*all.cluster.spool_max).value, shards);
     for (const topic_options& rule : all.topics.items) {

@@ -409,6 +409,27 @@ struct sessions_options {
                 "again later. Others are let in in any case.",
          .def = away_policy::refuse,
          .applies = reload::restart}};
+    option<milliseconds> will_grace{
+        {.name = "sessions.will_grace",
+         .doc =
+             "With follow_clients: when the node of a client has ended, its will is published "
+             "after its delay, and after so long at least, unless the client has connected again "
+             "to another node. Larger: a client may take its time. Smaller: others hear of it "
+             "sooner.",
+         .def = 2s,
+         .max = 24h,
+         .applies = reload::restart}};
+    option<milliseconds> will_on_partition{
+        {.name = "sessions.will_on_partition",
+         .doc =
+             "The same when that node is silent, and nothing says that it has ended: it, or this "
+             "node, may be cut off, and the client be connected there. A node has ended when its "
+             "machine refuses connections to it or it has started again, and when an operator "
+             "has it forgotten. Larger: longer cuts stay without wills. Smaller: others hear "
+             "sooner of the clients of a machine without power.",
+         .def = 60s,
+         .max = 24h,
+         .applies = reload::restart}};
 };
 
 struct limits_options {

@@ -88,6 +88,9 @@ struct detach_notice {
     close_cause cause = close_cause::connection_lost;
     /// Session Expiry Interval of a DISCONNECT [MQTT-3.14.2.2.2].
     std::optional<std::uint32_t> session_expiry;
+    /// Not 0: the node of the front is held for dead, and the client may be connected still. The
+    /// will waits at least so long for it to be seen again. Is not said between nodes.
+    duration will_wait{};
 };
 
 /// One filter of a SUBSCRIBE that the front let pass.

@@ -39,7 +39,7 @@ void home::restore(stored_registration before) {
     session_expiry_ = before.session_expiry;
     make_session();
     if (before.will) {
-        will_ = std::make_unique<will_message>(*std::move(before.will));
+        will_ = std::make_unique<kept_will>(*std::move(before.will));
     }
     await_return(before.left_at == never ? now() : before.left_at);
 }
@@ -53,7 +53,7 @@ void home::on_attach(front_address from, attach_request request) {
     expires_ = never;
     session_expiry_ = request.session_expiry;
     if (request.will) {
-        will_ = std::make_unique<will_message>(*std::move(request.will));
+        will_ = std::make_unique<kept_will>(*std::move(request.will));
     }
     if (!session_ && session_expiry_ != 0) {
         make_session();
@@ -75,34 +75,52 @@ void home::on_attach(front_address from, attach_request request) {
 
 // What a new connection means for what the one before left behind: a will that is still due is
 // cancelled if the session goes on, and published if it ends (MQTT 5, 3.1.2.5, 3.1.3.2.2, 3.1.4).
+// A client without a session that comes back while its will waits for a sign of life gives one.
 void home::settle_previous(const attach_request& next) {
+    if (!session_ && is_will_held()) {
+        drop_will();
+    }
     if (!session_ || next.clean_start) {
         publish_will();
         end_session();
     }
+    drop_will();
+}
+
+void home::drop_will() noexcept {
     will_.reset();
     will_due_ = never;
 }
 
 void home::on_detach(attach_epoch epoch, const detach_notice& notice) {
+    const bool is_polite = notice.cause == close_cause::client_disconnect
+                           || notice.cause == close_cause::server_shutdown;
+    if (epoch == epoch_ && !front_ && is_will_held() && is_polite) {
+        drop_will(); // its node is there after all, and has published the will or knows of none
+    }
     if (epoch != epoch_ || !front_) {
         return;
     }
-    front_.reset();
+    const front_address was = *std::exchange(front_, std::nullopt);
     if (session_) {
         session_->out.detach();
     }
     session_expiry_ = notice.session_expiry.value_or(session_expiry_);
-    if (notice.cause == close_cause::client_disconnect
-        || notice.cause == close_cause::server_shutdown) {
+    if (is_polite) {
         will_.reset();
     }
-    if (session_expiry_ == 0) {
+    const bool is_in_doubt = will_ && notice.will_wait > duration{};
+    if (session_expiry_ == 0 && !is_in_doubt) {
         publish_will();
-        end_session();
-        return;
     }
-    await_return(now());
+    if (session_expiry_ == 0) {
+        end_session();
+    } else {
+        await_return(now());
+    }
+    if (is_in_doubt) {
+        await_sign_of_life(was, notice.will_wait);
+    }
     if (will_due_ <= now()) {
         publish_will();
     }
@@ -117,11 +135,49 @@ void home::await_return(time_point left_at) {
     }
 }
 
+// A session does not end before its will may be published: then the client is not there any more.
+void home::await_sign_of_life(front_address lost, duration at_least) {
+    will_->lost_at = now();
+    will_->lost_with = lost.shard;
+    will_due_ = std::max(session_ ? will_due_ : now(), now() + at_least);
+    expires_ = session_ ? std::max(expires_, will_due_) : never;
+}
+
+void home::on_certain_loss(shard_id party, duration grace) {
+    if (!is_will_held() || will_->lost_with != party) {
+        return;
+    }
+    const time_point was_due = will_due_;
+    const time_point lost_at = will_->lost_at;
+    expires_ = never;
+    if (session_) {
+        await_return(lost_at);
+    } else {
+        will_due_ = lost_at;
+    }
+    will_due_ = std::min(was_due, std::max(will_due_, now() + grace));
+    expires_ = session_ ? std::max(expires_, will_due_) : never;
+}
+
+void home::await_clients(duration grace) {
+    if (will_due_ != never) {
+        will_due_ = std::max(will_due_, now() + grace);
+        expires_ = std::max(expires_, will_due_);
+    }
+}
+
+std::optional<std::chrono::seconds> home::will_wait() const noexcept {
+    if (!is_will_held()) {
+        return std::nullopt;
+    }
+    return std::chrono::ceil<std::chrono::seconds>(std::max(will_due_ - now(), duration{}));
+}
+
 void home::publish_will() {
     if (!will_) {
         return;
     }
-    const std::unique_ptr<will_message> due = std::move(will_);
+    const std::unique_ptr<kept_will> due = std::move(will_);
     will_due_ = never;
     context_->effects->publish_will(*this, due->published_at(now()));
 }
@@ -143,8 +199,7 @@ void home::take_over() {
 }
 
 void home::remove() {
-    will_.reset();
-    will_due_ = never;
+    drop_will();
     if (front_) {
         const front_address old = *std::exchange(front_, std::nullopt);
         context_->effects->kick(*this, old, close_cause::administrative,

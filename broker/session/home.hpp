@@ -10,6 +10,12 @@
 //   attached  takeover                  kick                                attached
 //   attached  detach, session goes on   will due after its delay            away
 //   attached  detach, session ends      will, ended                         gone
+//   attached  its node is lost          will due after its delay, but not   away, or lost: gone but
+//                                       before the wait of the notice       for the will
+//   lost      attach                    will cancelled, answer              attached
+//   lost      a late word that the      will cancelled                      gone
+//             client said goodbye
+//   lost      deadline of the will      will                                gone
 //   away      attach, not clean         will cancelled, answer, resend      attached
 //   away      attach, clean             will, new session, answer           attached
 //   away      deadline of the will      will                                away
@@ -94,6 +100,9 @@ class home : private outbound_sink {
     /// For the record of the session.
     [[nodiscard]] std::uint32_t session_expiry() const noexcept { return session_expiry_; }
     [[nodiscard]] const will_message* will() const noexcept { return will_.get(); }
+    /// Of a will that waits since the node of the front was lost: how long it still does, for the
+    /// record. Nothing: its own delay says it.
+    [[nodiscard]] std::optional<std::chrono::seconds> will_wait() const noexcept;
 
     /// Requires: no front is attached.
     void on_attach(front_address from, attach_request request);
@@ -101,6 +110,11 @@ class home : private outbound_sink {
     /// returns.
     void take_over();
     void on_detach(attach_epoch epoch, const detach_notice& notice);
+    /// A client whose connection was lost with that party is connected there no more, for certain:
+    /// what its will still waits is the delay, or `grace` from now on.
+    void on_certain_loss(shard_id party, duration grace);
+    /// A will that is due waits for `grace` from now on, since this node was away itself.
+    void await_clients(duration grace);
     /// Returns what the client did wrong, for the front to judge.
     outbound::ack on_ack(const delivery_ack& ack);
     void hold_inbound(packet_id id) {
@@ -138,6 +152,9 @@ class home : private outbound_sink {
   private:
     void make_session();
     void await_return(time_point left_at);
+    void await_sign_of_life(front_address lost, duration at_least);
+    void drop_will() noexcept;
+    [[nodiscard]] bool is_will_held() const noexcept { return will_ && will_->lost_at != never; }
     void settle_previous(const attach_request& next);
     void publish_will();
     void end_session();
@@ -153,6 +170,11 @@ class home : private outbound_sink {
 
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
 
+    struct kept_will : will_message {
+        time_point lost_at = never; ///< never: no node is held for dead because of which it waits
+        shard_id lost_with{};       ///< that node
+    };
+
     const home_context* context_;
     home_owner* owner_;
     outbound_log* log_;
@@ -162,7 +184,7 @@ class home : private outbound_sink {
     std::optional<front_address> front_;
     std::unique_ptr<session_state> session_;
     std::shared_ptr<user_account> user_;
-    std::unique_ptr<will_message> will_;
+    std::unique_ptr<kept_will> will_;
     time_point will_due_ = never;
     time_point expires_ = never;
     std::uint32_t session_expiry_ = 0;

@@ -362,6 +362,12 @@ void core::do_what_is_due(home_entry& home) {
 
 void core::begin_serving() {
     are_sessions_held_ = false;
+    if (options_.shares_sessions) { // clients on other nodes were asked to come again
+        for (home_entry* each : homes_) {
+            each->home_.await_clients(options_.will_grace);
+            settle_home(*each);
+        }
+    }
     publish_restored_wills();
 }
 

@@ -83,7 +83,9 @@ struct core_options {
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
     bool shares_sessions = false;         ///< homes may be on other nodes, and fronts of homes here
     when_home_is_away away = when_home_is_away::refuse;
-    bool is_clustered = false; ///< there may be other nodes; routing.peers knows them
+    duration will_grace = 2s; ///< least wait of a will when the node of its client has ended
+    duration will_on_partition = 60s; ///< the same when that node may only be cut off
+    bool is_clustered = false;        ///< there may be other nodes; routing.peers knows them
     cluster::lane_sender_options lane_sender;
     cluster::lane_receiver_options lane_receiver;
 };
@@ -672,8 +674,9 @@ class core final : private session::front_effects,
     void on_registered(client& in, shard_id party, std::uint64_t home,
                        const session::attached& answer);
     void lose_home(client& in);
-    void lose_party(shard_id party, session::close_cause cause);
-    void lose_fronts_of(shard_id party, session::close_cause cause);
+    void lose_party(shard_id party, const session::detach_notice& how);
+    void lose_fronts_of(shard_id party, const session::detach_notice& how);
+    void hurry_wills_of(shard_id party);
     void return_of(shard_id party);
     void note_parties(const peer_standing& now, bool was_live, bool is_reborn);
     void refuse_late_attaches();

@@ -140,7 +140,8 @@ void lane_links::on_peer(const peer_place& now) {
                    .boot = now.boot,
                    .presence = now.presence,
                    .is_suspected = now.is_suspected,
-                   .has_stopped = now.has_stopped});
+                   .has_stopped = now.has_stopped,
+                   .has_ended = now.has_ended});
     for (const lane_key each : core_.lanes_to(now.slot)) {
         on_peer(each, now);
     }

@@ -29,6 +29,7 @@ struct peer_place {
     peer_presence presence = peer_presence::live;
     bool is_suspected = false;
     bool has_stopped = false; ///< it has said so itself
+    bool has_ended = false;   ///< see peer_standing
 };
 
 class lane_links {

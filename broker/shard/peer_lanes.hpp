@@ -36,6 +36,7 @@ struct peer_standing {
     peer_presence presence = peer_presence::live;
     bool is_suspected = false;
     bool has_stopped = false; ///< it has said so itself
+    bool has_ended = false;   ///< absent, and not only cut off, as far as can be known
 };
 
 /// Lanes of sessions, which carry errands between fronts and homes, have the numbers of the shards

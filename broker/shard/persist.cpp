@@ -247,6 +247,9 @@ void core::log_session(home_entry& home) {
     }
     if (const session::will_message* will = home.home_.will()) {
         record.will = record_of(*will, moment());
+        if (const auto wait = home.home_.will_wait()) {
+            record.will->delay_seconds = static_cast<std::uint32_t>(wait->count());
+        }
     }
     scratch_.clear();
     encode(record, scratch_);

@@ -327,7 +327,7 @@ void core::forget_unrouted(home_entry& home) {
 }
 
 // Whoever was connected there is so no more.
-void core::lose_fronts_of(shard_id party, session::close_cause cause) {
+void core::lose_fronts_of(shard_id party, const session::detach_notice& how) {
     std::vector<home_entry*> attached;
     for (home_entry* each : homes_) {
         if (each->successor_ && each->successor_->from.shard == party) {
@@ -340,8 +340,18 @@ void core::lose_fronts_of(shard_id party, session::close_cause cause) {
     for (home_entry* each : attached) {
         on_detach({.home = each->number(),
                    .epoch = each->home_.epoch(),
-                   .notice = {.cause = cause, .session_expiry = {}},
+                   .notice = how,
                    .is_early = true});
+    }
+}
+
+// They were connected to a life that is over: none of them is still.
+void core::hurry_wills_of(shard_id party) {
+    for (home_entry* each : homes_) {
+        if (!each->home_.front() && each->home_.will() != nullptr) {
+            each->home_.on_certain_loss(party, options_.will_grace);
+            settle_home(*each);
+        }
     }
 }
 
@@ -357,8 +367,8 @@ void core::open_homes_at(shard_id party) {
 // --- nodes
 
 /// It is held for dead, or has begun a new life.
-void core::lose_party(shard_id party, session::close_cause cause) {
-    lose_fronts_of(party, cause);
+void core::lose_party(shard_id party, const session::detach_notice& how) {
+    lose_fronts_of(party, how);
     for (client* each : clients_of(party)) {
         if (each->front_.state() == session::front::phase::attaching) {
             admit_or_refuse(*each);
@@ -372,13 +382,22 @@ void core::lose_party(shard_id party, session::close_cause cause) {
 void core::note_parties(const peer_standing& now, bool was_live, bool is_reborn) {
     const shard_id party = party_of(now.slot);
     const bool is_live = now.presence == peer_presence::live;
+    const bool is_over = is_reborn || now.has_ended || now.presence == peer_presence::gone;
     if ((was_live && !is_live) || is_reborn) {
         set_free(lanes_->find_sessions(now.slot)->waiters);
-        // Who stops says so to its clients: they have no wills.
-        lose_party(party, now.has_stopped ? session::close_cause::server_shutdown
-                                          : session::close_cause::connection_lost);
+        // Who stops says so to its clients: they have no wills. Of who is silent nobody knows
+        // whether its clients are gone too: this node may be the one that is cut off.
+        lose_party(party, {.cause = now.has_stopped ? session::close_cause::server_shutdown
+                                                    : session::close_cause::connection_lost,
+                           .session_expiry = {},
+                           .will_wait = is_over ? options_.will_grace
+                                                : std::max(options_.will_grace,
+                                                           options_.will_on_partition)});
     } else if (now.is_suspected) {
         open_homes_at(party);
+    }
+    if (is_over) {
+        hurry_wills_of(party);
     }
     if (is_live && !was_live && !is_reborn) {
         post_rare(party, detached_all{.home_shard = options_.me});

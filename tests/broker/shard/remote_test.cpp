@@ -422,7 +422,7 @@ TEST_F(RemoteHome, ANodeThatStopsTakesTheWillsOfItsClientsAlong) {
                                .boot = boot_id{1},
                                .presence = peer_presence::absent,
                                .has_stopped = has_stopped});
-            s.node.run();
+            s.advance(61s);
             if (has_stopped) {
                 hears.expect_nothing();
             } else {
