@@ -248,6 +248,10 @@ struct alignas(64) shard_metrics {
     counter<"grapevine_sessions_taken_over_total",
             "Sessions whose client connected anew while still connected.">
         sessions_taken_over;
+    counter<"grapevine_sessions_flapping_total",
+            "Takeovers among them of client identifiers that are taken over more than 5 times in "
+            "10 s, as when two devices use one.">
+        sessions_flapping;
     gauge<"grapevine_subscriptions", "Subscriptions of all sessions."> subscriptions;
     gauge<"grapevine_subscriptions_shared", "Shared subscriptions among them.">
         subscriptions_shared;

@@ -9,6 +9,13 @@
 
 namespace gv::shard {
 
+namespace {
+
+/// Less than clients, and nodes of fronts, wait for an answer.
+constexpr duration flapping_wait = 1s;
+
+} // namespace
+
 shard_id core::home_of(std::uint64_t client_hash) const noexcept {
     const partition_id partition{static_cast<std::uint16_t>(client_hash % partition_count)};
     const shard_id at = homes_at_[partition.value];
@@ -89,23 +96,56 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     }
     if (home.home_.front()) {
         ++counts_.takeovers;
-        const std::unique_ptr<home_entry::successor> before =
-            std::exchange(home.successor_,
-                          std::make_unique<home_entry::successor>(
-                              from, username ? std::optional(std::string(*username)) : std::nullopt,
-                              std::move(request)));
-        if (before && before->from == from) {
-            return; // it has asked twice, as it may when its home is back
-        }
-        if (before) { // it was not in yet, and could wait for the disk for long
-            refuse(before->from, session::close_cause::refused, mqtt::reason_code::server_busy,
-                   "a later connection has this client identifier");
-        } else {
-            home.home_.take_over();
-        }
+        await_succession(
+            home, {.from = from,
+                   .username = username ? std::optional(std::string(*username)) : std::nullopt,
+                   .request = std::move(request)});
         return;
     }
     attach_now(home, from, username, std::move(request));
+}
+
+// Of a client identifier that two devices use, the one that is in stays so for a while: so each
+// gets something done, and the broker does other things too. Who comes after one that waits takes
+// its place, and waits no longer than that one would have.
+void core::await_succession(home_entry& home, home_entry::successor next) {
+    const session::front_address from = next.from;
+    const std::unique_ptr<home_entry::successor> before =
+        std::exchange(home.successor_, std::make_unique<home_entry::successor>(std::move(next)));
+    if (before) {
+        home.successor_->due = before->due;
+    }
+    if (before && before->from == from) {
+        return; // it has asked twice, as it may when its home is back
+    }
+    const flap_guard::verdict seen = flap_guard_.on_takeover(home.home_.client_hash(), turn_.now);
+    if (seen.is_to_tell) {
+        log::warn({.client = home.client_id()}, "client_id_flapping",
+                  {{"remedy", "two devices use this client identifier, and throw each other out: "
+                              "give each one of its own"}});
+    }
+    counts_.flaps += seen.is_flapping ? 1U : 0U;
+    if (before) { // it was not in yet, and could wait for the disk for long
+        refuse(before->from, session::close_cause::refused, mqtt::reason_code::server_busy,
+               "a later connection has this client identifier");
+    } else if (seen.is_flapping) {
+        home.successor_->due = turn_.now + flapping_wait;
+        settle_home(home);
+    } else {
+        home.home_.take_over();
+    }
+}
+
+void core::wake_home(home_entry& home) {
+    if (home.successor_ && home.successor_->due <= turn_.now) {
+        home.successor_->due = never;
+        home.home_.take_over();
+        return;
+    }
+    if (home.home_.next_deadline() <= turn_.now) {
+        do_what_is_due(home);
+    }
+    settle_home(home);
 }
 
 void core::refuse_while_leaving(session::front_address from) {
@@ -308,7 +348,8 @@ void core::settle_home(home_entry& home) {
         home.is_stored_ = is_stored;
         is_stored ? ++stored_sessions_ : --stored_sessions_;
     }
-    const time_point due = home.home_.next_deadline();
+    const time_point due =
+        std::min(home.home_.next_deadline(), home.successor_ ? home.successor_->due : never);
     if (due == never) {
         wheel_.cancel(home.timer_);
     } else {

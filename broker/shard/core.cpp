@@ -348,8 +348,7 @@ void core::on_timer(timer& fired) {
     } else if (are_sessions_held_) {
         wheel_.schedule(due, turn_.now + 100ms);
     } else {
-        do_what_is_due(*due.home);
-        settle_home(*due.home);
+        wake_home(*due.home);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "broker/router/router.hpp"
 #include "broker/shard/bodies.hpp"
 #include "broker/shard/client.hpp"
+#include "broker/shard/flap_guard.hpp"
 #include "broker/shard/home_entry.hpp"
 #include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
@@ -144,6 +145,7 @@ struct core_counts {
     std::uint64_t connected = 0; ///< clients with a CONNACK
     std::uint64_t connects = 0;  ///< since the start
     std::uint64_t takeovers = 0;
+    std::uint64_t flaps = 0;        ///< of these, of identifiers that are taken over too often
     std::uint64_t holds = 0;        ///< times a publisher was held back
     std::uint64_t credit_holds = 0; ///< of these, because another shard was full
     std::uint64_t lane_holds = 0;   ///< because too much waits for another node
@@ -644,6 +646,8 @@ class core final : private session::front_effects,
     void on_detach(const shard::detach& word);
     void forget_unrouted(home_entry& home);
     void refuse_while_leaving(session::front_address from);
+    void await_succession(home_entry& home, home_entry::successor next);
+    void wake_home(home_entry& home);
     void settle_home(home_entry& home);
     void do_what_is_due(home_entry& home);
     static void log_connected(const client& born, bool is_clean, bool is_present);
@@ -921,6 +925,7 @@ class core final : private session::front_effects,
     std::vector<std::size_t> credit_used_;
     std::vector<std::size_t> credit_owed_; ///< to give back to each shard
     client_timer housekeeping_;
+    flap_guard flap_guard_;
     takers takers_;
     std::uint64_t onward_ = 0;         ///< shards to which a message given out here went on
     std::uint64_t publisher_ = 0;      ///< number of the client whose message is given out; 0: none

@@ -74,6 +74,7 @@ class home_entry final : public router::subscriber,
         session::front_address from;
         std::optional<std::string> username;
         session::attach_request request;
+        time_point due = never; ///< when it may; never: the present one has been told to leave
     };
 
     core* core_;
