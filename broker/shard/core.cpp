@@ -361,9 +361,11 @@ void core::do_what_is_due(home_entry& home) {
 
 void core::begin_serving() {
     are_sessions_held_ = false;
-    if (options_.shares_sessions) { // clients on other nodes were asked to come again
+    if (options_.shares_sessions) {
+        // Clients on other nodes were asked to come again. One that did so a moment too early hears
+        // from its node after 2 s that its home is away, and tries once more.
         for (home_entry* each : homes_) {
-            each->home_.await_clients(options_.will_grace);
+            each->home_.await_clients(options_.will_grace + 2s);
             settle_home(*each);
         }
     }

@@ -300,7 +300,7 @@ TEST_F(StoredRemoteWill, AHomeThatStartsAgainWaitsForItsClients) {
     for (const bool is_back : {true, false}) {
         s.client("c").connect(mortal());
         crash_and_serve();
-        s.advance(1'800ms);
+        s.advance(3'800ms);
         heir.resume();
         heir.expect_nothing();
         if (is_back) {
