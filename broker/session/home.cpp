@@ -40,6 +40,7 @@ void home::restore(stored_registration before) {
     make_session();
     if (before.will) {
         will_ = std::make_unique<kept_will>(*std::move(before.will));
+        will_->lost_at = before.left_at == never ? now() : never;
     }
     await_return(before.left_at == never ? now() : before.left_at);
 }
@@ -160,7 +161,7 @@ void home::on_certain_loss(shard_id party, duration grace) {
 }
 
 void home::await_clients(duration grace) {
-    if (will_due_ != never) {
+    if (is_will_held() && !front_) {
         will_due_ = std::max(will_due_, now() + grace);
         expires_ = std::max(expires_, will_due_);
     }

@@ -113,7 +113,7 @@ class home : private outbound_sink {
     /// A client whose connection was lost with that party is connected there no more, for certain:
     /// what its will still waits is the delay, or `grace` from now on.
     void on_certain_loss(shard_id party, duration grace);
-    /// A will that is due waits for `grace` from now on, since this node was away itself.
+    /// After restore(): the will of a client that was connected waits for `grace` from now on.
     void await_clients(duration grace);
     /// Returns what the client did wrong, for the front to judge.
     outbound::ack on_ack(const delivery_ack& ack);
@@ -171,8 +171,8 @@ class home : private outbound_sink {
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }
 
     struct kept_will : will_message {
-        time_point lost_at = never; ///< never: no node is held for dead because of which it waits
-        shard_id lost_with{};       ///< that node
+        time_point lost_at = never; ///< not never: it waits, since the client may be connected
+        shard_id lost_with{};       ///< the node that is held for dead
     };
 
     const home_context* context_;

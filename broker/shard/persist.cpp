@@ -421,6 +421,9 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
          .session_expiry = record.expiry_seconds,
          .left_at = record.is_attached ? never : moment().from_stored(record.left_at),
          .will = record.will ? will_of(*record.will, moment()) : std::nullopt});
+    if (options_.shares_sessions) {
+        home.home_.await_clients(options_.will_grace + 2s); // and longer: see begin_serving()
+    }
     restore_queue(home.home_.session()->out, found, counts_bodies);
     for (const packet_id id : found.inbound) {
         home.home_.session()->inbound.insert(id.value);

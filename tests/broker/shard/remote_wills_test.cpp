@@ -316,6 +316,18 @@ TEST_F(StoredRemoteWill, AHomeThatStartsAgainWaitsForItsClients) {
     }
 }
 
+TEST_F(StoredRemoteWill, AClientThatIsBackBeforeItsHomeServesHasNone) {
+    s.client("c").connect(mortal());
+    s.crash();
+    s.core().hold_sessions();
+    s.advance(1s);
+    heir.resume();
+    EXPECT_TRUE(s.client("c").connect(mortal()));
+    s.core().begin_serving();
+    s.advance(120s);
+    heir.expect_nothing();
+}
+
 TEST_F(StoredRemoteWill, WaitsOnAfterARestartOfItsHome) {
     see(peer_presence::live);
     attach_from_there();
