@@ -12,12 +12,12 @@ import tempfile
 import traceback
 
 from tests.faults import (clocks, flapping, groups, links, machine, retained, routes, slow_link,
-                          takeovers)
+                          takeovers, wills)
 from tests.faults.report import Report
 from tests.faults.scene import Scene
 
 EXPERIMENTS = {"F5": links.run, "F6": flapping.run, "F8": takeovers.run, "F11": retained.run, "F12": routes.run,
-               "F13": slow_link.run, "F16": clocks.run, "F19": groups.run}
+               "F13": slow_link.run, "F16": clocks.run, "F18": wills.run, "F19": groups.run}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -2,6 +2,7 @@
 """A client of MQTT 3.1.1 or 5 for many messages in one thread."""
 
 import asyncio
+import dataclasses
 import socket
 import time
 
@@ -12,12 +13,28 @@ from tests.crash.wire import (ack, packet, text, variable, CONNACK, CONNECT, DIS
 UNSUBSCRIBE, UNSUBACK = 10, 11
 PATIENCE_S = 30
 IN_FLIGHT_MAX = 2_000
-SESSION_EXPIRY, MESSAGE_EXPIRY = 0x11, 0x02
+SESSION_EXPIRY, MESSAGE_EXPIRY, WILL_DELAY = 0x11, 0x02, 0x18
 
 
 def expiry(identifier, seconds):
     """A list of one property."""
     return variable(5) + bytes([identifier]) + seconds.to_bytes(4, "big")
+
+
+@dataclasses.dataclass
+class Will:
+    """Of a client of MQTT 5."""
+    topic: str
+    payload: bytes
+    qos: int = 1
+    delay_s: int = 0
+
+    def flags(self):
+        return 4 | self.qos << 3
+
+    def encoded(self):
+        return (expiry(WILL_DELAY, self.delay_s) + text(self.topic)
+                + len(self.payload).to_bytes(2, "big") + self.payload)
 
 
 class Client(asyncio.Protocol):
@@ -36,7 +53,7 @@ class Client(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
         self.session_present = False
 
-    async def connect(self, host, port=1883, clean=True, session_expiry_s=None):
+    async def connect(self, host, port=1883, clean=True, session_expiry_s=None, will=None):
         loop = asyncio.get_running_loop()
         await asyncio.wait_for(loop.create_connection(lambda: self, host, port), PATIENCE_S)
         self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP,
@@ -46,8 +63,9 @@ class Client(asyncio.Protocol):
             properties = (b"\0" if session_expiry_s is None
                           else expiry(SESSION_EXPIRY, session_expiry_s))
         answer = self.expect(CONNACK, 0)
-        self.send(packet(CONNECT, 0, text("MQTT") + bytes([self.version, 2 if clean else 0, 0, 0])
-                         + properties + text(self.name)))
+        flags = (2 if clean else 0) | (will.flags() if will else 0)
+        self.send(packet(CONNECT, 0, text("MQTT") + bytes([self.version, flags, 0, 0]) + properties
+                         + text(self.name) + (will.encoded() if will else b"")))
         body = await asyncio.wait_for(answer, PATIENCE_S)
         if body[1] != 0:
             raise ConnectionError(f"{self.name}: CONNACK {body[1]:#x}")

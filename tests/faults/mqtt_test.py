@@ -7,7 +7,14 @@ import unittest
 from tests.crash.wire import ack, packet, publish, read_packet, split_publish
 from tests.crash.wire import CONNACK, CONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK
 from tests.crash.wire import SUBSCRIBE
-from tests.faults.mqtt import Client
+from tests.faults.mqtt import Client, Will
+
+
+class WillTest(unittest.TestCase):
+    def test_is_in_connect_as_mqtt_5_has_it(self):
+        will = Will("t", b"gone", qos=1, delay_s=5)
+        self.assertEqual(will.flags(), 0b0000_1100)
+        self.assertEqual(will.encoded(), b"\5\x18\0\0\0\5" + b"\0\1t" + b"\0\4gone")
 
 
 class ClientTest(unittest.IsolatedAsyncioTestCase):
