@@ -63,6 +63,8 @@ async def storm(scene, nodes):
     report.criterion("connections by the metric",
                      int(await scene.sum_of("connections")), "= 1",
                      await scene.sum_of("connections") == 1)
+    report.bit("takeovers of a flapping identifier",
+               int(await scene.sum_of("sessions_flapping_total")))
     for each in live:
         await each.disconnect()
 
@@ -102,6 +104,8 @@ async def roam(scene, nodes):
     begun = time.monotonic()
     while not is_settled(roamers, history) and time.monotonic() - begun < DRAINED_WITHIN_S:
         await asyncio.sleep(0.2)
+    report.note(f"{int(await scene.sum_of('sessions_flapping_total')):,} takeovers were of identifiers "
+                "that flap, and waited")
     drained = time.monotonic() - begun if is_settled(roamers, history) else None
     judge_roaming(report, roamers, moves, waits, drained)
     scene.judge_messages()
