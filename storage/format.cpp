@@ -17,6 +17,7 @@ constexpr std::uint8_t body_bit = 0x08;
 constexpr std::uint8_t id_bit = 0x10;
 constexpr std::uint8_t subscription_ids_bit = 0x20;
 constexpr std::uint8_t newest_bit = 0x40; // of a subscription too
+constexpr std::uint8_t by_group_bit = 0x80;
 // Of a message.
 constexpr std::size_t message_header_size = 8 + 8 + 8 + 1 + 8;
 constexpr std::uint8_t maybe_dup_bit = 0x08;
@@ -55,11 +56,11 @@ char* store_session(char* at, partition_id partition, session_id session) noexce
 
 void begin_row(const queue_row& row, std::uint8_t more, std::string& out) {
     byte_writer to(out);
-    to.u8(static_cast<std::uint8_t>(static_cast<unsigned>(row.quality)
-                                    | flag(row.retain, retain_bit) | more
-                                    | flag(row.id.value != 0, id_bit)
-                                    | flag(!row.subscription_ids.empty(), subscription_ids_bit)
-                                    | flag(row.topic != 0, newest_bit)));
+    to.u8(static_cast<std::uint8_t>(
+        static_cast<unsigned>(row.quality) | flag(row.retain, retain_bit) | more
+        | flag(row.id.value != 0, id_bit)
+        | flag(!row.subscription_ids.empty(), subscription_ids_bit)
+        | flag(row.topic != 0, newest_bit) | flag(row.by_group, by_group_bit)));
     if (row.id.value != 0) {
         to.u16(row.id.value);
     }
@@ -138,6 +139,12 @@ partition_key partition_key_of(partition_id which) noexcept {
     partition_key made;
     made.bytes[0] = 'P';
     store_u16(made.bytes + 1, which.value);
+    return made;
+}
+
+arriving_key arriving_key_of(const session_key& session) noexcept {
+    arriving_key made;
+    store_bytes(store_u8(made.bytes, 'A'), session.view());
     return made;
 }
 
@@ -323,9 +330,28 @@ bool decode(std::string_view value, partition_record& record) noexcept {
     return ends_well(in) && is_sound(record.of) && record.home.value != 0 && record.epoch != 0;
 }
 
+void encode(const arriving_record& record, std::string& out) {
+    byte_writer to(out);
+    to.u8(static_cast<std::uint8_t>(record.state));
+    to.u64(record.cut.value);
+}
+
+bool decode(std::string_view value, arriving_record& record) noexcept {
+    read_cursor in(value);
+    const std::uint8_t state = in.u8();
+    record.state = static_cast<arriving_state>(state);
+    record.cut.value = in.u64();
+    return ends_well(in) && state <= static_cast<std::uint8_t>(arriving_state::at_home);
+}
+
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out) {
     begin_row(row, 0, out);
     encode(what, at, out);
+}
+
+void encode(const queue_row& row, std::string_view message, std::string& out) {
+    begin_row(row, 0, out);
+    out.append(message);
 }
 
 void encode(const queue_row& row, const body_id& where, std::uint32_t size, std::string& out) {
@@ -354,6 +380,7 @@ bool decode(std::string_view value, queue_row_view& row) {
     }
     row.row.subscription_ids = row.subscription_ids;
     row.row.topic = (flags & newest_bit) != 0 ? in.u64() : 0;
+    row.row.by_group = (flags & by_group_bit) != 0;
     row.body.reset();
     row.message = {};
     if ((flags & quality_bits) == quality_bits) {

@@ -94,6 +94,8 @@ using due_will_key = fixed_key<11>;
 using claim_key = fixed_key<3>;
 /// 'P' partition(2): which node has its sessions.
 using partition_key = fixed_key<3>;
+/// 'A' session_key: the session is, or was, handed over to this node.
+using arriving_key = fixed_key<19>;
 /// node(8) lane(2) sequence(8): a message for that node, in the lane of that number.
 using spool_key = fixed_key<18>;
 /// slot(4) boot(4) shard(2): what keys of its bodies begin with.
@@ -109,6 +111,7 @@ using body_key = fixed_key<18>;
 [[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
 [[nodiscard]] claim_key claim_key_of(shard_id shard) noexcept;
 [[nodiscard]] partition_key partition_key_of(partition_id which) noexcept;
+[[nodiscard]] arriving_key arriving_key_of(const session_key& session) noexcept;
 [[nodiscard]] spool_key spool_key_of(const spool_place& where) noexcept;
 [[nodiscard]] bool decode(std::string_view key, spool_place& where) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;
@@ -175,6 +178,19 @@ struct partition_record {
 void encode(const partition_record& record, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, partition_record& record) noexcept;
 
+/// How far a session has come here.
+enum class arriving_state : std::uint8_t {
+    on_its_way, ///< is this node's if the partition is
+    merging,    ///< the partition is this node's, the session is not yet
+    at_home     ///< the node that had it may have a copy
+};
+struct arriving_record {
+    arriving_state state = arriving_state::on_its_way;
+    hybrid_time cut{}; ///< what is dated up to it has come with it
+};
+void encode(const arriving_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, arriving_record& record) noexcept;
+
 /// A row of a session's queue: how the message goes to the client, then the message or where it is.
 struct queue_row {
     qos quality = qos::at_least_once;
@@ -182,8 +198,11 @@ struct queue_row {
     packet_id id{}; ///< 0: follows from the sequence
     std::span<const std::uint32_t> subscription_ids{};
     std::uint64_t topic = 0; ///< hash64 of the topic if only its newest row is kept; else 0
+    bool by_group = false;   ///< it came through a shared group
 };
 void encode(const queue_row& row, const publication& what, const moment& at, std::string& out);
+/// `message`: as encoded.
+void encode(const queue_row& row, std::string_view message, std::string& out);
 /// `size`: bytes of topic, properties and payload there.
 void encode(const queue_row& row, const body_id& where, std::uint32_t size, std::string& out);
 struct queue_row_view {

@@ -5,15 +5,37 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
+
 namespace gv::storage {
 
 namespace {
 
 class loader {
   public:
-    loader(const table_source& from, store_reader& to) : from_(from), to_(to) {}
+    /// `only`: nothing but the sessions of that partition.
+    loader(const table_source& from, store_reader& to, std::optional<partition_id> only = {})
+        : from_(from), only_(only), to_(to) {}
 
     [[nodiscard]] load_report run() {
+        run_sessions();
+        if (only_) {
+            return report_;
+        }
+        scan(table::retained, [this](std::string_view topic, std::string_view message) {
+            to_.on_retained(topic, message);
+        });
+        for (const auto& [shard, claim] : claims_) {
+            to_.on_claim(shard, claim);
+        }
+        find_buckets();
+        find_spools();
+        find_routes();
+        return report_;
+    }
+
+  private:
+    void run_sessions() {
         scan(table::sessions,
              [this](std::string_view key, std::string_view value) { add_session(key, value); });
         are_sessions_whole_ = report_.is_readable && report_.rows_broken == 0;
@@ -31,23 +53,22 @@ class loader {
              [this](std::string_view key, std::string_view value) { add_row(key, value); });
         scan(table::small,
              [this](std::string_view key, std::string_view value) { add_small(key, value); });
-        to_.on_sessions(std::move(sessions_));
-        scan(table::retained, [this](std::string_view topic, std::string_view message) {
-            to_.on_retained(topic, message);
-        });
-        for (const auto& [shard, claim] : claims_) {
-            to_.on_claim(shard, claim);
-        }
         tell_partitions();
-        find_buckets();
-        find_spools();
-        find_routes();
-        return report_;
+        to_.on_sessions(std::move(sessions_));
     }
 
-  private:
     void scan(table which, const table_source::visitor& visit) {
-        report_.is_readable = from_.scan(which, visit) && report_.is_readable;
+        if (!only_) {
+            report_.is_readable = from_.scan(which, visit) && report_.is_readable;
+            return;
+        }
+        const auto all = [&visit](std::string_view key, std::string_view value) {
+            visit(key, value);
+            return true;
+        };
+        for (const auto& [begin, end] : ranges_of(*only_, which)) {
+            report_.is_readable = from_.scan(which, begin, end, all) && report_.is_readable;
+        }
     }
 
     void count_broken(bool is_whole) { report_.rows_broken += is_whole ? 0U : 1U; }
@@ -230,6 +251,8 @@ class loader {
             owner->releases.emplace_back(load_u64(rest.data()), release);
         } else if (key[0] == 'I' && rest.size() == 2) {
             owner->inbound.push_back(packet_id{load_u16(rest.data())});
+        } else if (key[0] == 'A' && rest.empty() && decode(value, owner->arriving.emplace())) {
+            return;
         } else {
             ++report_.rows_broken;
         }
@@ -267,6 +290,7 @@ class loader {
     }
 
     const table_source& from_;
+    std::optional<partition_id> only_;
     std::vector<std::pair<shard_id, claim_record>> claims_;
     std::optional<founding_record> founding_;
     std::vector<std::pair<partition_id, partition_record>> partitions_;
@@ -306,9 +330,97 @@ read_answer read_spool(const table_source& from, const read_request& what) {
     return answer;
 }
 
+/// What a reader of one partition is told.
+class session_gatherer final : public store_reader {
+  public:
+    void on_sessions(std::vector<stored_session> found) override { sessions = std::move(found); }
+    void on_retained(std::string_view, std::string_view) override {}
+    void on_bucket(const bucket&) override {}
+    void on_due_will(std::string_view, will_record) override {}
+    void on_stray(table, std::string_view) override {}
+    void on_spool(const spool_left&) override {}
+
+    std::vector<stored_session> sessions;
+};
+
+/// A row of a queue with its message in it. False if that is not there.
+bool put_body_into(const table_source& from, std::string& value) {
+    queue_row_view parts;
+    if (!decode(value, parts)) {
+        return false;
+    }
+    std::string body;
+    if (parts.body) {
+        if (!from.get(table::bodies, body_key_of(*parts.body).view(), body)) {
+            return false;
+        }
+        value.clear();
+        encode(parts.row, body, value);
+    }
+    return true;
+}
+
+read_answer read_partition(const table_source& from, const read_request& what) {
+    read_answer answer{.reader = what.reader,
+                       .session = {},
+                       .rows = {},
+                       .whole = what.whole,
+                       .partition = what.partition};
+    if (what.whole == partition_read::sessions) {
+        session_gatherer found;
+        const load_report report = loader(from, found, what.partition).run();
+        answer.is_broken = !report.is_readable || report.rows_broken > 0;
+        answer.sessions = std::move(found.sessions);
+        return answer;
+    }
+    std::size_t bytes = 0;
+    answer.is_last = true;
+    const auto add = [&](std::string_view key, std::string_view found) {
+        std::string value(found);
+        if (what.where == table::queue && !put_body_into(from, value)) {
+            answer.is_broken = true;
+            return true;
+        }
+        bytes += key.size() + value.size();
+        answer.raw.emplace_back(key, std::move(value));
+        answer.is_last = answer.raw.size() < what.rows_max && bytes < what.bytes_max;
+        return answer.is_last;
+    };
+    for (const auto& [begin, end] : ranges_of(what.partition, what.where)) {
+        const std::string first = std::max(begin, what.behind.empty() ? begin : what.behind + '\0');
+        if (answer.is_last && first < end) {
+            answer.is_broken = !from.scan(what.where, first, end, add) || answer.is_broken;
+        }
+    }
+    return answer;
+}
+
 } // namespace
 
+std::vector<std::pair<std::string, std::string>> ranges_of(partition_id partition, table where) {
+    const auto prefix = [](std::string_view kind, std::uint32_t number) {
+        std::string made(kind);
+        made.push_back(static_cast<char>(number >> 8));
+        made.push_back(static_cast<char>(number & 0xff));
+        return made;
+    };
+    std::vector<std::pair<std::string, std::string>> made;
+    const bool is_mixed = where == table::small;
+    for (const std::string_view kind : {"A", "I", "R"}) {
+        if (is_mixed) {
+            made.emplace_back(prefix(kind, partition.value), prefix(kind, partition.value + 1U));
+        }
+    }
+    if (!is_mixed) {
+        made.emplace_back(prefix({}, partition.value), prefix({}, partition.value + 1U));
+    }
+    return made;
+}
+
 read_answer read_rows(const table_source& from, const read_request& what) {
+    if (what.whole != partition_read::none) {
+        return read_partition(from, what);
+    }
     if (what.spool) {
         return read_spool(from, what);
     }

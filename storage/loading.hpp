@@ -34,6 +34,11 @@ struct load_report {
 };
 [[nodiscard]] load_report load_from(const table_source& from, store_reader& to);
 
+/// The ranges of keys in which rows of the sessions of a partition are, in order: of each the first
+/// key and the one behind the last.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> ranges_of(partition_id partition,
+                                                                         table where);
+
 [[nodiscard]] read_answer read_rows(const table_source& from, const read_request& what);
 
 } // namespace gv::storage

@@ -181,6 +181,10 @@ class checker {
         if (is_stray(key, 1, rest)) {
             return fault::stray;
         }
+        arriving_record arriving;
+        if (key.front() == 'A') {
+            return broken_unless(rest.empty() && decode(value, arriving));
+        }
         return broken_unless(key.front() == 'R'   ? rest.size() == 8 && decode(value, id)
                              : key.front() == 'I' ? rest.size() == 2
                                                   : false);

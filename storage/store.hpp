@@ -82,6 +82,17 @@ struct stored_newest {
     std::optional<storage::bucket> bucket; ///< of its body, if it is there
 };
 
+/// What there is of one partition, for another node or from one.
+enum class partition_read : std::uint8_t {
+    none,
+    rows,    ///< of one table, as they are, but that no row of a queue refers to a body
+    sessions ///< put together as at start
+};
+
+/// Tables in which sessions have rows, in the order in which they are handed over.
+inline constexpr table session_tables[] = {table::sessions, table::subscriptions, table::queue_meta,
+                                           table::queue, table::small};
+
 /// Rows of a queue, wanted again: those from `first` up to, without, `end`, as many as the limits
 /// allow, and one at least.
 struct read_request {
@@ -93,6 +104,10 @@ struct read_request {
     std::uint32_t rows_max = 0;
     std::uint32_t bytes_max = 0;
     std::optional<spool_lane> spool{}; ///< then of this spool, and not of a session's queue
+    /// Then of all sessions of the partition; of rows, those of a table behind a key.
+    partition_read whole = partition_read::none;
+    table where = table::sessions;
+    std::string behind{};
 };
 struct read_answer {
     std::uint64_t reader = 0;
@@ -101,6 +116,11 @@ struct read_answer {
     std::uint64_t read_until = 0; ///< there are no others before
     bool is_broken = false;       ///< something could not be read; the rows are what could
     std::optional<spool_lane> spool{};
+    partition_read whole = partition_read::none;
+    partition_id partition{};
+    std::vector<std::pair<std::string, std::string>> raw{}; ///< by key
+    bool is_last = false;                                   ///< no others are behind these
+    std::vector<struct stored_session> sessions{};
 };
 
 /// One session as it was left.
@@ -114,7 +134,15 @@ struct stored_session {
     std::vector<stored_newest> newest;                                      ///< in order
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
+    std::optional<arriving_record> arriving; ///< it came from another node
 };
+
+/// Whether it is to be restored; else it is still with the node that would hand it over, and its
+/// rows are to be erased. `is_home`: this node is the home of its partition, as far as it knows.
+[[nodiscard]] constexpr bool is_here(const stored_session& session, bool is_home) noexcept {
+    return !session.arriving || session.arriving->state == arriving_state::at_home
+           || (is_home && session.arriving->state == arriving_state::on_its_way);
+}
 
 /// What there is in the spool of one lane.
 struct spool_left {
@@ -146,11 +174,11 @@ struct store_counts {
 /// Takes what a store holds, at start.
 class store_reader {
   public:
-    /// All of them, once.
+    /// All of them, once; after the table of partitions.
     virtual void on_sessions(std::vector<stored_session> found) = 0;
     /// Lifetime: both are valid during the call.
     virtual void on_retained(std::string_view topic, std::string_view message) = 0;
-    /// After that: one for each shard that there was. Of a node that is in no cluster, none.
+    /// After these: one for each shard that there was. Of a node that is in no cluster, none.
     virtual void on_claim(shard_id, const claim_record&) {}
     /// Which table of partitions the node goes by, and then each row of it.
     virtual void on_founding(const founding_record&) {}
