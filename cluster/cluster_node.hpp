@@ -111,6 +111,8 @@ class cluster_node final : private membership_effects,
 
     /// Whether there are sessions on this node that go by its table of partitions.
     void set_has_sessions(bool has) noexcept { partitions_.set_has_sessions(has); }
+    /// Whether this node would be the home of partitions: else the others take them over.
+    void set_takes_more(bool takes) { partitions_.set_takes_more(takes, *this); }
     /// These are home of these from now on. Requires: this node was.
     void assign_homes(std::span<const std::pair<partition_id, node_id>> homes) {
         partitions_.assign(homes, *this);

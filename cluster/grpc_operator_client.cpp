@@ -19,7 +19,8 @@ namespace wire = grapevine::operate::v1;
 /// A node that does not answer by then hangs. Who joins, leaves or forgets waits for others.
 constexpr auto patience = std::chrono::seconds(10);
 constexpr auto join_patience = std::chrono::seconds(60);
-constexpr auto leave_patience = std::chrono::seconds(30);
+/// Sessions may be handed over first; the node says when nothing goes on any more.
+constexpr auto leave_patience = std::chrono::hours(24);
 
 [[nodiscard]] operator_failure absent(const std::string& path, const std::string& what) {
     return {.is_absent = true,
@@ -89,9 +90,11 @@ operator_result<operator_join> ask_join(const std::string& path,
     return ask<operator_join>(path, request, join_patience, &wire::Operate::Stub::Join);
 }
 
-operator_result<operator_leave> ask_leave(const std::string& path, bool is_forced) {
+operator_result<operator_leave> ask_leave(const std::string& path,
+                                          const operator_leave_request& asked) {
     wire::LeaveRequest request;
-    request.set_is_forced(is_forced);
+    request.set_is_forced(asked.is_forced);
+    request.set_is_drain(asked.is_drain);
     return ask<operator_leave>(path, request, leave_patience, &wire::Operate::Stub::Leave);
 }
 

@@ -21,7 +21,8 @@ using operator_result = result<Answer, operator_failure>;
 [[nodiscard]] operator_result<operator_status> ask_status(const std::string& path);
 [[nodiscard]] operator_result<operator_join> ask_join(const std::string& path,
                                                       const std::vector<std::string>& places);
-[[nodiscard]] operator_result<operator_leave> ask_leave(const std::string& path, bool is_forced);
+[[nodiscard]] operator_result<operator_leave> ask_leave(const std::string& path,
+                                                        const operator_leave_request& asked);
 [[nodiscard]] operator_result<operator_forget> ask_forget(const std::string& path,
                                                           const std::string& which);
 

@@ -94,7 +94,8 @@ class operate_service final : public wire::Operate::CallbackService {
     grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext*, const wire::LeaveRequest* asked,
                                     wire::LeaveAnswer* out) override {
         auto* const call = new reactor<operator_leave, wire::LeaveAnswer>(*out);
-        listener_.on_leave(asked->is_forced(), call->reply());
+        listener_.on_leave({.is_forced = asked->is_forced(), .is_drain = asked->is_drain()},
+                           call->reply());
         return call;
     }
     grpc::ServerUnaryReactor* Forget(grpc::CallbackServerContext*, const wire::ForgetRequest* asked,

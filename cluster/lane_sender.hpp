@@ -126,6 +126,12 @@ class lane_sender {
     [[nodiscard]] lane_sender_counts counted() const noexcept;
     /// Whether there is a link: without one, QoS 0 is dropped.
     [[nodiscard]] bool is_linked() const noexcept { return is_linked_; }
+    /// Number of the next counted message.
+    [[nodiscard]] lane_seq next() const noexcept { return next_; }
+    /// All counted messages with lower numbers were taken.
+    [[nodiscard]] lane_seq taken_until() const noexcept {
+        return unanswered_ == 0 ? next_ : oldest_;
+    }
     /// Whether every counted message was taken.
     [[nodiscard]] bool is_idle() const noexcept { return unanswered_ == 0 && queue_.empty(); }
 

@@ -64,6 +64,11 @@ struct operator_join {
     std::vector<problem> failed; ///< places where nobody was found
 };
 
+struct operator_leave_request {
+    bool is_forced = false; ///< even if something is on this node alone
+    bool is_drain = false;  ///< the node remains a member, and stops when it has nothing more to do
+};
+
 struct operator_leave {
     node_id node;
     std::string name;
@@ -88,8 +93,7 @@ class operator_listener {
     virtual ~operator_listener() = default;
     virtual void on_status(reply<operator_status> answer) = 0;
     virtual void on_join(std::vector<std::string> places, reply<operator_join> answer) = 0;
-    /// `is_forced`: even if something is on this node alone.
-    virtual void on_leave(bool is_forced, reply<operator_leave> answer) = 0;
+    virtual void on_leave(operator_leave_request asked, reply<operator_leave> answer) = 0;
     /// `which` is a name or a node id.
     virtual void on_forget(std::string which, reply<operator_forget> answer) = 0;
 };

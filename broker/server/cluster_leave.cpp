@@ -17,6 +17,10 @@ namespace {
 /// How long others may take to fetch what they lack of retained messages.
 constexpr auto patience = std::chrono::seconds(5);
 constexpr auto pause = std::chrono::milliseconds(200);
+/// The same for partitions and their sessions, from when the last one of them has gone.
+constexpr auto handover_patience = std::chrono::seconds(30);
+/// Clients that are sent away are told so in such steps.
+constexpr std::size_t clients_a_step = 100;
 /// The second look sees what was under way at the first, when shards began to refuse sessions.
 constexpr int looks = 2;
 
@@ -29,6 +33,17 @@ constexpr int looks = 2;
             .remedy = "let these clients end their sessions, or stop this node and take them to "
                       "another one with `grapevine store export` and `import`; --force leaves all "
                       "the same, and keeps them in storage.folder"};
+}
+
+[[nodiscard]] problem would_keep_sessions(const shard_sums& what, std::uint64_t partitions) {
+    return {.place = "leave",
+            .what = "no other node has taken over the last " + std::to_string(partitions)
+                    + " partitions with " + std::to_string(what.kept_sessions)
+                    + " kept sessions for " + std::to_string(handover_patience.count()) + " s",
+            .remedy = "look at `grapevine cluster status`: sessions are handed over while all "
+                      "members are alive; start those that are not, or `grapevine cluster forget` "
+                      "them. What was handed over stays there; --force leaves all the same, and "
+                      "keeps the rest in storage.folder"};
 }
 
 [[nodiscard]] problem would_take_retained(const shard_sums& what, bool is_alone) {
@@ -69,7 +84,7 @@ cluster_leave::cluster_leave(const options& all, cluster_service& cluster,
     : options_(all), cluster_(cluster), loops_(loops), control_(control), end_(std::move(end)),
       pause_(control) {}
 
-void cluster_leave::begin(bool is_forced, reply answer) {
+void cluster_leave::begin(cluster::operator_leave_request asked, reply answer) {
     if (is_stopped_) {
         answer(failure(being_stopped()));
         return;
@@ -80,25 +95,94 @@ void cluster_leave::begin(bool is_forced, reply answer) {
                                .remedy = "wait for the command that was given before"}));
         return;
     }
+    if (asked.is_drain && asked.is_forced) {
+        answer(failure(problem{.place = "drain",
+                               .what = "a drain hands everything over, or does not end",
+                               .remedy = "leave out --force"}));
+        return;
+    }
+    if (asked.is_drain && !cluster_.shares_sessions()) {
+        answer(failure(problem{.place = "drain",
+                               .what = "sessions stay on the node where they were made",
+                               .remedy = "set sessions.follow_clients on all nodes"}));
+        return;
+    }
     answer_ = std::move(answer);
-    is_forced_ = is_forced;
+    asked_ = asked;
     times_clear_ = 0;
     until_ = std::chrono::steady_clock::now() + patience;
+    sessions_left_ = partitions_left_ = 0;
+    if (cluster_.shares_sessions()) {
+        until_ = std::chrono::steady_clock::now() + handover_patience;
+        set_home(false);
+    }
     look();
+}
+
+void cluster_leave::set_home(bool would_be) {
+    cluster_.run([would_be](cluster::cluster_node& node, cluster::moment) {
+        node.set_takes_more(would_be);
+    });
 }
 
 void cluster_leave::look() {
     sum_up(loops_, true, [this](const shard_sums& now) {
-        boost::asio::post(control_, [this, now] { judge(now); });
+        if (!cluster_.shares_sessions()) {
+            boost::asio::post(control_, [this, now] { judge(now); });
+            return;
+        }
+        cluster_.run([this, now](cluster::cluster_node& node, cluster::moment) {
+            const bool is_alone = node.members().members().live() == 0;
+            const std::uint64_t left =
+                is_alone ? 0 : node.partitions().table().count(cluster_.self());
+            boost::asio::post(control_, [this, now, left] {
+                partitions_ = left;
+                judge(now);
+            });
+        });
     });
+}
+
+void cluster_leave::look_later() {
+    times_clear_ = 0;
+    pause_.expires_after(pause);
+    pause_.async_wait([this](const boost::system::error_code& error) {
+        if (!error && answer_) {
+            look();
+        }
+    });
+}
+
+/// Whether some are still on their way to other nodes.
+bool cluster_leave::waits_for_sessions(const shard_sums& now) {
+    if (!cluster_.shares_sessions() || (now.kept_sessions == 0 && partitions_ == 0)) {
+        if (sessions_left_ + partitions_left_ > 0) { // what comes next has a time of its own
+            sessions_left_ = partitions_left_ = 0;
+            until_ = std::chrono::steady_clock::now() + patience;
+        }
+        return false;
+    }
+    const bool is_first = sessions_left_ == 0 && partitions_left_ == 0;
+    if (is_first || now.kept_sessions < sessions_left_ || partitions_ < partitions_left_) {
+        sessions_left_ = now.kept_sessions;
+        partitions_left_ = partitions_;
+        until_ = std::chrono::steady_clock::now() + handover_patience;
+    }
+    return std::chrono::steady_clock::now() < until_;
 }
 
 void cluster_leave::judge(const shard_sums& now) {
     if (!answer_) {
         return; // stopped meanwhile
     }
-    if (is_forced_) {
+    if (asked_.is_forced) {
         go();
+    } else if (waits_for_sessions(now)) {
+        look_later();
+    } else if (cluster_.shares_sessions() && now.kept_sessions + partitions_ > 0) {
+        refuse(would_keep_sessions(now, partitions_));
+    } else if (asked_.is_drain) {
+        send_clients_away();
     } else if (now.kept_sessions > 0 || now.spooled() > 0) {
         refuse(would_take_along(now));
     } else {
@@ -132,19 +216,52 @@ void cluster_leave::on_compared(const shard_sums& now, retained_at where) {
     } else if (where == retained_at::this_node_alone || is_late) {
         refuse(would_take_retained(now, where == retained_at::this_node_alone));
     } else {
-        times_clear_ = 0;
-        pause_.expires_after(pause);
-        pause_.async_wait([this](const boost::system::error_code& error) {
-            if (!error && answer_) {
-                look();
-            }
+        look_later();
+    }
+}
+
+// Each comes back to another node. Those who come in meanwhile are sent away as well: at the end
+// listeners close with the process.
+void cluster_leave::send_clients_away() {
+    const auto left = std::make_shared<std::size_t>(loops_.size());
+    const auto sent = std::make_shared<std::size_t>(0);
+    for (const auto& each : loops_) {
+        each->post([this, &loop = *each, left, sent] {
+            const std::size_t count = loop.logic().send_away(clients_a_step);
+            boost::asio::post(control_, [this, left, sent, count] {
+                *sent += count;
+                if (--*left > 0 || !answer_) {
+                    return;
+                }
+                if (*sent == 0) {
+                    finish(end_of_drain());
+                    return;
+                }
+                pause_.expires_after(pause);
+                pause_.async_wait([this](const boost::system::error_code& error) {
+                    if (!error && answer_) {
+                        send_clients_away();
+                    }
+                });
+            });
         });
     }
+}
+
+cluster::operator_leave cluster_leave::end_of_drain() const {
+    return {.node = cluster_.self(),
+            .name = *options_.node.name,
+            .cluster = *options_.cluster.name,
+            .process = ::getpid(),
+            .mark = {}};
 }
 
 void cluster_leave::refuse(problem why) {
     for (const auto& each : loops_) {
         each->post([&loop = *each] { loop.logic().set_leaving(false); });
+    }
+    if (cluster_.shares_sessions()) {
+        set_home(cluster_.may_be_home());
     }
     std::exchange(answer_, {})(failure(std::move(why)));
 }
@@ -199,7 +316,8 @@ void cluster_leave::finish(cluster::operator_leave left) {
         return; // stopped meanwhile
     }
     std::exchange(answer_, {})(std::move(left));
-    log::info("left_the_cluster", {{"cluster", *options_.cluster.name}});
+    log::info(asked_.is_drain ? "drained" : "left_the_cluster",
+              {{"cluster", *options_.cluster.name}});
     end_();
 }
 

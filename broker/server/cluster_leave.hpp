@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes this node out of its cluster for good, unless there is something that it alone has: kept
-// sessions, messages for nodes that are away, retained messages.
+// sessions, messages for nodes that are away, retained messages. Or stops it as a member that will
+// be back. Where sessions follow their clients they are handed over to the other nodes first.
 #pragma once
 
 #include "broker/server/cluster_service.hpp"
@@ -29,7 +30,7 @@ class cluster_leave {
                   boost::asio::io_context& control, std::function<void()> end);
 
     /// From now on until it is refused no shard takes a new kept session.
-    void begin(bool is_forced, reply answer);
+    void begin(cluster::operator_leave_request asked, reply answer);
     /// The process ends for another reason: what has not been told to the others is not done.
     void stop();
 
@@ -37,7 +38,12 @@ class cluster_leave {
     enum class retained_at : std::uint8_t { others, this_node_alone, not_known };
 
     void look();
+    void look_later();
+    void set_home(bool would_be);
     void judge(const shard_sums& now);
+    [[nodiscard]] bool waits_for_sessions(const shard_sums& now);
+    void send_clients_away();
+    [[nodiscard]] cluster::operator_leave end_of_drain() const;
     void compare_retained(const shard_sums& now);
     void on_compared(const shard_sums& now, retained_at where);
     void refuse(problem why);
@@ -51,11 +57,15 @@ class cluster_leave {
     boost::asio::io_context& control_;
     std::function<void()> end_;
     reply answer_; ///< empty: nobody waits, so nothing is under way
-    bool is_forced_ = false;
+    cluster::operator_leave_request asked_;
     bool is_stopped_ = false;
     bool is_marked_ = false;
     int times_clear_ = 0; ///< looked in turn and found nothing that speaks against it
     time_point until_{};
+    std::uint64_t sessions_left_ = 0; ///< when they were last fewer than before
+    std::uint64_t partitions_left_ = 0;
+    /// Of which this node is home, as the thread of the cluster last said.
+    std::uint64_t partitions_ = 0;
     boost::asio::steady_timer pause_;
 };
 

@@ -388,6 +388,12 @@ struct cluster_service::told {
     std::uint64_t operation;
 };
 
+void cluster_service::partition_arrived(partition_id which, node_id at) {
+    post([this, which, at](cluster::cluster_node& node, cluster::moment) {
+        homes_.arrived(which, at, node);
+    });
+}
+
 void cluster_service::tell(shard_id from, const shard::route_word& what, std::uint64_t operation) {
     post([this, word = told{.from = from,
                             .filter = std::string(what.filter),

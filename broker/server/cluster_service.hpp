@@ -110,8 +110,15 @@ class cluster_service final : public shard::cluster_seat,
     /// host:port that the port for other nodes got.
     [[nodiscard]] std::string local() const;
 
+    /// Whether sessions follow their clients, so that they can be handed over.
+    [[nodiscard]] bool shares_sessions() const;
+
+    /// Whether this node may be home of sessions: what it keeps is there again later.
+    [[nodiscard]] bool may_be_home() const;
+
     // shard::cluster_seat
     void tell(shard_id from, const shard::route_word& what, std::uint64_t operation) override;
+    void partition_arrived(partition_id which, node_id at) override;
     [[nodiscard]] cluster::peer_transport& transport() override;
     // router::peer_routes
     void who_wants(std::string_view topic, std::vector<router::peer_want>& into,
@@ -175,8 +182,6 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] cluster::wait_token wait_for(const told& word);
     void arm();
     void let_clients_in();
-    [[nodiscard]] bool shares_sessions() const;
-    [[nodiscard]] bool may_be_home() const; ///< what it keeps is there again later
     void publish_exchange();
     void publish_relays();
     void look_at_expiry();

@@ -252,6 +252,21 @@ struct alignas(64) shard_metrics {
             "Takeovers among them of client identifiers that are taken over more than 5 times in "
             "10 s, as when two devices use one.">
         sessions_flapping;
+    counter<"grapevine_session_handovers_total",
+            "Partitions with sessions that went over from this node to another.">
+        session_handovers;
+    counter<"grapevine_session_handovers_stopped_total",
+            "Times such a hand-over was given up; it is begun anew.">
+        session_handovers_stopped;
+    counter<"grapevine_sessions_handed_over_total", "Sessions in these partitions.">
+        sessions_handed_over;
+    counter<"grapevine_session_handover_bytes_total", "Bytes of sessions and queues sent for it.">
+        session_handover_bytes;
+    counter<"grapevine_session_partitions_taken_total",
+            "Partitions with sessions that came from other nodes.">
+        session_partitions_taken;
+    gauge<"grapevine_session_handovers_under_way", "Partitions that go over now.">
+        session_handovers_under_way;
     gauge<"grapevine_subscriptions", "Subscriptions of all sessions."> subscriptions;
     gauge<"grapevine_subscriptions_shared", "Shared subscriptions among them.">
         subscriptions_shared;

@@ -17,6 +17,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <future>
 
 namespace gv::server {
 
@@ -76,19 +77,38 @@ int join(const std::string& socket, const operate_options& wanted) {
     return answer->failed.empty() ? done : failed;
 }
 
+/// While the answer is awaited: what is still to be handed over, when it has changed.
+void tell_progress(const std::string& socket,
+                   const std::future<cluster::operator_result<cluster::operator_leave>>& answer) {
+    std::uint64_t told = 0;
+    while (answer.wait_for(std::chrono::seconds(1)) != std::future_status::ready) {
+        const auto now = cluster::ask_status(socket);
+        if (now && now->kept_sessions != told && now->kept_sessions > 0) {
+            told = now->kept_sessions;
+            std::fprintf(stderr, "%llu kept sessions to be handed over\n",
+                         static_cast<unsigned long long>(told));
+        }
+    }
+}
+
 int leave(const std::string& socket, const operate_options& wanted) {
-    const auto answer = cluster::ask_leave(socket, wanted.is_forced);
+    const bool is_drain = wanted.task == operate_task::drain;
+    auto asked = std::async(std::launch::async, [&] {
+        return cluster::ask_leave(socket, {.is_forced = wanted.is_forced, .is_drain = is_drain});
+    });
+    tell_progress(socket, asked);
+    const auto answer = asked.get();
     if (!answer) {
         return report(answer.error());
     }
     if (!has_ended(answer->process)) {
         report({.place = answer->name,
-                .what = "it has left, but its process " + std::to_string(answer->process)
-                        + " still runs",
+                .what = std::string(is_drain ? "it is drained" : "it has left")
+                        + ", but its process " + std::to_string(answer->process) + " still runs",
                 .remedy = "look at its log"});
         return failed;
     }
-    say(leave_text(*answer));
+    say(is_drain ? drain_text(*answer) : leave_text(*answer));
     return done;
 }
 
@@ -181,6 +201,7 @@ int set_up(const operate_options& wanted) {
     case operate_task::status:
     case operate_task::join:
     case operate_task::leave:
+    case operate_task::drain:
     case operate_task::forget:
     case operate_task::help:
         break;
@@ -213,6 +234,7 @@ int operate_main(std::span<const std::string_view> args) {
     case operate_task::join:
         return join(socket, *wanted);
     case operate_task::leave:
+    case operate_task::drain:
         return leave(socket, *wanted);
     case operate_task::forget:
         return forget(socket, *wanted);

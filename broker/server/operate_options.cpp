@@ -13,10 +13,11 @@ namespace gv::server {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, operate_task>, 9> tasks{{
+constexpr std::array<std::pair<std::string_view, operate_task>, 10> tasks{{
     {"status", operate_task::status},
     {"join", operate_task::join},
     {"leave", operate_task::leave},
+    {"drain", operate_task::drain},
     {"forget", operate_task::forget},
     {"init", operate_task::init},
     {"renew", operate_task::renew},
@@ -80,14 +81,15 @@ class option_reader {
 
     std::string check_together() {
         if (positions_.empty()) {
-            return "say what to do: init, token, renew, status, join, leave or forget; see --help";
+            return "say what to do: init, token, renew, status, join, leave, drain or forget; see "
+                   "--help";
         }
         const auto* const found = std::ranges::find(tasks, positions_.front(),
                                                     [](const auto& each) { return each.first; });
         if (found == tasks.end()) {
             return "\"" + std::string(positions_.front())
-                   + "\" is neither status, join, leave, forget, init, token nor renew; see "
-                     "--help";
+                   + "\" is neither status, join, leave, drain, forget, init, token nor renew; "
+                     "see --help";
         }
         options_.task = found->second;
         if (options_.as_json && options_.task != operate_task::status) {
@@ -136,6 +138,7 @@ class option_reader {
         case operate_task::join_by_token:
         case operate_task::status:
         case operate_task::leave:
+        case operate_task::drain:
         case operate_task::help:
             break;
         }
@@ -208,9 +211,13 @@ std::string_view operate_usage() noexcept {
            "is\n"
            "       grapevine cluster join [options] PLACE…    look for other nodes there, now\n"
            "       grapevine cluster leave [options]         this node leaves for good, and ends\n"
+           "       grapevine cluster drain [options]         sessions and clients go to other "
+           "nodes;\n"
+           "                                                 then it ends, and remains a member\n"
            "       grapevine cluster forget [options] NODE   remove a member that is no more\n"
            "\n"
-           "status, join, leave and forget work on a running node, on its machine and as its "
+           "status, join, leave, drain and forget work on a running node, on its machine and as "
+           "its "
            "user,\n"
            "by the socket that it has in its storage.folder. init, join --token and renew write "
            "to\n"

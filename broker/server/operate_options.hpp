@@ -18,6 +18,7 @@ enum class operate_task : std::uint8_t {
     status,
     join,
     leave,
+    drain,
     forget,
     init,
     renew,

@@ -279,6 +279,12 @@ std::string leave_text(const cluster::operator_leave& left) {
     return text;
 }
 
+std::string drain_text(const cluster::operator_leave& drained) {
+    return printable(drained.name + " (" + hex(drained.node) + ") is drained, and its process has "
+                     + "ended. It remains a member of the cluster " + drained.cluster + ".")
+           + "\n";
+}
+
 std::string forget_text(const cluster::operator_forget& forgotten) {
     return printable(
                forgotten.name + " (" + hex(forgotten.node) + ") "

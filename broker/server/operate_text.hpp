@@ -26,6 +26,7 @@ namespace gv::server {
 [[nodiscard]] std::string problem_text(const problem& wrong);
 [[nodiscard]] std::string found_text(const cluster::operator_found& found);
 [[nodiscard]] std::string leave_text(const cluster::operator_leave& left);
+[[nodiscard]] std::string drain_text(const cluster::operator_leave& drained);
 [[nodiscard]] std::string forget_text(const cluster::operator_forget& forgotten);
 
 /// What was made, where, and what to do next.

@@ -86,9 +86,10 @@ void operator_service::on_join(std::vector<std::string> places,
     });
 }
 
-void operator_service::on_leave(bool is_forced, reply<cluster::operator_leave> answer) {
-    boost::asio::post(control_, [this, is_forced, answer = std::move(answer)]() mutable {
-        leave_.begin(is_forced, std::move(answer));
+void operator_service::on_leave(cluster::operator_leave_request asked,
+                                reply<cluster::operator_leave> answer) {
+    boost::asio::post(control_, [this, asked, answer = std::move(answer)]() mutable {
+        leave_.begin(asked, std::move(answer));
     });
 }
 

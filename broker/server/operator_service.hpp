@@ -35,7 +35,8 @@ class operator_service final : private cluster::operator_listener {
   private:
     void on_status(reply<cluster::operator_status> answer) override;
     void on_join(std::vector<std::string> places, reply<cluster::operator_join> answer) override;
-    void on_leave(bool is_forced, reply<cluster::operator_leave> answer) override;
+    void on_leave(cluster::operator_leave_request asked,
+                  reply<cluster::operator_leave> answer) override;
     void on_forget(std::string which, reply<cluster::operator_forget> answer) override;
 
     static void forget(cluster::cluster_node& node, const std::string& which,

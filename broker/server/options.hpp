@@ -401,6 +401,15 @@ struct sessions_options {
                 "where it was made.",
          .def = false,
          .applies = reload::restart}};
+    option<byte_size> handover_rate{
+        {.name = "sessions.handover_rate",
+         .doc =
+             "Bytes of sessions and their queues that this node sends a second to the nodes that "
+             "are to have them, as when nodes join, leave or are drained. Larger: that is over "
+             "sooner, and clients wait less. Smaller: less is taken from disk and network.",
+         .def = 32_MiB,
+         .min = 64_KiB,
+         .applies = reload::restart}};
     option<away_policy> when_home_is_away{
         {.name = "sessions.when_home_is_away",
          .doc = "What a client with a persistent session gets while the home of that cannot be "

@@ -54,8 +54,8 @@ constexpr std::uint16_t default_port = 1883;
 class distributor final : public storage::store_reader {
   public:
     distributor(const std::vector<std::unique_ptr<shard::event_loop>>& to,
-                const kept_for_cluster& kept)
-        : to_(to), kept_(kept) {}
+                const kept_for_cluster& kept, node_id self)
+        : to_(to), kept_(kept), self_(self) {}
 
     void on_sessions(std::vector<storage::stored_session> found) override {
         sessions = found.size();
@@ -72,7 +72,12 @@ class distributor final : public storage::store_reader {
             }
         }
         for (storage::stored_session& each : found) {
-            core_of(shard_of(each)).restore(std::move(each), counts_bodies);
+            shard::core& home = core_of(shard_of(each));
+            if (is_here(each, is_home(each.partition))) {
+                home.restore(std::move(each), counts_bodies);
+            } else {
+                home.discard(each);
+            }
         }
     }
     void on_retained(std::string_view topic, std::string_view message) override {
@@ -129,12 +134,17 @@ class distributor final : public storage::store_reader {
     std::uint64_t spooled = 0;
 
   private:
+    /// As this node knew it when it ended.
+    [[nodiscard]] bool is_home(partition_id which) const {
+        return kept_.partitions == nullptr || kept_.partitions->found().at(which).home == self_;
+    }
     [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
         return home_shard(session.partition, to_.size());
     }
     [[nodiscard]] shard::core& core_of(shard_id shard) const { return to_[shard.value]->logic(); }
     const std::vector<std::unique_ptr<shard::event_loop>>& to_;
     kept_for_cluster kept_;
+    node_id self_;
     std::size_t claims_ = 0;
     std::size_t claims_of_ = 0;
     std::set<storage::bucket> needed_; ///< buckets with a body that a row refers to
@@ -256,7 +266,7 @@ result<void, problem> restore_all(storage::store& from,
         each->begin_turn();
         each->logic().restore_clock(from.last_stamp());
     }
-    distributor spread(to, kept);
+    distributor spread(to, kept, from.node().node);
     if (auto loaded = from.load(spread); !loaded) {
         return loaded;
     }

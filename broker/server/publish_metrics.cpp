@@ -140,6 +140,16 @@ void publish_refusals(const shard::event_loop& loop, const shard::core_counts& f
     copy_each(totals, into.connections_refused);
 }
 
+void publish_handovers(const shard::core& from, shard_metrics& into) {
+    const shard::handover_counts counts = from.handed_over();
+    into.session_handovers.set(counts.handed_over);
+    into.session_handovers_stopped.set(counts.stopped);
+    into.sessions_handed_over.set(counts.sessions);
+    into.session_handover_bytes.set(counts.bytes);
+    into.session_partitions_taken.set(counts.taken);
+    into.session_handovers_under_way.set(static_cast<std::int64_t>(from.departing()));
+}
+
 void publish_counts(const shard::core_counts& from, shard_metrics& into) {
     into.clients_connected.set(static_cast<std::int64_t>(from.connected));
     into.sessions_taken_over.set(from.takeovers);
@@ -195,6 +205,7 @@ void publish_metrics(shard::event_loop& shard, shard_metrics& into) {
     publish_traffic(core.traffic(), into);
     publish_loop(shard, into);
     publish_counts(core.counts(), into);
+    publish_handovers(core, into);
     publish_closings(core.counts(), into);
     publish_refusals(shard, core.counts(), into);
     publish_state(core, into);

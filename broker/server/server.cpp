@@ -134,6 +134,8 @@ void server::build_loops() {
         made.logic.users = users;
         made.logic.is_clustered = cluster_ != nullptr;
         made.logic.shares_sessions = cluster_ != nullptr && *options_.sessions.follow_clients;
+        made.logic.handovers.bytes_per_second =
+            std::max<std::uint64_t>((*options_.sessions.handover_rate).value / shards, 1);
         made.logic.routing.peers = cluster_.get();
         made.logic.retained.digest = cluster_ ? &cluster_->digest() : nullptr;
         loops_.push_back(std::make_unique<shard::event_loop>(std::move(made)));

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace gv::server {
@@ -59,14 +60,48 @@ void session_homes::tell_shards(const cluster::cluster_node& node) {
     }
 }
 
+std::vector<shard::handover_order> session_homes::orders_for(const cluster::cluster_node& node,
+                                                             std::span<const partition_id> wanted) {
+    const cluster::partition_table& table = node.partitions().table();
+    std::vector<shard::handover_order> orders;
+    for (const partition_id each : wanted) {
+        const node_id to = *node.partitions().proposal(each);
+        if (const auto slot = node.find_slot(to)) {
+            orders.push_back({.which = each,
+                              .to = party_of(*slot),
+                              .to_node = to,
+                              .row = {.of = {.at = table.founding().at, .by = table.founding().by},
+                                      .home = to,
+                                      .epoch = table.at(each).epoch + 1}});
+        }
+    }
+    return orders;
+}
+
+void session_homes::arrived(partition_id which, node_id at, cluster::cluster_node& node) {
+    if (node.partitions().table().at(which).home == self_) {
+        const std::pair one{which, at};
+        node.assign_homes(std::span(&one, 1));
+    }
+    told_.reset(); // whoever handed it over waits for word
+    is_changed_ = true;
+}
+
 // Each shard says whether it has sessions, and lets go of what others should have.
 void session_homes::look(cluster::cluster_node& node) {
     const std::vector<partition_id> wanted = node.partitions().to_hand_over();
+    const std::vector<shard::handover_order> orders = orders_for(node, wanted);
     const auto gathered = std::make_shared<round>();
     gathered->answers_missing = loops_->size();
     is_releasing_ = true;
     for (const auto& each : *loops_) {
-        each->post([this, &loop = *each, wanted, gathered] {
+        each->post([this, &loop = *each, wanted, orders, gathered] {
+            std::vector<shard::handover_order> mine;
+            std::ranges::copy_if(
+                orders, std::back_inserter(mine), [&](const shard::handover_order& order) {
+                    return home_shard(order.which, loops_->size()) == loop.logic().shard();
+                });
+            loop.logic().hand_over(std::move(mine));
             run_([this, gathered, sessions = loop.logic().stored_sessions(),
                   released = loop.logic().release(wanted)](cluster::cluster_node& of,
                                                            cluster::moment) {

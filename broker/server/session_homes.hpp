@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the table of partitions and the shards of this node: tells the shards where sessions
-// live, tells the table whether there are any here, and hands over partitions that other nodes
-// should have, as long as no client of them is here.
+// live, tells the table whether there are any here, and has partitions handed over that other nodes
+// should have: those without sessions at once, the others by their shards.
 #pragma once
 
 #include "broker/shard/event_loop.hpp"
@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace gv::server {
@@ -32,6 +33,8 @@ class session_homes {
     void start(node_id self, const loops& all);
     /// The table is another one, or a node is known that was not.
     void changed() noexcept { is_changed_ = true; }
+    /// All of its sessions is at that node, and the row that says so is on disk.
+    void arrived(partition_id which, node_id at, cluster::cluster_node& node);
     /// To be called after each input of the node.
     void tell_shards(const cluster::cluster_node& node);
 
@@ -39,6 +42,8 @@ class session_homes {
     struct round;
     void wait();
     void look(cluster::cluster_node& node);
+    [[nodiscard]] static std::vector<shard::handover_order>
+    orders_for(const cluster::cluster_node& node, std::span<const partition_id> wanted);
     void end(cluster::cluster_node& node, const round& done);
 
     boost::asio::steady_timer timer_;

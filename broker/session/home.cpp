@@ -191,6 +191,12 @@ void home::end_session() {
     }
 }
 
+void home::delay_will(std::chrono::seconds least) {
+    if (will_) {
+        will_->delay = std::max(will_->delay, least);
+    }
+}
+
 void home::take_over() {
     if (front_) {
         context_->effects->kick(*this, *front_, close_cause::taken_over,
@@ -208,6 +214,13 @@ void home::remove() {
                                 "the session was removed by an operator");
     }
     epoch_ = attach_epoch{epoch_.value + 1};
+    end_session();
+}
+
+void home::let_go() {
+    BROKER_ASSERT(!front_, "who is connected is sent away before");
+    will_.reset();
+    will_due_ = never;
     end_session();
 }
 

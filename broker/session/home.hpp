@@ -106,6 +106,8 @@ class home : private outbound_sink {
 
     /// Requires: no front is attached.
     void on_attach(front_address from, attach_request request);
+    /// The client is sent away and will come back: its will is due so much later at least.
+    void delay_will(std::chrono::seconds least);
     /// Another front wants in: kicks the present one. on_detach() follows, maybe before this
     /// returns.
     void take_over();
@@ -139,6 +141,9 @@ class home : private outbound_sink {
     [[nodiscard]] time_point next_deadline() const noexcept;
     /// Ends the session wherever it stands; the connection is kicked. Publishes no will.
     void remove();
+
+    /// The session goes on elsewhere: it ends here as in remove(). Requires: no front is attached.
+    void let_go();
 
     [[nodiscard]] home_owner& owner() const noexcept { return *owner_; }
     [[nodiscard]] const std::string& client_id() const noexcept { return client_id_; }

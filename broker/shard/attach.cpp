@@ -14,10 +14,14 @@ namespace {
 /// Less than clients, and nodes of fronts, wait for an answer.
 constexpr duration flapping_wait = 1s;
 
+[[nodiscard]] partition_id partition_of(std::uint64_t client_hash) noexcept {
+    return partition_id{static_cast<std::uint16_t>(client_hash % partition_count)};
+}
+
 } // namespace
 
 shard_id core::home_of(std::uint64_t client_hash) const noexcept {
-    const partition_id partition{static_cast<std::uint16_t>(client_hash % partition_count)};
+    const partition_id partition = partition_of(client_hash);
     const shard_id at = homes_at_[partition.value];
     return is_node(at) ? at : home_shard(partition, options_.shards);
 }
@@ -41,6 +45,9 @@ void core::attach(session::front& who, session::attach_request request) {
     }
     const shard_id home = home_of(who.client_hash());
     from.home_at_ = home;
+    if (moves_) {
+        from.registration_ = std::make_unique<session::attach_request>(request);
+    }
     if (is_mine(home)) {
         on_attach({.shard = options_.me, .connection = from.number_}, username, std::move(request));
     } else if (is_node(home)) {
@@ -66,6 +73,13 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
                "the home of this session has changed");
         return;
     }
+    if (auto* parking = parking_for(partition_of(hash64(request.client_id)), request.client_id)) {
+        if (!request.is_late) { // who is in already asks again
+            park(*parking, from, username ? std::optional(std::string(*username)) : std::nullopt,
+                 std::move(request));
+        }
+        return;
+    }
     auto found = homes_.find(std::string_view(request.client_id));
     if (found == homes_.end() && room_to_keep() == store_room::none && request.session_expiry > 0) {
         refuse(from, session::close_cause::refused, mqtt::reason_code::quota_exceeded,
@@ -80,7 +94,6 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     if (found == homes_.end()) {
         auto made =
             std::make_unique<home_entry>(*this, home_context_, request.client_id, ++next_number_);
-        ++homes_in_[made->partition().value];
         homes_by_number_.emplace(made->number(), made.get());
         found = homes_.insert(made.release()).first;
     }
@@ -248,6 +261,10 @@ void core::on_attached(std::uint64_t connection, shard_id home_shard, std::uint6
         on_registered(*front, home_shard, home, answer);
         return;
     }
+    if (home_shard != front->home_at_) { // that has changed meanwhile, and the new one is asked
+        say_detached(home_shard, given_up(home, answer.epoch));
+        return;
+    }
     front->home_ = home;
     front->is_attached_ = true;
     front->is_registered_ = home != 0;
@@ -333,7 +350,12 @@ void core::on_detach(const shard::detach& word) {
     }
     const std::unique_ptr<home_entry::successor> next = std::move(home->successor_);
     if (!next) {
+        const bool was_moving = home->is_moving_;
+        const partition_id which = home->partition();
         settle_home(*home);
+        if (was_moving) {
+            look_if_clear(which);
+        }
         return;
     }
     attach_now(*home, next->from,
@@ -347,6 +369,7 @@ void core::settle_home(home_entry& home) {
     if (is_stored != home.is_stored_) {
         home.is_stored_ = is_stored;
         is_stored ? ++stored_sessions_ : --stored_sessions_;
+        stored_in_[home.partition().value] += is_stored ? 1U : ~0U;
     }
     const time_point due =
         std::min(home.home_.next_deadline(), home.successor_ ? home.successor_->due : never);
@@ -356,7 +379,6 @@ void core::settle_home(home_entry& home) {
         wheel_.schedule(home.timer_, due);
     }
     if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
-        --homes_in_[home.partition().value];
         homes_.erase(&home);
         gone_homes_.emplace_back(&home);
     }

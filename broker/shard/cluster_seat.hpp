@@ -13,6 +13,8 @@ class cluster_seat {
   public:
     /// See core_driver::tell_cluster. The answer is event_loop::on_applied().
     virtual void tell(shard_id from, const route_word& what, std::uint64_t operation) = 0;
+    /// See core_driver::partition_arrived().
+    virtual void partition_arrived(partition_id which, node_id at) = 0;
     /// Where lanes are opened. Lifetime: until the shards have ended.
     [[nodiscard]] virtual cluster::peer_transport& transport() = 0;
 

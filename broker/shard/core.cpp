@@ -90,6 +90,9 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                 .has_sessions = options_.shares_sessions},
             mine);
     }
+    if (options_.shares_sessions) {
+        moves_ = std::make_unique<handovers>(options_.handovers);
+    }
     wheel_.schedule(housekeeping_, now + 1s);
     clock_.set_time(now, wall);
 }
@@ -303,6 +306,7 @@ void core::on_tick() {
     wheel_.advance(turn_.now, [this](timer& fired) { on_timer(fired); });
     refuse_late_attaches();
     release_late_leavers();
+    look_at_handovers();
     if (lanes_) {
         lanes_->for_each_outgoing([this](peer_lane& each) {
             if (each.sender.next_deadline() <= turn_.now) {
@@ -318,8 +322,9 @@ std::optional<time_point> core::next_deadline() noexcept {
     const auto first_of = [](auto& waiting) {
         return waiting.empty() ? never : waiting.front().due;
     };
-    const time_point of_lanes = std::min(
-        {lanes_ ? lanes_->next_deadline() : never, first_of(attaching_), first_of(leaving_)});
+    const time_point of_lanes =
+        std::min({lanes_ ? lanes_->next_deadline() : never, first_of(attaching_),
+                  first_of(leaving_), next_page_at()});
     return of_lanes == never ? due : std::min(due.value_or(never), of_lanes);
 }
 
@@ -345,7 +350,7 @@ void core::on_timer(timer& fired) {
         if (!whose.is_ended_) {
             arm(whose);
         }
-    } else if (are_sessions_held_) {
+    } else if (are_sessions_held_ || due.home->is_moving_) {
         wheel_.schedule(due, turn_.now + 100ms);
     } else {
         wake_home(*due.home);
@@ -421,6 +426,21 @@ void core::shut_down(mqtt::reason_code reason) {
     }
 }
 
+std::size_t core::send_away(std::size_t clients_max) {
+    std::vector<client*> some;
+    for (const auto& [number, each] : clients_) {
+        if (!each->is_ended_ && some.size() < clients_max) {
+            some.push_back(each);
+        }
+    }
+    for (client* each : some) {
+        each->front_.on_kicked(session::close_cause::server_shutdown,
+                               mqtt::reason_code::use_another_server, "this node is being drained");
+        touch(*each);
+    }
+    return some.size();
+}
+
 void core::reload(session::session_limits limits,
                   std::shared_ptr<const auth::authoriser> authoriser) {
     options_.limits = std::move(limits);
@@ -453,9 +473,7 @@ client::client(core& owner, std::shared_ptr<const listener_profile> profile)
 
 client::~client() { core_->unregister_client(*this); }
 
-namespace {
-
-[[nodiscard]] session::delivery delivery_of(const publication& what, const router::grant& how) {
+session::delivery delivery_of(const publication& what, const router::grant& how) {
     const qos quality = lower(what.header.quality, how.quality);
     const bool is_newest_only = (how.newest_only || what.header.newest_only) && how.group == 0
                                 && quality != qos::at_most_once;
@@ -465,8 +483,6 @@ namespace {
             .group = session::group_origin{how.group},
             .topic = is_newest_only ? hash64(what.topic) : 0};
 }
-
-} // namespace
 
 void client::deliver(const publication& what, const router::grant& how) {
     front_.on_delivery(what, delivery_of(what, how));

@@ -15,6 +15,7 @@
 #include "broker/shard/bodies.hpp"
 #include "broker/shard/client.hpp"
 #include "broker/shard/flap_guard.hpp"
+#include "broker/shard/handover.hpp"
 #include "broker/shard/home_entry.hpp"
 #include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
@@ -24,6 +25,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include <bitset>
 #include <functional>
 #include <memory>
 #include <span>
@@ -86,7 +88,8 @@ struct core_options {
     when_home_is_away away = when_home_is_away::refuse;
     duration will_grace = 2s; ///< least wait of a will when the node of its client has ended
     duration will_on_partition = 60s; ///< the same when that node may only be cut off
-    bool is_clustered = false;        ///< there may be other nodes; routing.peers knows them
+    handover_options handovers;
+    bool is_clustered = false; ///< there may be other nodes; routing.peers knows them
     cluster::lane_sender_options lane_sender;
     cluster::lane_receiver_options lane_receiver;
 };
@@ -129,6 +132,12 @@ class core_driver {
     virtual void tell_cluster(const route_word& what, std::uint64_t operation) {
         static_cast<void>(what);
         static_cast<void>(operation);
+    }
+    /// All of the sessions of a partition is at that node, and the row of the table that says so is
+    /// on disk: it is to be told, and core::set_homes() follows.
+    virtual void partition_arrived(partition_id which, node_id at) {
+        static_cast<void>(which);
+        static_cast<void>(at);
     }
 
   protected:
@@ -209,6 +218,7 @@ class core final : private session::front_effects,
         clock_.set_time(now, turn_.wall);
     }
     [[nodiscard]] time_point now() const noexcept { return turn_.now; }
+    [[nodiscard]] shard_id shard() const noexcept { return options_.me; }
 
     // Clients. The driver owns them; one that ended may be destroyed after end_turn().
 
@@ -227,6 +237,8 @@ class core final : private session::front_effects,
 
     /// `counts_bodies`: no row of another shard refers to the same buckets.
     void restore(storage::stored_session session, bool counts_bodies);
+    /// A session that had not arrived from another node, which has it still: erases its rows.
+    void discard(const storage::stored_session& left);
     /// Lifetime: the views are valid during the call.
     void restore_retained(std::string_view topic, std::string_view message);
     /// After all retained messages: what was claimed for them. Nothing: what came before this
@@ -349,9 +361,20 @@ class core final : private session::front_effects,
     /// home elsewhere than before is asked to come again, or registered there. Until it is called,
     /// all live here.
     void set_homes(const partition_homes& now);
-    /// Of these partitions, those of which this shard is home and has no client: they have no home
-    /// until set_homes() names one.
+    /// Of these partitions, those of which this shard is home and keeps no session: they have no
+    /// home until set_homes() names one.
     [[nodiscard]] std::vector<partition_id> release(std::span<const partition_id> wanted);
+    /// Partitions of this shard with sessions that other nodes are to have: in place of those said
+    /// before. Each is handed over as soon as all nodes are there;
+    /// core_driver::partition_arrived().
+    void hand_over(std::vector<handover_order> wanted);
+    [[nodiscard]] handover_counts handed_over() const noexcept {
+        return moves_ ? moves_->counts : handover_counts{};
+    }
+    /// Partitions that are on their way from this shard to other nodes.
+    [[nodiscard]] std::size_t departing() const noexcept {
+        return moves_ ? moves_->departures.size() : 0;
+    }
     /// Null where there is no cluster.
     [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 
@@ -361,6 +384,9 @@ class core final : private session::front_effects,
     void publish(publication what) { publish(std::move(what), {}); }
     /// Tells every client that the broker stops; each is ended.
     void shut_down(mqtt::reason_code reason);
+    /// Tells so many clients that they should go to another node; each is ended. Returns how many
+    /// there were.
+    std::size_t send_away(std::size_t clients_max);
     /// New limits and rules: limits hold for new connections, access rules at once.
     void reload(session::session_limits limits, std::shared_ptr<const auth::authoriser> authoriser);
     /// New rules for who waits for whom, from now on.
@@ -434,6 +460,7 @@ class core final : private session::front_effects,
         session::announcements replays{};
         std::optional<session::inbound_ack> confirms;
         std::optional<session::attached> attaches; ///< holder is the home
+        std::optional<partition_id> arriving;      ///< its sessions are subscribed
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -689,7 +716,7 @@ class core final : private session::front_effects,
     void publish_own_will(client& from, session::close_cause cause);
     void open_homes_at(shard_id party);
     void look_for_misplaced();
-    void move_unregistered(client& in, shard_id home);
+    void move_volatile(client& in, shard_id home);
     [[nodiscard]] bool is_live(shard_id party) const noexcept;
     void leave_home(client& from, const shard::detach& word);
     void say_detached(shard_id home_shard, const shard::detach& word);
@@ -697,6 +724,90 @@ class core final : private session::front_effects,
     void end_leaver(std::uint64_t connection);
     void release_late_leavers();
     [[nodiscard]] std::vector<client*> clients_of(shard_id party);
+    // handover_out.cpp: sessions that go to other nodes
+    [[nodiscard]] std::bitset<partition_count> partitions_of_waiting_wills() const;
+    [[nodiscard]] bool are_all_nodes_live();
+    void begin_departures();
+    [[nodiscard]] std::vector<home_entry*> homes_of(partition_id which);
+    void begin_departure(const handover_order& order, bool is_misplaced);
+    void park(std::vector<parked_attach>& parked, session::front_address from,
+              std::optional<std::string> username, session::attach_request request);
+    [[nodiscard]] std::vector<parked_attach>* parking_for(partition_id which,
+                                                          std::string_view client_id);
+    void attach_parked(std::vector<parked_attach> parked);
+    void attach_elsewhere(std::vector<parked_attach> parked);
+    void refuse_late_parked(std::vector<parked_attach>& parked);
+    void progress(departing_partition& of) const;
+    void say(const departing_partition& of, handover::step what);
+    void stop_departure(partition_id which, std::string_view why);
+    void stop_departures(std::string_view why);
+    void look_at_handovers();
+    [[nodiscard]] time_point next_page_at() const noexcept;
+    void look_if_clear(partition_id which);
+    void write_all(departing_partition& of, departing_partition::phase then);
+    void on_departure_written(std::uint64_t write);
+    void on_written(departing_partition& of);
+    void begin_pages(departing_partition& of, std::size_t table_at);
+    void read_page(departing_partition& of);
+    [[nodiscard]] bool is_row_due(departing_partition& of, std::string_view key,
+                                  std::string_view row) const;
+    void on_partition_rows(const storage::read_answer& answer);
+    void go_on_sending(departing_partition& of);
+    void draw_cut(departing_partition& of);
+    void ask_for_fence(departing_partition& of);
+    void on_fenced(shard_id from, const fenced& word);
+    void on_answer_of_new_home(shard_id from, const handover& word);
+    void decide(departing_partition& of);
+    void follow(departing_partition& of);
+    void leave_groups(home_entry& home, departing_partition& of);
+    void follow_table();
+    void end_departure(departing_partition& of);
+    std::size_t erase_departed(partition_id which);
+    void erase_sessions_of(partition_id which);
+    // handover_in.cpp: sessions that come from other nodes
+    void on_handover(shard_id from, const handover& word);
+    [[nodiscard]] arriving_partition* find_arrival(shard_id from, partition_id which,
+                                                   std::uint64_t number);
+    void answer(const arriving_partition& of, handover::step what);
+    void on_offer(shard_id from, const handover& word);
+    void on_handover_rows(shard_id from, const handover_rows& word);
+    [[nodiscard]] bool take_session(arriving_partition& to, std::string_view key,
+                                    std::string_view value);
+    [[nodiscard]] bool take_filter(arriving_partition& to, std::string_view key,
+                                   std::string_view value);
+    [[nodiscard]] bool take_row(arriving_partition& to, storage::table where, std::string_view key,
+                                std::string_view value, bool is_late);
+    void log_arriving(const arriving_partition& of, std::string_view session);
+    void give(const arriving_session& to, const kept_delivery& what);
+    void on_joined(partition_id which);
+    void finish_arrival(arriving_partition& of);
+    void write_all(arriving_partition& of, arriving_partition::phase then);
+    void on_arrival_written(std::uint64_t write);
+    void on_written(arriving_partition& of);
+    void look_if_home(arriving_partition& of);
+    void on_sessions_loaded(const storage::read_answer& answer);
+    void forget_volatile(std::string_view client_id);
+    void move_in(const arriving_partition& of, const std::string& key, arriving_session& which);
+    void unsubscribe_all(arriving_session& which);
+    void close_arrival(arriving_partition& of);
+    void forget_arrival(arriving_partition& of);
+    void discard_arrival(partition_id which);
+    void erase_session(std::string_view key, std::string_view client_id);
+    void lose_arrivals(shard_id party);
+    // handover_fence.cpp
+    void on_fence(shard_id from, const fence& word);
+    void on_flush(shard_id from, const flush& word);
+    void look_at_fence(std::uint64_t number);
+    void watch_lanes_to(node_id home, fence_watch& watch);
+    void look_at_fences();
+    void forget_fences(shard_id party);
+    /// The next few are free as well. Unlike those of earlier lives of this node.
+    [[nodiscard]] std::uint64_t next_handover_number() noexcept {
+        constexpr std::uint64_t apart = 4;
+        constexpr unsigned boot_at = 32;
+        moves_->last_number += apart;
+        return (std::uint64_t{options_.boot.value} << boot_at) | moves_->last_number;
+    }
     // attach.cpp: home_effects
     void answer_attach(session::home& from, session::front_address to,
                        session::attached answer) override;
@@ -746,6 +857,7 @@ class core final : private session::front_effects,
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
     void restore_subscription(home_entry& home, std::string_view filter,
                               const storage::subscription_record& record);
+    void resubscribe(home_entry& home, session::subscription wanted);
     void restore_queue(session::outbound& out, const storage::stored_session& found,
                        bool counts_bodies);
     [[nodiscard]] session::written_row log_row(const storage::session_key& session,
@@ -870,8 +982,8 @@ class core final : private session::front_effects,
     boost::unordered_flat_map<std::uint64_t, client*> clients_;
     boost::unordered_flat_map<std::uint64_t, home_entry*> homes_by_number_;
     boost::unordered_flat_set<home_entry*, home_hash, home_equal> homes_; ///< owned
-    std::array<std::uint32_t, partition_count> homes_in_{};               ///< by partition
-    std::vector<std::unique_ptr<home_entry>> gone_homes_;                 ///< until the turn ends
+    std::array<std::uint32_t, partition_count> stored_in_{}; ///< kept sessions by partition
+    std::vector<std::unique_ptr<home_entry>> gone_homes_;    ///< until the turn ends
     std::vector<client*> dirty_;
     std::vector<client*> full_;
     std::vector<std::pair<std::string, session::will_message>> restored_wills_; ///< by key
@@ -902,6 +1014,7 @@ class core final : private session::front_effects,
     std::uint64_t group_turn_ = 0;                    ///< of router::spread_key_of
     std::vector<router::group_candidate> candidates_; ///< kept for its memory
     std::unique_ptr<peer_lanes> lanes_;               ///< null: there are no other nodes
+    std::unique_ptr<handovers> moves_;                ///< null: sessions stay where they were made
     partition_homes homes_at_{};
     /// Who waits for an answer of another node, or is waited for, and how long, in that order.
     struct waiting_connection {

@@ -116,6 +116,11 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const front_load& m) { on_front_load(from, m); },
             [&](const detached_all& m) { on_detached_all(from, m.home_shard); },
             [&](const word_of_node& m) { on_word_of_node(m); },
+            [&](const shard::handover& m) { on_handover(from, m); },
+            [&](const handover_rows& m) { on_handover_rows(from, m); },
+            [&](const fence& m) { on_fence(from, m); },
+            [&](const fenced& m) { on_fenced(from, m); },
+            [&](const shard::flush& m) { on_flush(from, m); },
         },
         message);
 }

@@ -23,6 +23,10 @@ enum class kind : std::uint8_t {
     load,
     subscribe,
     unsubscribe,
+    handover,
+    rows,
+    fence,
+    fenced,
     push = 32,
     pubrel,
     kick,
@@ -227,6 +231,32 @@ class word_writer {
         out_.u16(word.home_shard.value);
         return counted();
     }
+    std::optional<errand> operator()(const handover& word) {
+        begin(kind::handover, word.which, word.number);
+        out_.u8(static_cast<std::uint8_t>(word.what));
+        out_.u64(word.cut.value);
+        return counted();
+    }
+    std::optional<errand> operator()(const handover_rows& word) {
+        begin(kind::rows, word.which, word.number);
+        out_.u8(word.are_late ? 1 : 0);
+        made_.what.payload = word.rows;
+        return counted();
+    }
+    std::optional<errand> operator()(const fence& word) {
+        begin(kind::fence, word.which, word.number);
+        out_.u64(word.after.value);
+        out_.u64(word.homes[0].value);
+        out_.u64(word.homes[1].value);
+        return counted();
+    }
+    std::optional<errand> operator()(const fenced& word) {
+        begin(kind::fenced, word.which, word.number);
+        out_.u16(word.shard.value);
+        out_.u16(word.shards);
+        out_.u64(word.at.value);
+        return counted();
+    }
     /// Of messages, groups, routes and replays: each node has its own.
     template <typename Other>
     std::optional<errand> operator()(const Other&) {
@@ -237,6 +267,11 @@ class word_writer {
     void begin(kind what, std::uint64_t whom) {
         out_.u8(static_cast<std::uint8_t>(what));
         out_.u64(whom);
+    }
+    void begin(kind what, partition_id which, std::uint64_t number) {
+        out_.u8(static_cast<std::uint8_t>(what));
+        out_.u16(which.value);
+        out_.u64(number);
     }
     void write(const session::delivery_ack& ack) {
         out_.u16(ack.id.value);
@@ -306,6 +341,24 @@ class word_reader {
             return read_subscribe();
         case kind::unsubscribe:
             return read_unsubscribe();
+        case kind::handover:
+            return rare_word(handover{.which = read_partition(),
+                                      .number = in_.u64(),
+                                      .what = enumerated<handover::step>(
+                                          static_cast<std::uint8_t>(handover::step::refused)),
+                                      .cut = hybrid_time{in_.u64()}});
+        case kind::rows:
+            return rare_word(handover_rows{.which = read_partition(),
+                                           .number = in_.u64(),
+                                           .are_late = boolean(),
+                                           .rows = std::string(what_.payload)});
+        case kind::fence:
+            return rare_word(fence{.which = read_partition(),
+                                   .number = in_.u64(),
+                                   .after = hybrid_time{in_.u64()},
+                                   .homes = {node_id{in_.u64()}, node_id{in_.u64()}}});
+        case kind::fenced:
+            return read_fenced();
         case kind::push:
             return read_push();
         case kind::pubrel:
@@ -347,6 +400,20 @@ class word_reader {
         }
         is_bad_ = is_bad_ || asked.client_id.empty() || asked.receive_maximum == 0;
         return rare_word(std::move(word));
+    }
+    std::optional<shard_message> read_fenced() {
+        const fenced word{.which = read_partition(),
+                          .number = in_.u64(),
+                          .shard = shard_id{in_.u16()},
+                          .shards = in_.u16(),
+                          .at = hybrid_time{in_.u64()}};
+        is_bad_ = is_bad_ || word.shards > shards_max || word.shard.value >= word.shards;
+        return rare_word(word);
+    }
+    partition_id read_partition() {
+        const partition_id which{in_.u16()};
+        is_bad_ = is_bad_ || which.value >= partition_count;
+        return which;
     }
     session::will_message read_will() {
         const std::chrono::seconds delay(in_.u32());
@@ -517,6 +584,10 @@ concept of_home = requires(const Word& word) {
     { word.home } -> std::convertible_to<std::uint64_t>;
 };
 
+template <typename Word>
+concept of_partition =
+    std::same_as<Word, handover> || std::same_as<Word, handover_rows> || std::same_as<Word, fenced>;
+
 shard_id shard_of(std::uint64_t number) {
     return shard_id{static_cast<std::uint16_t>(number >> shard_bits)};
 }
@@ -534,6 +605,8 @@ std::optional<shard_id> receiver_of(const shard_message& word, std::size_t shard
         if constexpr (std::same_as<Word, attach>) {
             const auto partition = hash64(each.request.client_id) % partition_count;
             return home_shard(partition_id{static_cast<std::uint16_t>(partition)}, shards);
+        } else if constexpr (of_partition<Word>) {
+            return home_shard(each.which, shards);
         } else if constexpr (std::same_as<Word, attach_answer> || std::same_as<Word, kick>) {
             return shard_of(each.connection); // though it names its home
         } else if constexpr (of_home<Word>) {

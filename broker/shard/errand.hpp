@@ -16,6 +16,10 @@
 //     load (7)         home:u64 connection:u64 is_full:u8
 //     subscribe (8)    home:u64 connection:u64 id:u16 1*(how:u8 subscription_id:u32 filter:text)
 //     unsubscribe (9)  home:u64 connection:u64 id:u16 1*(filter:text)
+//     handover (10)    partition:u16 number:u64 step:u8 cut:u64
+//     rows (11)        partition:u16 number:u64 are_late:u8          ; they are the payload
+//     fence (12)       partition:u16 number:u64 after:u64 2(home:u64) ; to all shards
+//     fenced (13)      partition:u16 number:u64 shard:u16 shards:u16 at:u64
 //   to the front
 //     push (32)        connection:u64 id:u16 what:u8 flags:u8 *(subscription_id:u32)
 //     pubrel (33)      connection:u64 id:u16

@@ -124,6 +124,9 @@ class event_loop final : public core_driver {
     void tell_cluster(const route_word& what, std::uint64_t operation) override {
         seat_->tell(options_.logic.me, what, operation);
     }
+    void partition_arrived(partition_id which, node_id at) override {
+        seat_->partition_arrived(which, at);
+    }
 
     struct leaving {
         time_point until;

@@ -150,6 +150,7 @@ bool core::on_welcome(lane_key which, const cluster::lane_welcome& welcome) {
     }
     const auto done = lane.on_welcome(welcome, turn_.now);
     settle_lane(lane);
+    look_at_fences();
     return note_fault(done, "welcome");
 }
 
@@ -157,6 +158,7 @@ bool core::on_reply(lane_key which, const cluster::lane_reply& reply) {
     peer_lane& lane = lanes_->at(which);
     const auto done = lane.on_reply(reply, turn_.now);
     settle_lane(lane);
+    look_at_fences();
     return note_fault(done, "reply");
 }
 

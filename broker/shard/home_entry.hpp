@@ -93,9 +93,13 @@ class home_entry final : public router::subscriber,
     /// QoS 2 messages of a client on another node that this node cannot yet count as routed. Null:
     /// none.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> unrouted_;
+    bool is_moving_ = false; ///< its session goes over to another node
     bool is_stored_ = false; ///< counted among the stored sessions
     bool is_waking_ = false; ///< already among those who wait for the journal
 };
+
+/// How a message goes to a session that is granted it so.
+[[nodiscard]] session::delivery delivery_of(const publication& what, const router::grant& how);
 
 /// Homes of a shard by client id. The hash is kept in the home, so that a table of pointers does.
 struct home_hash {

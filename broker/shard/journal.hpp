@@ -21,7 +21,7 @@ namespace gv::shard {
 
 /// Somebody who goes on when something is durable.
 struct waiter {
-    enum class kind : std::uint8_t { take, operation, home, spool };
+    enum class kind : std::uint8_t { take, operation, home, spool, departure, arrival };
     kind what = kind::take;
     std::uint64_t number = 0;
 };

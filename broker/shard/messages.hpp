@@ -12,6 +12,7 @@
 #include "broker/session/home.hpp"
 #include "storage/store.hpp"
 
+#include <array>
 #include <memory>
 #include <string>
 #include <variant>
@@ -166,6 +167,9 @@ struct subscribed {
     std::vector<mqtt::reason_code> reasons;
 };
 
+/// To a home that counts a connection as attached which is not, or has no right to a will there.
+[[nodiscard]] detach given_up(std::uint64_t home, attach_epoch epoch);
+
 /// A node to another that it has held for dead: whatever was attached from there to homes on that
 /// shard of the sender is not any more.
 struct detached_all {
@@ -176,6 +180,58 @@ struct word_of_node {
     shard_id party; ///< who says it
     boot_id boot;   ///< in which life
     std::shared_ptr<struct boxed_word> what;
+};
+
+/// Of the sessions of a partition that go over from one node to another, said by the shards that
+/// have them and will have them. handover.hpp tells the order.
+struct handover {
+    enum class step : std::uint8_t {
+        // old home to new
+        offer,  ///< sessions and subscriptions follow
+        join,   ///< these were all
+        finish, ///< the others were all: what is dated up to `cut` is there
+        late,   ///< so are further messages
+        stop,   ///< it does not take place
+        erased, ///< nothing is left at the old home
+        // new home to old
+        more,    ///< the rows are taken
+        joined,  ///< all nodes know what the sessions want here
+        arrived, ///< all is on disk
+        taken,   ///< the sessions are at home
+        refused,
+    };
+    partition_id which;
+    std::uint64_t number = 0; ///< of the old home, for this time
+    step what{};
+    hybrid_time cut{};
+};
+/// Rows of these sessions, old home to new.
+struct handover_rows {
+    partition_id which;
+    std::uint64_t number = 0;
+    bool are_late = false;
+    /// *(table:u8 key:text value_length:u32 value)
+    std::string rows;
+};
+/// To all shards of a node: date nothing up to `after` any more, and say when what you gave out
+/// until now was taken by both homes.
+struct fence {
+    partition_id which;
+    std::uint64_t number = 0;
+    hybrid_time after{};
+    std::array<node_id, 2> homes{};
+};
+struct fenced {
+    partition_id which;
+    std::uint64_t number = 0;
+    shard_id shard; ///< who says it
+    std::uint16_t shards = 1;
+    hybrid_time at{}; ///< it has dated nothing later
+};
+/// Between shards of a node: comes back when all that was said before is heard.
+struct flush {
+    std::uint64_t fence = 0;
+    bool is_back = false;
 };
 
 /// A filter got its first taker on the sender, or lost its last.
@@ -235,10 +291,11 @@ struct replay_errand {
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
-                          confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
-                          group_change, page_request, page_answer, replay_errand, publisher_hold,
-                          front_load, group_errand, detached_all, word_of_node>;
+using rare =
+    std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change, confirm,
+                 room, subscribe, unsubscribe, subscribed, route_change, applied, group_change,
+                 page_request, page_answer, replay_errand, publisher_hold, front_load, group_errand,
+                 detached_all, word_of_node, handover, handover_rows, fence, fenced, flush>;
 using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
                                    home_ack, group_ack, std::unique_ptr<rare>>;
 struct boxed_word {

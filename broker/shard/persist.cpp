@@ -79,7 +79,8 @@ session::written_row core::log_row(const storage::session_key& session, std::uin
                                  .retain = how.retain,
                                  .id = how.id,
                                  .subscription_ids = how.subscription_ids,
-                                 .topic = how.topic};
+                                 .topic = how.topic,
+                                 .by_group = how.group.value != 0};
     const durability level = what.header.level;
     bodies::index in = 0;
     if (shares_body_ && what.payload.size() > inline_payload_max) {
@@ -405,10 +406,13 @@ void core::claim_retained(const retained_claim& claim) {
 void core::restore(storage::stored_session found, bool counts_bodies) {
     auto made = std::make_unique<home_entry>(*this, home_context_, found.client_id, ++next_number_);
     home_entry& home = *made;
-    ++homes_in_[home.partition().value];
     homes_by_number_.emplace(home.number(), &home);
     homes_.insert(made.release());
     const storage::session_record& record = found.record;
+    if (found.arriving && moves_) {
+        moves_->cuts.insert_or_assign(std::string(key_of(found.partition, record.id).view()),
+                                      found.arriving->cut);
+    }
     home.session_id_ = record.id;
     home.username_ = record.username ? std::make_unique<std::string>(*record.username) : nullptr;
     home.access_ = access_of(found.client_id,
@@ -500,6 +504,10 @@ void core::on_rows(const storage::read_answer& answer) {
         on_spool_rows(answer);
         return;
     }
+    if (answer.whole != storage::partition_read::none) {
+        on_partition_rows(answer);
+        return;
+    }
     home_entry* home = find_home(answer.reader);
     if (home == nullptr || home->session_id_ != answer.session) {
         return; // the session has ended meanwhile
@@ -535,17 +543,20 @@ void core::on_rows(const storage::read_answer& answer) {
 
 void core::restore_subscription(home_entry& home, std::string_view filter,
                                 const storage::subscription_record& record) {
+    resubscribe(home, {.filter = std::string(filter),
+                       .subscription_id = record.subscription_id,
+                       .quality = record.quality,
+                       .no_local = record.no_local,
+                       .retain_as_published = record.retain_as_published,
+                       .newest_only = record.newest_only,
+                       .handling = static_cast<mqtt::retain_handling>(record.retain_handling)});
+}
+
+/// The client had this subscription, and is away.
+void core::resubscribe(home_entry& home, session::subscription wanted) {
     session::session_state& state = *home.home_.session();
-    session::subscription wanted{.filter = std::string(filter),
-                                 .subscription_id = record.subscription_id,
-                                 .quality = record.quality,
-                                 .no_local = record.no_local,
-                                 .retain_as_published = record.retain_as_published,
-                                 .newest_only = record.newest_only,
-                                 .handling =
-                                     static_cast<mqtt::retain_handling>(record.retain_handling)};
-    if (is_shared_filter(filter)) {
-        const shared_filter parts = *split_shared_filter(filter);
+    if (is_shared_filter(wanted.filter)) {
+        const shared_filter parts = *split_shared_filter(wanted.filter);
         join_group({.what = group_change::kind::join,
                     .is_online = false,
                     .subscriber = home.number(),
@@ -556,10 +567,11 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
         ++state.shared_subscriptions;
         ++shared_subscriptions_;
     } else {
-        tell_added(filter, taker_kind::kept,
-                   router_.subscribe(home, filter, router_options_of(wanted)), 0);
+        tell_added(wanted.filter, taker_kind::kept,
+                   router_.subscribe(home, wanted.filter, router_options_of(wanted)), 0);
     }
-    state.subscriptions.insert_or_assign(std::string(filter), std::move(wanted));
+    std::string filter = wanted.filter;
+    state.subscriptions.insert_or_assign(std::move(filter), std::move(wanted));
 }
 
 void core::restore_retained(std::string_view topic, std::string_view stored) {
@@ -598,6 +610,12 @@ void core::on_progress(const storage::progress& word) {
             if (peer_lane* lane = lanes_->find(lane_key::of(each.number))) {
                 spool_read(*lane);
             }
+            break;
+        case waiter::kind::departure:
+            on_departure_written(each.number);
+            break;
+        case waiter::kind::arrival:
+            on_arrival_written(each.number);
             break;
         case waiter::kind::home:
             if (home_entry* home = find_home(each.number)) {

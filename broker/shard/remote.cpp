@@ -27,14 +27,17 @@ constexpr duration leave_within = 1s;
     return asked != nullptr && asked->session_expiry == 0;
 }
 
-/// To a home that counts a connection as attached which is not, or has no right to a will there.
-[[nodiscard]] detach given_up(std::uint64_t home, attach_epoch epoch) {
+[[nodiscard]] std::optional<std::string> name_of(const session::front& who) {
+    return who.has_username() ? std::optional<std::string>(who.username()) : std::nullopt;
+}
+
+} // namespace
+
+detach given_up(std::uint64_t home, attach_epoch epoch) {
     return {.home = home,
             .epoch = epoch,
             .notice = {.cause = session::close_cause::client_disconnect, .session_expiry = {}}};
 }
-
-} // namespace
 
 // --- words
 
@@ -130,7 +133,6 @@ std::vector<client*> core::clients_of(shard_id party) {
 
 void core::attach_at_node(client& from, std::optional<std::string_view> username,
                           session::attach_request request) {
-    from.registration_ = std::make_unique<session::attach_request>(request);
     if (!is_live(from.home_at_)) {
         admit_or_refuse(from);
         return;
@@ -175,10 +177,13 @@ void core::register_late(client& in) {
     again.is_late = true;
     again.clean_start = true; // it was told that it has no session
     attaching_.push_back({.due = turn_.now + attach_within, .connection = in.number_});
-    const bool has_name = in.front_.has_username();
+    if (is_mine(in.home_at_)) {
+        on_attach({.shard = options_.me, .connection = in.number_}, name_of(in.front_),
+                  std::move(again));
+        return;
+    }
     post_rare(in.home_at_, shard::attach{.connection = in.number_,
-                                         .username = has_name ? std::optional(in.front_.username())
-                                                              : std::nullopt,
+                                         .username = name_of(in.front_),
                                          .request = std::move(again)});
 }
 
@@ -368,6 +373,11 @@ void core::open_homes_at(shard_id party) {
 
 /// It is held for dead, or has begun a new life.
 void core::lose_party(shard_id party, const session::detach_notice& how) {
+    if (moves_) {
+        stop_departures("a node is away");
+        lose_arrivals(party);
+        forget_fences(party);
+    }
     lose_fronts_of(party, how);
     for (client* each : clients_of(party)) {
         if (each->front_.state() == session::front::phase::attaching) {
@@ -402,6 +412,9 @@ void core::note_parties(const peer_standing& now, bool was_live, bool is_reborn)
     if (is_live && !was_live && !is_reborn) {
         post_rare(party, detached_all{.home_shard = options_.me});
     }
+    if (moves_ && is_live && !was_live) {
+        stop_departures("another node has come"); // it was not asked
+    }
     if (is_live && (!was_live || is_reborn)) {
         return_of(party);
     }
@@ -416,12 +429,25 @@ void core::return_of(shard_id party) {
     }
 }
 
+// Who comes back gives a sign of life at the home of its partition: until then that is this node.
+std::bitset<partition_count> core::partitions_of_waiting_wills() const {
+    std::bitset<partition_count> found;
+    for (home_entry* each : homes_) {
+        if (!each->home_.front() && each->home_.session() == nullptr) {
+            found.set(each->partition().value);
+        }
+    }
+    return found;
+}
+
 std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
     std::vector<partition_id> released;
+    const auto waiting =
+        wanted.empty() ? std::bitset<partition_count>() : partitions_of_waiting_wills();
     for (const partition_id each : wanted) {
         const bool is_mine_now =
             !is_node(homes_at_[each.value]) && is_mine(home_shard(each, options_.shards));
-        if (is_mine_now && homes_in_[each.value] == 0) {
+        if (is_mine_now && stored_in_[each.value] == 0 && !waiting.test(each.value)) {
             homes_at_[each.value] = home_unknown;
             released.push_back(each);
         }
@@ -429,11 +455,16 @@ std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
     return released;
 }
 
-void core::move_unregistered(client& in, shard_id home) {
+// It has its session with it; where it was registered, it is given up.
+void core::move_volatile(client& in, shard_id home) {
+    if (in.is_registered_) {
+        say_detached(in.home_at_, given_up(in.home_, in.front_.epoch()));
+    }
     in.home_at_ = home;
     in.home_ = 0; // what it was called elsewhere means nothing there
+    in.is_registered_ = false;
     in.front_.on_registered({});
-    if (wants_registration(in.registration_.get()) && is_live(home)) {
+    if (wants_registration(in.registration_.get()) && (!is_node(home) || is_live(home))) {
         register_late(in);
     }
 }
@@ -442,39 +473,47 @@ void core::move_unregistered(client& in, shard_id home) {
 void core::look_for_misplaced() {
     const auto found =
         static_cast<std::size_t>(std::ranges::count_if(homes_, [this](home_entry* each) {
-            return each->home_.session() != nullptr && is_node(home_of(each->client_hash()));
+            return each->home_.session() != nullptr && !each->is_moving_
+                   && is_node(home_of(each->client_hash()));
         }));
     if (found > 0 && found != misplaced_) {
-        log::warn(
-            "sessions_misplaced",
-            {{"count", found},
-             {"remedy", "their homes are other nodes, where clients look for them: stop this "
-                        "node, `grapevine store export` it and import these sessions there"}});
+        log::warn("sessions_misplaced",
+                  {{"count", found},
+                   {"remedy", "none is needed: they go over to their homes, where clients look for "
+                              "them, while all members are alive"}});
     }
     misplaced_ = found;
 }
 
 void core::set_homes(const partition_homes& now) {
     homes_at_ = now;
+    if (moves_) {
+        follow_table();
+        for (auto& [which, each] : moves_->arrivals) {
+            look_if_home(each);
+        }
+        begin_departures();
+    }
     look_for_misplaced();
     std::vector<client*> all;
     for (const auto& [number, each] : clients_) {
         all.push_back(each);
     }
     for (client* each : all) {
-        const bool has_asked =
-            each->is_attached_ || each->front_.state() == session::front::phase::attaching;
+        const bool is_attaching = each->front_.state() == session::front::phase::attaching;
         const shard_id home = home_of(each->front_.client_hash());
-        if (each->is_ended_ || !has_asked || home == each->home_at_) {
+        if (each->is_ended_ || !(each->is_attached_ || is_attaching) || home == each->home_at_) {
             continue;
         }
-        if (each->is_attached_ && !each->is_registered_ && is_node(home)) {
-            move_unregistered(*each, home);
-            continue;
+        if (is_attaching && each->registration_) {
+            attach(each->front_, *each->registration_);
+        } else if (each->is_attached_ && !each->front_.is_held_by_home()) {
+            move_volatile(*each, home);
+        } else {
+            each->front_.on_kicked(session::close_cause::administrative, reason_code::server_busy,
+                                   "the home of this session has changed");
+            touch(*each);
         }
-        each->front_.on_kicked(session::close_cause::administrative, reason_code::server_busy,
-                               "the home of this session has changed");
-        touch(*each);
     }
 }
 

@@ -232,6 +232,10 @@ void core::complete(operation done) {
         complete_attach(std::move(done));
         return;
     }
+    if (done.arriving) {
+        on_joined(*done.arriving);
+        return;
+    }
     answer_subscribe(done.front, done.id, done.is_removal, std::move(done.reasons));
     replay_holder* holder = find_holder(done.holder);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;

@@ -29,7 +29,7 @@ class silent_listener final : public operator_listener {
     void on_join(std::vector<std::string>, reply<operator_join> answer) override {
         answer(operator_join());
     }
-    void on_leave(bool, reply<operator_leave>) override {}
+    void on_leave(operator_leave_request, reply<operator_leave>) override {}
     void on_forget(std::string, reply<operator_forget>) override {}
 };
 

@@ -109,6 +109,14 @@ void pure_node::side::tell_cluster(const shard::route_word& what, std::uint64_t 
     }
 }
 
+void pure_node::side::partition_arrived(partition_id which, node_id at) {
+    node->home_nodes_[which.value] = at.value - 1;
+    node->wanted_homes_.erase(which);
+    for (std::size_t n = 0; n < node->nodes(); ++n) {
+        node->to_hear_table_.push_back(n);
+    }
+}
+
 pure_node::pure_node(const node_options& options)
     : chance_(options.seed), open_to_all_(std::make_shared<shard::listener_profile>()) {
     begin(options);
@@ -121,6 +129,9 @@ void pure_node::begin(const node_options& options) {
     lanes_ = std::vector<lane>(all * all);
     for (std::size_t n = 0; options.nodes > 1 && n < options.nodes; ++n) {
         peers_of_.push_back(std::make_unique<peers_of>(n, known_));
+    }
+    for (std::size_t p = 0; p < partition_count; ++p) {
+        home_nodes_[p] = p / shards_each_ % options.nodes;
     }
     options_ = options;
     boots_.assign(options.nodes, 1);
@@ -151,10 +162,15 @@ std::unique_ptr<pure_node::side> pure_node::make_side(std::size_t number) {
         each.shares_sessions = true;
         each.routing.peers = peers_of_[n].get();
     }
-    if (storage::store* store = options_.store) {
-        each.store = store;
+    storage::store* store = options_.store;
+    if (!options_.stores.empty()) {
+        store = options_.stores[number / shards_each_];
+    } else if (store != nullptr) {
         each.node = store->node().node;
         each.boot = store->node().boot;
+    }
+    if (store != nullptr) {
+        each.store = store;
         store->listen(
             each.me,
             [to = made.get()](storage::progress word) { to->words.push_back(std::move(word)); },
@@ -273,7 +289,12 @@ void pure_node::reboot(std::size_t node, const std::vector<std::size_t>& shards_
                 meet_at(at, other, shard::peer_presence::live);
             }
         }
-        core(at).set_homes(homes_at(node));
+    }
+    if (!options_.stores.empty()) {
+        restore(node, *options_.stores[node]);
+    }
+    for (std::size_t s = 0; s < shards_each_; ++s) {
+        core(node * shards_each_ + s).set_homes(homes_at(node));
     }
     for (const std::size_t each : shards_told) {
         tell_of_life(node, each);
@@ -292,14 +313,59 @@ void pure_node::tell_of_life(std::size_t node, std::size_t shard) {
 shard::partition_homes pure_node::homes_at(std::size_t node) const {
     shard::partition_homes homes{};
     for (std::size_t p = 0; p < partition_count; ++p) {
-        const std::size_t home = p / shards_each_ % nodes();
+        const std::size_t home = home_nodes_[p];
         homes[p] = home == node ? shard_id{0} : party_of(slot_at(home));
     }
     return homes;
 }
 
 std::size_t pure_node::home_node_of(std::string_view client_id) const {
-    return nodes() == 0 ? 0 : hash64(client_id) % partition_count / shards_each_ % nodes();
+    return nodes() == 0 ? 0 : home_nodes_[hash64(client_id) % partition_count];
+}
+
+std::size_t pure_node::home_node_of(partition_id which) const { return home_nodes_[which.value]; }
+
+void pure_node::hand_over(partition_id which, std::size_t to) {
+    wanted_homes_[which] = to;
+    tell_orders(home_node_of(which) * shards_each_ + home_shard(which, shards_each_).value);
+}
+
+void pure_node::appoint(partition_id which, std::size_t home) {
+    home_nodes_[which.value] = home;
+    for (std::size_t n = 0; n < nodes(); ++n) {
+        to_hear_table_.push_back(n);
+    }
+    run();
+}
+
+void pure_node::tell_orders(std::size_t shard) {
+    std::vector<shard::handover_order> orders;
+    for (const auto& [which, to] : wanted_homes_) {
+        if (home_node_of(which) * shards_each_ + home_shard(which, shards_each_).value == shard) {
+            orders.push_back({.which = which,
+                              .to = party_of(slot_at(to)),
+                              .to_node = node_id{to + 1},
+                              .row = {.of = {.at = hybrid_time{1}, .by = node_id{1}},
+                                      .home = node_id{to + 1},
+                                      .epoch = 2}});
+        }
+    }
+    core(shard).hand_over(std::move(orders));
+}
+
+/// One node after the other, in a seeded order.
+bool pure_node::deliver_tables() {
+    if (to_hear_table_.empty()) {
+        return false;
+    }
+    const auto next =
+        to_hear_table_.begin() + static_cast<std::ptrdiff_t>(chance_() % to_hear_table_.size());
+    const std::size_t n = *next;
+    to_hear_table_.erase(next);
+    for (std::size_t s = 0; s < shards_each_; ++s) {
+        core(n * shards_each_ + s).set_homes(homes_at(n));
+    }
+    return true;
 }
 
 void pure_node::split(std::size_t a, std::size_t b) {
@@ -363,7 +429,11 @@ namespace {
 /// Gives the shards what is theirs, as the broker does at its start.
 class spreading_reader final : public storage::store_reader {
   public:
-    explicit spreading_reader(pure_node& to) : to_(to) {}
+    /// `first`: shard of the node, of which it has `shards`.
+    spreading_reader(pure_node& to, std::size_t first, std::size_t shards)
+        : to_(to), first_(first), shards_(shards) {}
+
+    std::function<bool(partition_id)> is_home = [](partition_id) { return true; };
 
     void on_sessions(std::vector<storage::stored_session> found) override {
         bool counts_bodies = true;
@@ -376,33 +446,40 @@ class spreading_reader final : public storage::store_reader {
             }
         }
         for (storage::stored_session& each : found) {
-            to_.core(shard_of(each).value).restore(std::move(each), counts_bodies);
+            shard::core& home = to_.core(first_ + shard_of(each).value);
+            if (is_here(each, is_home(each.partition))) {
+                home.restore(std::move(each), counts_bodies);
+            } else {
+                home.discard(each);
+            }
         }
     }
     void on_retained(std::string_view topic, std::string_view message) override {
-        to_.core(shard::core::retained_owner(topic, to_.shards()).value)
+        to_.core(first_ + shard::core::retained_owner(topic, shards_).value)
             .restore_retained(topic, message);
     }
     void on_bucket(const storage::bucket& found) override {
         if (!needed_.contains(found)) {
-            to_.core(0).remove_bucket(found);
+            to_.core(first_).remove_bucket(found);
         }
     }
     void on_due_will(std::string_view key, storage::will_record found) override {
-        to_.core(0).restore_will(key, found);
+        to_.core(first_).restore_will(key, found);
     }
     void on_stray(storage::table where, std::string_view key) override {
-        to_.core(0).remove_stray(where, key);
+        to_.core(first_).remove_stray(where, key);
     }
     void on_spool(const storage::spool_left& found) override {
-        to_.core(found.of.lane.value % to_.shards()).restore_spool(found);
+        to_.core(first_ + found.of.lane.value % shards_).restore_spool(found);
     }
 
   private:
     [[nodiscard]] shard_id shard_of(const storage::stored_session& session) const {
-        return home_shard(session.partition, to_.shards());
+        return home_shard(session.partition, shards_);
     }
     pure_node& to_;
+    std::size_t first_;
+    std::size_t shards_;
     std::set<storage::bucket> needed_;
 };
 
@@ -412,11 +489,18 @@ void pure_node::restore(storage::store& from) {
     for (const auto& each : sides_) {
         each->core->restore_clock(from.last_stamp());
     }
-    spreading_reader spread(*this);
+    restore(0, from);
+    run();
+}
+
+void pure_node::restore(std::size_t node, storage::store& from) {
+    spreading_reader spread(*this, node * shards_each_, shards_each_);
+    spread.is_home = [this, node](partition_id which) {
+        return options_.nodes == 1 || home_node_of(which) == node;
+    };
     if (const auto loaded = from.load(spread); !loaded) {
         throw std::runtime_error("the store cannot be read: " + loaded.error().what);
     }
-    run();
 }
 
 void pure_node::restart(const node_options& options) {
@@ -483,7 +567,7 @@ bool pure_node::has_mail() const noexcept {
 
 void pure_node::run() {
     while (end_turns() || (quick_disk && quick_disk()) || deliver_words() || deliver_verdicts()
-           || deliver_one_batch() || deliver_one_frame() || (disk && disk())) {
+           || deliver_one_batch() || deliver_one_frame() || deliver_tables() || (disk && disk())) {
     }
     reap();
 }

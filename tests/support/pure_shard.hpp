@@ -10,6 +10,7 @@
 #include "tests/support/pure_routes.hpp"
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -64,7 +65,7 @@ class pure_peer final : public shard::client {
 
 struct node_options {
     std::size_t shards = 1;
-    /// With `shards` each. With more than one there is no store.
+    /// With `shards` each.
     std::size_t nodes = 1;
     shard::core_options core{};
     std::uint64_t seed = 1;
@@ -74,6 +75,8 @@ struct node_options {
     /// What the node keeps its state in; null: nowhere. Word of it comes with run(), as a turn of
     /// the shard.
     storage::store* store = nullptr;
+    /// The same, by node, if there are several. None: nowhere.
+    std::vector<storage::store*> stores{};
 };
 
 class pure_node {
@@ -114,6 +117,13 @@ class pure_node {
     /// who are given hear of its new life now, the others with tell_of_life(). Requires: nobody
     /// holds a connection to it.
     void reboot(std::size_t node, const std::vector<std::size_t>& shards_told);
+    /// What the next process of that node keeps its state in.
+    void set_store(std::size_t node, storage::store& store) { options_.stores[node] = &store; }
+    /// The home of a partition is to be that node; it hears so with run().
+    void hand_over(partition_id which, std::size_t to);
+    [[nodiscard]] std::size_t home_node_of(partition_id which) const;
+    /// All nodes hear that it is home, whatever is where: as after two tables became one.
+    void appoint(partition_id which, std::size_t home);
     void tell_of_life(std::size_t node, std::size_t shard);
     /// What is said from one node to another waits, or is not held back any longer.
     void hold_frames(std::size_t from, std::size_t to, bool is_held);
@@ -144,6 +154,7 @@ class pure_node {
         void send(shard_id to, std::vector<shard::shard_message> batch) override;
         auth::completion verdict_for(std::uint64_t connection) override;
         void tell_cluster(const shard::route_word& what, std::uint64_t operation) override;
+        void partition_arrived(partition_id which, node_id at) override;
 
         pure_node* node = nullptr;
         std::size_t me = 0; ///< counted over all nodes
@@ -183,6 +194,9 @@ class pure_node {
     void connect_all(const std::function<bool(const link&)>& which);
     bool deliver_one_frame();
     [[nodiscard]] shard::partition_homes homes_at(std::size_t node) const;
+    void tell_orders(std::size_t shard);
+    bool deliver_tables();
+    void restore(std::size_t node, storage::store& from);
     [[nodiscard]] std::size_t nodes() const noexcept { return peers_of_.size(); }
     void restore(storage::store& from);
     bool deliver_words();
@@ -208,6 +222,9 @@ class pure_node {
     directory known_;
     std::vector<std::unique_ptr<peers_of>> peers_of_; ///< by node, if there are several
     std::vector<link> links_;
+    std::array<std::size_t, partition_count> home_nodes_{}; ///< if there are several
+    std::map<partition_id, std::size_t> wanted_homes_;
+    std::vector<std::size_t> to_hear_table_; ///< nodes
     std::vector<std::shared_ptr<pure_peer>> peers_;
     std::shared_ptr<const shard::listener_profile> open_to_all_;
 };

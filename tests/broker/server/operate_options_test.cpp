@@ -27,6 +27,7 @@ TEST(OperateOptions, EachTaskTakesItsWords) {
                 ElementsAre("a:1", "[::1]:2", "_c._tcp.home", "srv:home"));
     EXPECT_TRUE(parse({"leave", "--force"})->is_forced);
     EXPECT_FALSE(parse({"leave"})->is_forced);
+    EXPECT_EQ(parse({"drain"})->task, operate_task::drain);
     EXPECT_EQ(parse({"forget", "node2"})->which, "node2");
     EXPECT_EQ(parse({"forget", "--help"})->task, operate_task::help);
 }
@@ -74,7 +75,7 @@ TEST(OperateOptions, TheSocketIsNamedOrFoundByTheFlagsOfTheBroker) {
 }
 
 TEST(OperateOptions, WhatMakesNoSenseIsNamed) {
-    EXPECT_THAT(refusal_of({}), HasSubstr("status, join, leave or forget"));
+    EXPECT_THAT(refusal_of({}), HasSubstr("status, join, leave, drain or forget"));
     EXPECT_THAT(refusal_of({"dance"}), HasSubstr("\"dance\""));
     EXPECT_THAT(refusal_of({"status", "now"}),
                 HasSubstr("status takes nothing behind it: \"now\""));

@@ -97,6 +97,14 @@ std::vector<shard_message> all_words() {
                                    .is_removal = true,
                                    .reasons = {mqtt::reason_code::success}}));
     all.push_back(boxed(detached_all{.home_shard = shard_id{3}}));
+    all.push_back(boxed(handover{
+        .which = partition_id{7}, .number = 8, .what = handover::step::arrived, .cut = {9}}));
+    all.push_back(boxed(
+        handover_rows{.which = partition_id{7}, .number = 8, .are_late = true, .rows = "rows"}));
+    all.push_back(boxed(fence{
+        .which = partition_id{7}, .number = 8, .after = {9}, .homes = {node_id{10}, node_id{11}}}));
+    all.push_back(boxed(fenced{
+        .which = partition_id{7}, .number = 8, .shard = shard_id{3}, .shards = 4, .at = {9}}));
     return all;
 }
 
@@ -129,7 +137,9 @@ TEST(Errand, IsForTheShardOfItsNumberOrOfItsPartition) {
     for (const shard_message& word : all_words()) {
         const auto* box = std::get_if<std::unique_ptr<rare>>(&word);
         const bool is_attach = box != nullptr && std::holds_alternative<attach>(**box);
-        const bool is_for_all = box != nullptr && std::holds_alternative<detached_all>(**box);
+        const bool is_for_all = box != nullptr
+                                && (std::holds_alternative<detached_all>(**box)
+                                    || std::holds_alternative<fence>(**box));
         const auto shard = receiver_of(word, 4);
         EXPECT_EQ(shard.has_value(), !is_for_all);
         if (shard) {

@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions go over from one node to another while messages come for them, clients come and go,
+// links break and processes die.
+#include "base/hash.hpp"
+#include "storage/memory_store.hpp"
+#include "tests/support/session_script.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace gv::shard {
+namespace {
+
+using mqtt::packet_type;
+using mqtt::reason_code;
+using storage::table;
+using support::connect_request;
+using support::script_client;
+
+constexpr std::size_t nodes = 3;
+
+partition_id partition_of(std::string_view client_id) {
+    return partition_id{static_cast<std::uint16_t>(hash64(client_id) % partition_count)};
+}
+
+class stores {
+  protected:
+    std::array<std::unique_ptr<storage::memory_store>, nodes> stores_{
+        std::make_unique<storage::memory_store>(), std::make_unique<storage::memory_store>(),
+        std::make_unique<storage::memory_store>()};
+
+    [[nodiscard]] support::node_options options(std::size_t shards, std::uint64_t seed) const {
+        return {.shards = shards,
+                .nodes = nodes,
+                .seed = seed,
+                .stores = {stores_[0].get(), stores_[1].get(), stores_[2].get()}};
+    }
+};
+
+/// Three nodes that keep what they have. What is to be on disk gets there with write() alone, until
+/// let_disks_work().
+class world : stores, public support::script {
+  public:
+    explicit world(std::size_t shards = 1, std::uint64_t seed = 1)
+        : script(options(shards, seed)), shards_(shards) {
+        let_disks_work();
+        node.run();
+    }
+    ~world() { node.disk = nullptr; }
+
+    void let_disks_work() {
+        node.disk = [this] {
+            bool was_busy = false;
+            for (const auto& each : stores_) {
+                was_busy = each->run() > 0 || was_busy;
+            }
+            return was_busy;
+        };
+    }
+    void stop_disks() { node.disk = nullptr; }
+    /// One hand-over of that node, and what is to be read.
+    void write(std::size_t on) {
+        stores_[on]->run(1);
+        node.run();
+    }
+    connect_request kept(std::size_t on) const {
+        return {.clean_start = false, .session_expiry = 3'600, .shard = on * shards_};
+    }
+    connect_request at(std::size_t on) const { return {.shard = on * shards_}; }
+    /// A client whose session lives on that node.
+    script_client& client_of(std::size_t home) {
+        std::string id;
+        do {
+            id = "c" + std::to_string(++ids_);
+        } while (node.home_node_of(id) != home);
+        return client(id);
+    }
+    void hand_over(const script_client& whose, std::size_t to) {
+        node.hand_over(partition_of(whose.wire.id()), to);
+        node.advance(20ms); // rows are not sent faster than they may be
+    }
+    [[nodiscard]] std::size_t home_of(const script_client& whose) {
+        return node.home_node_of(partition_of(whose.wire.id()));
+    }
+    /// Sessions that are kept.
+    [[nodiscard]] std::size_t sessions(std::size_t on) {
+        std::size_t all = 0;
+        for (std::size_t s = 0; s < shards_; ++s) {
+            all += core(on * shards_ + s).stored_sessions();
+        }
+        return all;
+    }
+    [[nodiscard]] std::size_t departing() {
+        std::size_t all = 0;
+        for (std::size_t s = 0; s < node.shards(); ++s) {
+            all += core(s).departing();
+        }
+        return all;
+    }
+    [[nodiscard]] std::size_t rows(std::size_t on, table which) const {
+        return stores_[on]->durable()[static_cast<std::size_t>(which)].size();
+    }
+    /// Rows of sessions, whatever they are.
+    [[nodiscard]] std::size_t rows_of_sessions(std::size_t on) const {
+        std::size_t all = 0;
+        for (const table each :
+             {table::sessions, table::subscriptions, table::queue_meta, table::queue}) {
+            all += rows(on, each);
+        }
+        for (const auto& [key, value] :
+             stores_[on]->durable()[static_cast<std::size_t>(table::small)]) {
+            all += key.starts_with('A') || key.starts_with('I') || key.starts_with('R') ? 1U : 0U;
+        }
+        return all;
+    }
+    /// The process of that node dies, and another begins with what was on its disk.
+    void kill(std::size_t which) {
+        for (script_client& each : clients()) {
+            if (each.wire.has_peer() && each.wire.peer().shard() / shards_ == which) {
+                ledger.went_away(each.wire.id());
+                static_cast<void>(each.wire.let_go());
+            }
+        }
+        ledger.broker_died();
+        auto after = std::make_unique<storage::memory_store>(stores_[which]->durable());
+        after->set_last_stamp(stores_[which]->last_stamp());
+        node.set_store(which, *after);
+        std::vector<std::size_t> told;
+        for (std::size_t s = 0; s < node.shards(); ++s) {
+            if (s / shards_ != which) {
+                told.push_back(s);
+            }
+        }
+        node.reboot(which, told);
+        stores_[which] = std::move(after);
+    }
+    using script::clients;
+
+  private:
+    std::size_t shards_;
+    int ids_ = 0;
+};
+
+TEST(Handover, ASessionIsAtItsNewHomeWithAllThatItHad) {
+    world s;
+    script_client& to = s.client_of(0);
+    script_client& from = s.client_of(1);
+    to.connect(s.kept(2));
+    to.subscribe("t", qos::exactly_once);
+    from.connect(s.at(1));
+    from.publish_settled({.topic = "t", .payload = "one", .quality = qos::exactly_once});
+    const packet_id id = to.receive("t", "one").id;
+    to.cut();
+    from.publish_settled({.topic = "t", .payload = "two", .quality = qos::exactly_once});
+    s.hand_over(to, 1);
+    EXPECT_EQ(s.home_of(to), 1U);
+    EXPECT_EQ(s.sessions(0), 0U);
+    EXPECT_EQ(s.sessions(1), 1U);
+    EXPECT_EQ(s.rows_of_sessions(0), 0U) << "the old home has erased it";
+    from.publish_settled({.topic = "t", .payload = "three", .quality = qos::exactly_once});
+    EXPECT_TRUE(to.connect(s.kept(2)));
+    const support::delivered again = to.take("t", "one");
+    EXPECT_EQ(again.id, id) << "[MQTT-4.4.0-1]";
+    EXPECT_TRUE(again.dup);
+    to.take("t", "two");
+    to.take("t", "three");
+    s.settle();
+    EXPECT_EQ(s.rows(1, table::queue), 0U);
+}
+
+TEST(Handover, WhoIsConnectedComesAgainAndWaitsForItsSession) {
+    world s;
+    script_client& to = s.client_of(0);
+    to.connect(s.kept(2));
+    to.subscribe("t", qos::at_least_once);
+    s.stop_disks();
+    s.hand_over(to, 1);
+    to.expect_closed(reason_code::server_busy);
+    to.wire.send_connect(s.kept(0));
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_connected()) << "waits";
+    s.let_disks_work();
+    s.advance(20ms);
+    const auto packet = to.next();
+    const auto* connack = packet.as<mqtt::connack_view>();
+    ASSERT_NE(connack, nullptr);
+    EXPECT_EQ(connack->reason, reason_code::success);
+    EXPECT_TRUE(connack->session_present);
+    EXPECT_EQ(s.home_of(to), 1U);
+    s.settle();
+}
+
+TEST(Handover, AVolatileClientStaysConnectedAndIsRegisteredAtTheNewHome) {
+    world s;
+    script_client& kept = s.client_of(0);
+    kept.connect(s.kept(0));
+    std::string id;
+    for (int n = 0; id.empty() || partition_of(id) != partition_of(kept.wire.id()); ++n) {
+        id = "v" + std::to_string(n);
+    }
+    script_client& fleeting = s.client(id);
+    fleeting.connect(s.at(2));
+    kept.cut();
+    s.hand_over(kept, 1);
+    ASSERT_EQ(s.home_of(kept), 1U);
+    s.advance(3s); // where the new home heard last, it is asked again
+    EXPECT_FALSE(fleeting.wire.is_closed());
+    support::wire_client other(s.node, id);
+    other.send_connect(s.at(1));
+    other.listen();
+    EXPECT_TRUE(other.is_connected());
+    fleeting.expect_closed(reason_code::session_taken_over);
+    EXPECT_EQ(s.core(0).sessions(), 0U);
+}
+
+TEST(Handover, NothingIsHandedOverWhileANodeIsAway) {
+    world s;
+    script_client& to = s.client_of(0);
+    to.connect(s.kept(0));
+    s.node.split(0, 2);
+    s.node.split(1, 2);
+    s.hand_over(to, 1);
+    s.advance(5s);
+    EXPECT_EQ(s.home_of(to), 0U);
+    EXPECT_FALSE(to.wire.is_closed()) << "nobody is sent away for nothing";
+    s.node.heal(0, 2);
+    s.node.heal(1, 2);
+    s.advance(5s);
+    EXPECT_EQ(s.home_of(to), 1U);
+}
+
+TEST(Handover, AWillWaitsForItsClientToComeBack) {
+    world s;
+    script_client& to = s.client_of(0);
+    script_client& heir = s.client_of(2);
+    heir.connect(s.at(2));
+    heir.subscribe("will", qos::at_least_once);
+    connect_request with_will = s.kept(2);
+    with_will.will = support::will_request{.topic = "will", .payload = "w"};
+    to.connect(with_will);
+    s.hand_over(to, 1);
+    to.expect_closed(reason_code::server_busy);
+    s.advance(10s);
+    heir.expect_nothing();
+    s.advance(30s);
+    EXPECT_EQ(heir.receive("will", "w").payload, "w") << "it did not come back";
+}
+
+TEST(Handover, SessionsWhoseHomeIsAnotherGoThere) {
+    world s;
+    script_client& to = s.client_of(0);
+    script_client& from = s.client_of(2);
+    to.connect(s.kept(0));
+    to.subscribe("t", qos::exactly_once);
+    to.cut();
+    from.connect(s.at(2));
+    from.publish_settled({.topic = "t", .payload = "m", .quality = qos::exactly_once});
+    s.node.appoint(partition_of(to.wire.id()), 1);
+    s.advance(100ms);
+    EXPECT_EQ(s.sessions(0), 0U);
+    EXPECT_EQ(s.sessions(1), 1U);
+    EXPECT_TRUE(to.connect(s.kept(0)));
+    to.take("t", "m");
+    s.settle();
+    EXPECT_EQ(s.rows_of_sessions(0), 0U);
+}
+
+TEST(Handover, WhatWaitsInAnOlderSessionIsAddedToTheOneAtHome) {
+    world s;
+    script_client& to = s.client_of(0);
+    script_client& from = s.client_of(2);
+    to.connect(s.kept(0));
+    to.subscribe("t", qos::at_least_once);
+    to.cut();
+    from.connect(s.at(2));
+    from.publish_settled({.topic = "t", .payload = "before", .quality = qos::at_least_once});
+    s.node.split(0, 1);
+    s.node.appoint(partition_of(to.wire.id()), 1);
+    EXPECT_FALSE(to.connect(s.kept(1))) << "the other one is out of reach";
+    to.subscribe("u", qos::at_least_once);
+    s.node.heal(0, 1);
+    s.advance(10s);
+    EXPECT_EQ(s.sessions(0), 0U);
+    EXPECT_EQ(s.sessions(1), 1U);
+    to.take("t", "before");
+    to.cut();
+    EXPECT_EQ(s.rows_of_sessions(0), 0U);
+}
+
+TEST(Handover, WhatComesByAGroupHasOneHomeOnly) {
+    for (int writes = 0; writes < 40 && !testing::Test::HasFailure(); ++writes) {
+        SCOPED_TRACE(std::to_string(writes) + " writes");
+        world s;
+        script_client& member = s.client_of(0);
+        script_client& from = s.client_of(2);
+        member.connect(s.kept(0));
+        member.subscribe("$share/g/t", qos::exactly_once);
+        member.cut();
+        from.connect(s.at(2));
+        from.behave();
+        s.ledger.keeps_order = false; // of shared subscriptions there is none [MQTT-4.6.0-6]
+        s.stop_disks();
+        s.hand_over(member, 1);
+        for (int i = 0; i < writes; ++i) {
+            s.write(static_cast<std::size_t>(i) % nodes);
+            s.node.advance(1ms);
+            if (i % 4 == 0) {
+                from.publish("t", std::to_string(i), qos::exactly_once);
+            }
+        }
+        s.let_disks_work();
+        s.advance(1s);
+        EXPECT_EQ(s.sessions(1), 1U);
+        EXPECT_TRUE(member.connect(s.kept(2)));
+        member.behave();
+        s.settle();
+        EXPECT_EQ(member.got.size(), static_cast<std::size_t>((writes + 3) / 4));
+    }
+}
+
+// Both homes, at every moment.
+TEST(Handover, ADeathOfEitherHomeLosesNothingAndDoublesNothing) {
+    std::size_t arrived = 0;
+    for (const std::size_t victim : {0U, 1U}) {
+        for (int writes = 0; writes < 60 && !testing::Test::HasFailure(); ++writes) {
+            SCOPED_TRACE("node " + std::to_string(victim) + " after " + std::to_string(writes)
+                         + " writes");
+            world s;
+            script_client& to = s.client_of(0);
+            script_client& from = s.client_of(2);
+            to.connect(s.kept(2));
+            to.subscribe("t", qos::exactly_once);
+            from.connect(s.at(2));
+            from.publish_settled({.topic = "t", .payload = "first", .quality = qos::exactly_once});
+            const packet_id first = to.receive("t", "first").id;
+            to.cut();
+            for (int n = 0; n < 5; ++n) {
+                from.publish_settled(
+                    {.topic = "t",
+                     .payload = std::to_string(n),
+                     .quality = n % 2 == 0 ? qos::exactly_once : qos::at_least_once});
+            }
+            s.stop_disks();
+            s.hand_over(to, 1);
+            for (int i = 0; i < writes; ++i) {
+                s.write(static_cast<std::size_t>(i) % nodes);
+                s.node.advance(1ms);
+            }
+            s.kill(victim);
+            s.let_disks_work();
+            s.advance(30s);
+            arrived += s.home_of(to);
+            EXPECT_EQ(s.sessions(0) + s.sessions(1), 1U);
+            EXPECT_EQ(s.sessions(s.home_of(to)), 1U) << "at its home";
+            EXPECT_TRUE(to.connect(s.kept(2)));
+            EXPECT_EQ(to.take("t", "first").id, first);
+            for (int n = 0; n < 5; ++n) {
+                to.take("t", std::to_string(n));
+            }
+            s.settle();
+            EXPECT_EQ(s.rows(0, table::queue) + s.rows(1, table::queue), 0U);
+        }
+    }
+    EXPECT_GT(arrived, 30U);
+}
+
+/// Everything at random: publishers on all nodes, a session that roams, hand-overs one after the
+/// other, frames that are held up; and if wanted links that break, or processes that die.
+enum class trouble : std::uint8_t { none, splits };
+
+class storm : public world {
+  public:
+    storm(std::size_t shards, std::uint64_t seed, trouble kind)
+        : world(shards, seed), chance_(seed), kind_(kind) {
+        for (std::size_t n = 0; n < nodes; ++n) {
+            subscribers_.push_back(&client_of(n));
+            publishers_.push_back(&client_of(n));
+        }
+        for (std::size_t n = 0; n < nodes; ++n) {
+            subscribers_[n]->connect(kept((n + 1) % nodes));
+            subscribers_[n]->subscribe("t", n == 0 ? qos::at_least_once : qos::exactly_once);
+            publishers_[n]->connect(kept(n));
+        }
+        for (script_client& each : clients()) {
+            each.behave();
+        }
+        stop_disks();
+    }
+
+    void run(int steps) {
+        for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+            step();
+        }
+        end();
+    }
+
+    std::size_t moved = 0;
+
+  private:
+    std::size_t draw(std::size_t below) { return chance_() % below; }
+
+    void step() {
+        switch (draw(kind_ == trouble::none ? 11 : 12)) {
+        case 0:
+        case 1:
+        case 2:
+            publish(*publishers_[draw(nodes)]);
+            break;
+        case 3:
+        case 4:
+        case 5:
+        case 6:
+            for (std::size_t n = draw(nodes); n < nodes; ++n) {
+                write(n);
+            }
+            break;
+        case 7:
+            hold(draw(nodes), draw(nodes));
+            break;
+        case 8:
+            move();
+            break;
+        case 9:
+            roam(*subscribers_[draw(nodes)]);
+            break;
+        case 10:
+            node.advance(std::chrono::milliseconds(draw(300)));
+            break;
+        default:
+            harm();
+        }
+        for (script_client& each : clients()) {
+            each.wire.listen();
+            if (each.wire.has_peer() && each.wire.is_closed()) {
+                left(each);
+            }
+        }
+        node.run();
+    }
+
+    void left(script_client& who) {
+        if (!away_.contains(&who)) {
+            away_.insert(&who);
+            ledger.went_away(who.wire.id());
+        }
+    }
+
+    void publish(script_client& by) {
+        if (!by.wire.is_connected()) {
+            come(by);
+            return;
+        }
+        if (split_.empty() && by.wire.unsettled() < by.wire.receive_maximum() / 2) {
+            by.publish("t", std::to_string(++payloads_),
+                       draw(2) == 0 ? qos::at_least_once : qos::exactly_once);
+        }
+    }
+
+    void come(script_client& who) {
+        if (who.wire.has_peer() && !who.wire.is_closed()) {
+            return; // it waits for its CONNACK
+        }
+        who.wire.send_connect(kept(draw(nodes)));
+        who.wire.listen();
+        if (who.wire.is_connected()) {
+            away_.erase(&who);
+            who.wire.resend();
+        }
+    }
+
+    void roam(script_client& who) {
+        if (who.wire.is_connected() && !who.wire.is_closed()) {
+            left(who);
+            who.wire.cut();
+            node.run();
+        } else {
+            come(who);
+        }
+    }
+
+    void hold(std::size_t from, std::size_t to) {
+        const bool is_held = held_.contains({from, to});
+        is_held ? void(held_.erase({from, to})) : void(held_.insert({from, to}));
+        node.hold_frames(from, to, !is_held);
+        node.run();
+    }
+
+    void move() {
+        if (departing() == 0) {
+            script_client& whose = *subscribers_[draw(nodes)];
+            const std::size_t to = draw(nodes);
+            if (to != home_of(whose)) {
+                ++moved;
+                hand_over(whose, to);
+            }
+        }
+    }
+
+    void harm() {
+        const std::size_t one = draw(nodes);
+        const std::size_t other = (one + 1) % nodes;
+        const std::pair pair{std::min(one, other), std::max(one, other)};
+        if (split_.erase(pair) != 0) {
+            node.heal(pair.first, pair.second);
+        } else {
+            split_.insert(pair);
+            node.split(pair.first, pair.second);
+        }
+    }
+
+    void end() {
+        for (const auto& [from, to] : held_) {
+            node.hold_frames(from, to, false);
+        }
+        for (const auto& [one, other] : split_) {
+            node.heal(one, other);
+        }
+        let_disks_work();
+        node.run();
+        node.advance(30s);
+        for (script_client& each : clients()) {
+            for (int i = 0; i < 20 && !each.wire.is_connected(); ++i) {
+                each.wire.listen();
+                if (each.wire.has_peer() && each.wire.is_closed()) {
+                    left(each);
+                }
+                come(each);
+                node.advance(1s);
+            }
+            EXPECT_TRUE(each.wire.is_connected()) << each.wire.id();
+        }
+        node.advance(10s);
+        EXPECT_EQ(departing(), 0U);
+        settle();
+        std::size_t kept_sessions = 0;
+        for (std::size_t n = 0; n < nodes; ++n) {
+            kept_sessions += sessions(n);
+            EXPECT_EQ(rows(n, table::queue), 0U) << "of node " << n;
+        }
+        EXPECT_EQ(kept_sessions, clients().size()) << "each session once";
+    }
+
+    std::mt19937_64 chance_;
+    trouble kind_;
+    std::vector<script_client*> subscribers_;
+    std::vector<script_client*> publishers_;
+    std::set<script_client*> away_;
+    std::set<std::pair<std::size_t, std::size_t>> held_;
+    std::set<std::pair<std::size_t, std::size_t>> split_;
+    int payloads_ = 0;
+};
+
+struct storm_case {
+    std::size_t shards;
+    trouble kind;
+};
+
+class HandoverStorm : public testing::TestWithParam<storm_case> {};
+
+TEST_P(HandoverStorm, NothingIsLostAndNothingComesTwice) {
+    std::size_t moved = 0;
+    for (std::uint64_t seed = 1; seed <= 60 && !HasFailure(); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        storm s(GetParam().shards, seed, GetParam().kind);
+        s.run(800);
+        moved += s.moved;
+    }
+    EXPECT_GT(moved, 60U);
+}
+
+INSTANTIATE_TEST_SUITE_P(OfOneShard, HandoverStorm,
+                         testing::Values(storm_case{1, trouble::none},
+                                         storm_case{1, trouble::splits}));
+INSTANTIATE_TEST_SUITE_P(OfTwoShards, HandoverStorm,
+                         testing::Values(storm_case{2, trouble::none},
+                                         storm_case{2, trouble::splits}));
+
+} // namespace
+} // namespace gv::shard
