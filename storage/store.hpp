@@ -109,19 +109,6 @@ struct read_request {
     table where = table::sessions;
     std::string behind{};
 };
-struct read_answer {
-    std::uint64_t reader = 0;
-    session_id session;
-    std::vector<stored_row> rows; ///< in order
-    std::uint64_t read_until = 0; ///< there are no others before
-    bool is_broken = false;       ///< something could not be read; the rows are what could
-    std::optional<spool_lane> spool{};
-    partition_read whole = partition_read::none;
-    partition_id partition{};
-    std::vector<std::pair<std::string, std::string>> raw{}; ///< by key
-    bool is_last = false;                                   ///< no others are behind these
-    std::vector<struct stored_session> sessions{};
-};
 
 /// One session as it was left.
 struct stored_session {
@@ -135,6 +122,21 @@ struct stored_session {
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
     std::optional<arriving_record> arriving; ///< it came from another node
+};
+
+/// What was read.
+struct read_answer {
+    std::uint64_t reader = 0;
+    session_id session;
+    std::vector<stored_row> rows; ///< in order
+    std::uint64_t read_until = 0; ///< there are no others before
+    bool is_broken = false;       ///< something could not be read; the rows are what could
+    std::optional<spool_lane> spool{};
+    partition_read whole = partition_read::none;
+    partition_id partition{};
+    std::vector<std::pair<std::string, std::string>> raw{}; ///< by key
+    bool is_last = false;                                   ///< no others are behind these
+    std::vector<stored_session> sessions{};
 };
 
 /// Whether it is to be restored; else it is still with the node that would hand it over, and its
