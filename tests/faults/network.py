@@ -66,6 +66,7 @@ class Network:
 
     def close(self):
         for host in self.hosts.values():
+            command("ip", "link", "del", host.name)  # the kernel takes its time for that by itself
             command("ip", "netns", "del", host.name)
         command("ip", "link", "del", "bridge")
 
