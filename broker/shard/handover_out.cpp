@@ -54,8 +54,8 @@ void core::hand_over(std::vector<handover_order> wanted) {
     std::vector<partition_id> unwanted;
     for (const auto& [which, each] : moves_->departures) {
         const bool is_wanted =
-            std::ranges::any_of(moves_->wanted, [&each = each](const handover_order& order) {
-                return order.which == each.order.which && order.to == each.order.to;
+            std::ranges::any_of(moves_->wanted, [&mine = each](const handover_order& order) {
+                return order.which == mine.order.which && order.to == mine.order.to;
             });
         if (!is_wanted && !each.is_misplaced && !each.is_decided()) {
             unwanted.push_back(which);
