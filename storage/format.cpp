@@ -142,12 +142,6 @@ partition_key partition_key_of(partition_id which) noexcept {
     return made;
 }
 
-arriving_key arriving_key_of(const session_key& session) noexcept {
-    arriving_key made;
-    store_bytes(store_u8(made.bytes, 'A'), session.view());
-    return made;
-}
-
 spool_key spool_key_of(const spool_place& where) noexcept {
     spool_key made;
     store_u64(store_u16(store_u64(made.bytes, where.of.peer.value), where.of.lane.value),

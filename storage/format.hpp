@@ -111,7 +111,6 @@ using body_key = fixed_key<18>;
 [[nodiscard]] due_will_key due_will_key_of(hybrid_time stamp, shard_id shard) noexcept;
 [[nodiscard]] claim_key claim_key_of(shard_id shard) noexcept;
 [[nodiscard]] partition_key partition_key_of(partition_id which) noexcept;
-[[nodiscard]] arriving_key arriving_key_of(const session_key& session) noexcept;
 [[nodiscard]] spool_key spool_key_of(const spool_place& where) noexcept;
 [[nodiscard]] bool decode(std::string_view key, spool_place& where) noexcept;
 [[nodiscard]] bucket_key bucket_key_of(const bucket& which) noexcept;

@@ -35,8 +35,6 @@
 #include "broker/shard/peer_lanes.hpp"
 #include "storage/format.hpp"
 
-#include <boost/unordered/unordered_flat_set.hpp>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -74,13 +72,11 @@ struct handover_order {
 
 /// What a shard has handed over since its start.
 struct handover_counts {
-    std::uint64_t begun = 0;
     std::uint64_t stopped = 0;
     std::uint64_t handed_over = 0; ///< partitions
     std::uint64_t taken = 0;       ///< the same, from other nodes
     std::uint64_t sessions = 0;    ///< handed over
     std::uint64_t bytes = 0;       ///< of rows, the same
-    duration away{}; ///< from the moment at which clients were sent away until others let them in
 };
 
 /// A client that wants in while its session is on its way.

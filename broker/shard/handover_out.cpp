@@ -148,7 +148,6 @@ void core::begin_departure(const handover_order& order, bool is_misplaced) {
     begun.number = next_handover_number();
     begun.is_misplaced = is_misplaced;
     begun.begun = turn_.now;
-    ++moves_->counts.begun;
     progress(begun);
     std::vector<home_entry*> kept = homes_of(order.which);
     std::erase_if(kept, [](home_entry* each) {
@@ -625,7 +624,6 @@ void core::end_departure(departing_partition& of) {
     const duration took = turn_.now - of.begun;
     ++moves_->counts.handed_over;
     moves_->counts.sessions += sessions;
-    moves_->counts.away += took;
     log::info("partition_handed_over",
               {{"partition", of.order.which.value},
                {"sessions", sessions},
