@@ -397,9 +397,10 @@ struct sessions_options {
         {.name = "sessions.follow_clients",
          .doc = "In a cluster: the session of a client lives on one node, its home, whichever node "
                 "the client connects to, and a client identifier has one connection in the whole "
-                "cluster. Set it on all nodes or on none. Without it a session stays on the node "
-                "where it was made.",
-         .def = false,
+                "cluster. The same on all nodes. false: a session stays on the node where it was "
+                "made, "
+                "and each node ends only connections of its own.",
+         .def = true,
          .applies = reload::restart}};
     option<byte_size> handover_rate{
         {.name = "sessions.handover_rate",

@@ -63,6 +63,16 @@ class Scene:
         return self.engine.run(self.client("mosquitto_sub", node, "-q", 1, "-t", topic, "-C", count,
                                            "-W", 20, *arguments)).stdout.split()
 
+    def keep(self, node, client, topic):
+        """A session that is there when its client is away."""
+        self.engine.must(self.client("mosquitto_sub", node, "-c", "-q", 1, "-i", client, "-t",
+                                     topic, "-E"))
+
+    def resume(self, node, client, count):
+        """What waits for a session, as payloads in order; nothing where the node refuses it."""
+        return self.engine.run(self.client("mosquitto_sub", node, "-c", "-q", 1, "-i", client,
+                                           "-t", "none", "-C", count, "-W", 20)).stdout.split()
+
     def listener(self, node, topic):
         """A subscriber that is there when this returns; heard() ends it."""
         # Without stdbuf it keeps its debug lines to itself while its output is a pipe.

@@ -24,8 +24,6 @@ def metrics(node):
 
 
 class ClusterTest(BrokerTest):
-    follows = False  # sessions follow their clients
-
     def setUp(self):
         super().setUp()
         self.seeds = []
@@ -38,19 +36,16 @@ class ClusterTest(BrokerTest):
                       "--storage.folder", before.store]
         started = self.broker(
             "--node.name", name, "--cluster.name", "test", "--shards.threads", "2",
-            "--cluster.seeds", ",".join(self.seeds), *self.policy(), *places, *arguments,
+            "--cluster.seeds", ",".join(self.seeds), *places, *arguments,
             config=None if before is None else "", **options)
         started.name = name
         started.store = started.folder / "store" if before is None else before.store
         self.seeds.append(f"127.0.0.1:{started.ports['cluster']}")
         return started
 
-    def policy(self):
-        return ["--sessions.follow_clients", "true"] if self.follows else []
-
     def lanes_to_a_node(self):
         """Each of two shards has one for messages and one for what fronts and homes say."""
-        return 4 if self.follows else 2
+        return 4
 
     def nodes(self, count, *arguments):
         started = [self.node(f"node{number + 1}", *arguments) for number in range(count)]
@@ -77,11 +72,8 @@ class ClusterTest(BrokerTest):
 
     def client_of(self, home, nodes):
         """A client identifier whose sessions live on that node, once all are home of their shares.
-        None of it is left there. Where sessions do not follow, any will do that connects there."""
+        None of it is left there."""
         self.clients_tried = getattr(self, "clients_tried", 0)
-        if not self.follows:
-            self.clients_tried += 1
-            return f"client-{self.clients_tried}"
         self.spread(nodes)
 
         def sessions():

@@ -15,8 +15,6 @@ USE_ANOTHER_SERVER = 0x9c
 
 
 class ClusterHandover(ClusterTest):
-    follows = True
-
     def make_sessions(self, node):
         """Each hears a topic of its own, and has a message there."""
         for number in range(SESSIONS):

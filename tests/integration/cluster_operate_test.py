@@ -76,8 +76,8 @@ class Operate(ClusterTest):
         self.assertIn(whole["by_name"]["node2"]["node"], text.stdout)
 
     def test_status_shows_who_is_dead_and_what_waits_for_it(self):
-        first, second = self.nodes(2)
-        away = self.client_of(second, (first, second))
+        first, second = self.nodes(2, "--sessions.follow_clients", "false")
+        away = "away"
         run_sub(second.port, "-i", away, "-c", "-q", "1", "-t", "post", "-E")
         second.kill()
         found = self.wait_for_state(first, "node2", "dead")
@@ -249,8 +249,8 @@ class Operate(ClusterTest):
         self.assertEqual(self.status(again)["exit"], DONE)
 
     def test_a_node_with_kept_sessions_leaves_only_if_forced(self):
-        first, second = self.nodes(2)
-        away = self.client_of(second, (first, second))
+        first, second = self.nodes(2, "--sessions.follow_clients", "false")
+        away = "away"
         run_sub(second.port, "-i", away, "-c", "-q", "1", "-t", "post", "-E")
         publish(first.port, "post", "for later", "-q", "1")
         wait_for("the message", lambda: self.status(second)["queued_messages"] == 1)

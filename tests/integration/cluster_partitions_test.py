@@ -6,8 +6,6 @@ from tests.integration.cluster import ClusterTest, metrics
 
 
 class ClusterPartitions(ClusterTest):
-    follows = True
-
     @staticmethod
     def homes(nodes):
         return [int(metrics(each)["grapevine_cluster_partitions"]) for each in nodes]

@@ -14,8 +14,6 @@ SERVER_BUSY = 0x89
 
 
 class ClusterSessions(ClusterTest):
-    follows = True
-
     def kept(self, node, client, *more):
         """A persistent session, connected, that hears "t" at QoS 2."""
         return Subscriber(self, node.port, "-V", "5", "-c", "-x", "3600", "-i", client, "-t", "t",
