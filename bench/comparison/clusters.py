@@ -8,7 +8,9 @@ import tempfile
 import time
 import urllib.request
 
-from .brokers import free_port, placed
+from tests.integration.wire import Wire
+
+from .brokers import MOSQUITTO_CONFIGURATION, free_port, placed
 
 BROKER_CONFIGURATION = """\
 listener {port} 127.0.0.1
@@ -26,6 +28,8 @@ remote_clientid first.second
 notifications false
 """
 MEMBERS = "grapevine_cluster_members_alive"
+PARTITIONS = "grapevine_cluster_partitions"
+KEPT = "grapevine_sessions_persistent"
 
 
 class Node:
@@ -162,6 +166,68 @@ class LoneNode(RunningCluster):
     def settle(self):
         for node in self.nodes:
             node.wait_until(node.is_ready, "readiness")
+
+
+class FollowingCluster(RunningCluster):
+    """Its sessions live at the homes of their partitions, whichever node the client connects to."""
+
+    name = "cluster"
+
+    def cluster_arguments(self, number):
+        return [*super().cluster_arguments(number), "--sessions.follow_clients", "true"]
+
+    def settle(self):
+        super().settle()
+        least = 256 // self.count // 2
+
+        def is_spread():
+            homes = [node.metric(PARTITIONS) for node in self.nodes]
+            return sum(homes) == 256 and min(homes) >= least
+        for node in self.nodes:
+            node.wait_until(is_spread, "partitions on all nodes")
+
+    def clients_by_home(self, counts):
+        """For each node so many client identifiers, at least, whose sessions it is the home of. Each
+        is tried out: what is true of homes is where a session turns up. None is left behind."""
+        found = [[] for _ in self.nodes]
+        tried = 0
+        while any(len(some) < count for some, count in zip(found, counts)):
+            tried += 1
+            client = f"client-{tried}"
+            with Wire(self.nodes[0].port).connect(client, clean=False):
+                found[self.only_session()].append(client)
+            with Wire(self.nodes[0].port).connect(client):
+                pass
+            self.nodes[0].wait_until(lambda: not any(self.sessions()), "end of the session")
+        return found
+
+    def sessions(self):
+        return [int(node.metric(KEPT)) for node in self.nodes]
+
+    def only_session(self):
+        """The node, as an index, that has the one session that there is."""
+        self.nodes[0].wait_until(lambda: sum(self.sessions()) == 1, "session")
+        return self.sessions().index(1)
+
+
+class LoneMosquitto(RunningCluster):
+    """One Mosquitto with its persistence on: a file that it writes now and then, and does not sync."""
+
+    name = "mosquitto"
+
+    def __init__(self, path, cores, niceness=0):
+        super().__init__(path, 1, cores, niceness)
+
+    def add_node(self):
+        folder, port = self.make_folder(0), free_port()
+        configuration = os.path.join(folder, "broker.conf")
+        with open(configuration, "w") as file:
+            file.write(MOSQUITTO_CONFIGURATION.format(port=port, folder=folder, persistence="true"))
+        self.nodes.append(Node([self.path, "-c", configuration], folder, port, 0, self.cores,
+                               self.niceness))
+
+    def settle(self):
+        self.nodes[0].wait_until(self.nodes[0].is_listening, "listening")
 
 
 class BridgedMosquitto(RunningCluster):

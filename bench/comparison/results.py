@@ -124,6 +124,12 @@ def shards_table(results, shards, limit=1.3):
     return "\n".join(lines)
 
 
+def table(head, rows):
+    """The first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
 def replace_section(document, name, text):
     """The document with what stands between the markers of `name` replaced, or appended."""
     begin, end = f"<!-- compare:{name} -->", f"<!-- /compare:{name} -->"

@@ -13,6 +13,7 @@ namespace gv::load {
 namespace {
 
 constexpr std::uint16_t keep_alive_seconds = 600;
+constexpr int patience_ms = 10'000;
 
 [[nodiscard]] bool would_block(int error) noexcept {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
@@ -80,7 +81,6 @@ void connection::attach(event_loop& loop, endpoint& owner) {
 }
 
 std::string connection::await_packet(packet type) {
-    constexpr int patience_ms = 10'000;
     char buffer[4'096];
     for (;;) {
         const frame_split split = split_frame(rest_.data(), rest_.data() + rest_.size());
@@ -104,13 +104,27 @@ std::string connection::await_packet(packet type) {
     }
 }
 
-void connection::handshake(std::string_view client_id, bool is_clean) {
+bool connection::handshake(std::string_view client_id, bool is_clean) {
     send(encode_connect(client_id, keep_alive_seconds, is_clean));
     const std::string answer = await_packet(packet::connack);
     if (answer.size() != 2 || answer[1] != 0) {
         throw std::runtime_error("the broker refused " + name_
                                  + ": does it allow anonymous clients?");
     }
+    return answer[0] != 0;
+}
+
+void connection::leave() {
+    send(encode_bare(packet::disconnect));
+    char buffer[64];
+    pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    while (poll(&wait, 1, patience_ms) == 1) {
+        if (recv(socket_.get(), buffer, sizeof(buffer), 0) <= 0) {
+            return;
+        }
+    }
+    throw std::runtime_error("the broker did not close the connection of " + name_
+                             + " within 10 s");
 }
 
 void connection::subscribe(std::span<const std::string> filters, unsigned qos) {

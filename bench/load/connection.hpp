@@ -40,7 +40,10 @@ class connection {
 
     /// Sends CONNECT and waits for CONNACK. Errors: throws std::runtime_error if the broker
     /// refuses or does not answer within 10 s.
-    void handshake(std::string_view client_id, bool is_clean = true);
+    /// Returns Session Present.
+    bool handshake(std::string_view client_id, bool is_clean = true);
+    /// Sends DISCONNECT and waits until the broker has closed the connection. Errors: as above.
+    void leave();
     /// Subscribes to all of `filters` and waits for SUBACK; not after attach(). Errors: as above.
     void subscribe(std::span<const std::string> filters, unsigned qos);
 

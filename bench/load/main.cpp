@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // grapevine-load: puts load on an MQTT broker and prints what it saw as JSON.
+#include "bench/load/connects.hpp"
 #include "bench/load/durable.hpp"
 #include "bench/load/idle.hpp"
 #include "bench/load/options.hpp"
@@ -22,6 +23,8 @@ void run_scenario(const load_options& options, report& out) {
         run_retained(options, out);
     } else if (options.what == scenario::durable) {
         run_durable(options, out);
+    } else if (options.what == scenario::connects) {
+        run_connects(options, out);
     } else if (options.what == scenario::idle) {
         run_idle(options, out);
     } else {

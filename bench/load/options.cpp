@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <ranges>
 #include <variant>
 
 namespace gv::load {
@@ -36,6 +37,8 @@ constexpr std::array scenarios{
                  "opens idle connections, then a burst of handshakes at once"},
     scenario_row{scenario::durable, "durable",
                  "many publishers, one persistent session of bench/# that is away; then it drains"},
+    scenario_row{scenario::connects, "connects",
+                 "each of --clients connects and leaves, one after the other; time to CONNACK"},
 };
 
 using option_field = std::variant<std::uint32_t load_options::*, double load_options::*,
@@ -55,6 +58,12 @@ constexpr std::array option_rows{
     option_row{"--publish-port", &load_options::publish_port,
                "port of another node, for publishers; 0: as --port (not retained, idle, durable)"},
     option_row{"--publish-pid", &load_options::publish_pid, "process of that node; 0: not here"},
+    option_row{"--home-pid", &load_options::home_pid,
+               "process of one more node, where sessions are; 0: not here"},
+    option_row{"--clients", &load_options::clients,
+               "identifiers, with commas: of subscribers, whose sessions are then persistent "
+               "(pairs, paced), or of those that connect (connects)"},
+    option_row{"--persistent", &load_options::persistent, "1: with clean session 0 (connects)"},
     option_row{"--qos", &load_options::qos, "0, 1 or 2, of publishers and subscribers"},
     option_row{"--payload", &load_options::payload, "bytes, at least 24"},
     option_row{"--seconds", &load_options::seconds, "measured time"},
@@ -138,6 +147,19 @@ std::optional<problem> validate_wildcards(const load_options& options) {
     return {};
 }
 
+std::optional<problem> validate_clients(const load_options& options) {
+    const std::size_t given = client_ids(options).size();
+    const bool are_subscribers = options.what == scenario::pairs || options.what == scenario::paced;
+    if (options.what == scenario::connects && given == 0) {
+        return wrong("--clients", "connects has nobody to connect", "give some");
+    }
+    if (are_subscribers && given != 0 && given != options.publishers) {
+        return wrong("--clients", "each publisher has its own subscriber",
+                     "give as many as --publishers");
+    }
+    return {};
+}
+
 std::optional<problem> validate(const load_options& options) {
     if (options.qos > 2) {
         return wrong("--qos", "there is no such quality of service", "give 0, 1 or 2");
@@ -171,6 +193,9 @@ std::optional<problem> validate(const load_options& options) {
     }
     if (options.what == scenario::retained && (options.qos > 1 || options.replay_qos > 1)) {
         return wrong("--qos", "retained knows QoS 0 and 1", "give 0 or 1");
+    }
+    if (auto error = validate_clients(options)) {
+        return error;
     }
     return options.what == scenario::wildcards ? validate_wildcards(options)
                                                : std::optional<problem>();
@@ -236,6 +261,7 @@ load_options defaults_of(scenario what, std::uint32_t qos) {
         options.window = 1'000;
         break;
     case scenario::idle:
+    case scenario::connects:
         break;
     case scenario::durable:
         options.qos = std::max(1U, qos);
@@ -264,6 +290,14 @@ result<load_options, problem> parse_options(std::span<const char* const> argumen
         return failure(std::move(*error));
     }
     return options;
+}
+
+std::vector<std::string> client_ids(const load_options& options) {
+    std::vector<std::string> ids;
+    for (const auto part : std::views::split(options.clients, ',')) {
+        ids.emplace_back(part.begin(), part.end());
+    }
+    return ids;
 }
 
 std::string help_text() {

@@ -8,10 +8,22 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gv::load {
 
-enum class scenario { pairs, fanout, fanin, wildcards, paced, flood, retained, idle, durable };
+enum class scenario {
+    pairs,
+    fanout,
+    fanin,
+    wildcards,
+    paced,
+    flood,
+    retained,
+    idle,
+    durable,
+    connects
+};
 
 [[nodiscard]] std::string_view name_of(scenario what) noexcept;
 
@@ -23,6 +35,9 @@ struct load_options {
     std::uint32_t broker_pid = 0;
     std::uint32_t publish_port = 0;
     std::uint32_t publish_pid = 0;
+    std::uint32_t home_pid = 0;
+    std::string clients; ///< see client_ids()
+    std::uint32_t persistent = 0;
     std::uint32_t qos = 0;
     std::uint32_t payload = 64;
     double seconds = 5;
@@ -48,6 +63,9 @@ struct load_options {
 
 /// Parses `<scenario> [--name value]...`. Errors: what is wrong and what to write instead.
 [[nodiscard]] result<load_options, problem> parse_options(std::span<const char* const> arguments);
+
+/// The identifiers that `--clients` names, none if it was not given.
+[[nodiscard]] std::vector<std::string> client_ids(const load_options& options);
 
 [[nodiscard]] std::string help_text();
 

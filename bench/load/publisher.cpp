@@ -33,28 +33,36 @@ void publisher::on_ready(std::uint32_t epoll_events, nanoseconds) {
     if ((epoll_events & ~std::uint32_t{EPOLLOUT}) == 0) {
         return;
     }
+    const nanoseconds received = context_->counts.is_timed ? clock_now() : 0;
     char* const answers = context_->scratch.acks();
     char* end = answers;
-    link_.receive(context_->scratch, [&](const frame& ack) { end = on_ack(ack, end); });
+    link_.receive(context_->scratch, [&](const frame& ack) { end = on_ack(ack, end, received); });
     if (end != answers) {
         link_.send({answers, static_cast<std::size_t>(end - answers)});
     }
     want_turn();
 }
 
-char* publisher::on_ack(const frame& ack, char* answers) noexcept {
+char* publisher::on_ack(const frame& ack, char* answers, nanoseconds now) noexcept {
     const std::uint16_t packet_id = load_u16(ack.body);
     if (ack.type() == packet::puback) {
+        on_finished(acknowledged_, now);
         check_order(acknowledged_, packet_id);
-        --in_flight_;
     } else if (ack.type() == packet::pubrec) {
         check_order(acknowledged_, packet_id);
         return store_ack(answers, packet::pubrel, packet_id);
     } else if (ack.type() == packet::pubcomp) {
+        on_finished(finished_, now);
         check_order(finished_, packet_id);
-        --in_flight_;
     }
     return answers;
+}
+
+void publisher::on_finished(std::uint32_t number, nanoseconds now) noexcept {
+    --in_flight_;
+    if (context_->counts.is_timed) {
+        context_->counts.ack_latency.record(now - (first_due_ + number * plan_.interval));
+    }
 }
 
 void publisher::check_order(std::uint32_t& expected, std::uint16_t packet_id) noexcept {

@@ -85,7 +85,8 @@ class publisher final : public endpoint {
   private:
     [[nodiscard]] std::uint32_t allowance(nanoseconds now) const noexcept;
     [[nodiscard]] stamp next_stamp(nanoseconds now) noexcept;
-    [[nodiscard]] char* on_ack(const frame& ack, char* answers) noexcept;
+    [[nodiscard]] char* on_ack(const frame& ack, char* answers, nanoseconds now) noexcept;
+    void on_finished(std::uint32_t number, nanoseconds now) noexcept;
     void count_delivery(std::uint32_t number) noexcept;
     void check_order(std::uint32_t& expected, std::uint16_t packet_id) noexcept;
 

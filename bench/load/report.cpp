@@ -50,12 +50,13 @@ void report::add(std::string_view name, bool value) {
     fields_.push_back({std::string(name), value ? "true" : "false"});
 }
 
-void report::add_latency(const latency_histogram& latency) {
-    add("latency_p50_us", to_us(latency.at(0.5)));
-    add("latency_p90_us", to_us(latency.at(0.9)));
-    add("latency_p99_us", to_us(latency.at(0.99)));
-    add("latency_p999_us", to_us(latency.at(0.999)));
-    add("latency_max_us", to_us(latency.max()));
+void report::add_latency(std::string_view prefix, const latency_histogram& latency) {
+    const auto named = [&](std::string_view name) { return std::string(prefix).append(name); };
+    add(named("latency_p50_us"), to_us(latency.at(0.5)));
+    add(named("latency_p90_us"), to_us(latency.at(0.9)));
+    add(named("latency_p99_us"), to_us(latency.at(0.99)));
+    add(named("latency_p999_us"), to_us(latency.at(0.999)));
+    add(named("latency_max_us"), to_us(latency.max()));
 }
 
 std::string report::to_json() const {

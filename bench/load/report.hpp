@@ -22,7 +22,8 @@ class report {
     void add(std::string_view name, std::uint32_t value) { add(name, std::uint64_t{value}); }
     void add(std::string_view name, double value);
     void add(std::string_view name, bool value);
-    void add_latency(const latency_histogram& latency);
+    /// `<prefix>latency_p50_us` and so on.
+    void add_latency(std::string_view prefix, const latency_histogram& latency);
 
     [[nodiscard]] std::string to_json() const;
 

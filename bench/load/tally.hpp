@@ -17,7 +17,8 @@ struct tally {
     std::uint64_t writes = 0;       ///< of messages, by publishers
     std::uint64_t reads = 0;        ///< by subscribers
     latency_histogram latency;
-    bool is_timed = false; ///< latencies are recorded
+    latency_histogram ack_latency; ///< to PUBACK or PUBCOMP; paced alone
+    bool is_timed = false;         ///< latencies are recorded
 };
 
 } // namespace gv::load

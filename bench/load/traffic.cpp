@@ -14,10 +14,13 @@ constexpr nanoseconds watch_interval = second_ns / 10;
 constexpr std::uint32_t large_payload = 16'384;
 
 connection make_client(const broker_address& address, const std::string& role, std::uint32_t run,
-                       std::size_t index, std::size_t socket_index) {
+                       std::size_t index, std::size_t socket_index,
+                       const std::string& session = {}) {
     connection client(address.connect(static_cast<unsigned>(socket_index)),
                       role + " " + std::to_string(index));
-    client.handshake("load-" + std::to_string(run) + "-" + role + "-" + std::to_string(index));
+    const std::string made =
+        "load-" + std::to_string(run) + "-" + role + "-" + std::to_string(index);
+    client.handshake(session.empty() ? made : session, session.empty());
     return client;
 }
 
@@ -34,8 +37,8 @@ double per(std::uint64_t count, std::uint64_t calls) {
 } // namespace
 
 traffic::traffic(const load_options& options, traffic_plan plan)
-    : options_(options), plan_(std::move(plan)), broker_(options.broker_pid),
-      entry_(options.publish_pid), publisher_context_{plan_.publish, scratch_, counts_, {}},
+    : options_(options), plan_(std::move(plan)), broker_(options.broker_pid), others_(options),
+      publisher_context_{plan_.publish, scratch_, counts_, {}},
       subscriber_context_{{}, plan_.publish.run, scratch_, counts_}, batch_(frame_size(plan_)) {
     require_descriptors(static_cast<unsigned>(plan_.topics.size() + plan_.subscribers.size()));
     const broker_address address(options.host, static_cast<std::uint16_t>(options.port));
@@ -52,7 +55,8 @@ void traffic::connect_subscribers(const broker_address& address) {
     subscribers_.reserve(plan_.subscribers.size());
     for (const subscriber_plan& each : plan_.subscribers) {
         const std::size_t index = subscribers_.size();
-        connection link = make_client(address, "subscriber", plan_.publish.run, index, index);
+        connection link =
+            make_client(address, "subscriber", plan_.publish.run, index, index, each.session);
         link.subscribe(each.filters, plan_.publish.qos);
         if (plan_.publish.payload >= large_payload) {
             link.expect_large_packets();
@@ -184,23 +188,26 @@ void traffic::run(report& out) {
     drive_until(now_ + from_seconds(options_.warmup));
     const std::uint64_t delivered_before = counts_.delivered;
     counts_.latency.reset();
+    counts_.ack_latency.reset();
     const sample start_sample = take_sample(broker_);
-    const cpu_usage entry_start = entry_.cpu();
+    const other_nodes::usages others_start = others_.cpu();
     drive_until(start_sample.at + from_seconds(options_.seconds));
     const sample end_sample = take_sample(broker_);
-    const cpu_usage entry_used = entry_.cpu() - entry_start;
+    const other_nodes::usages others_end = others_.cpu();
     const std::uint64_t messages = counts_.delivered - delivered_before;
     const latency_histogram latency = counts_.latency;
+    const latency_histogram ack_latency = counts_.ack_latency;
     drain();
 
     add_window(out, "", start_sample, end_sample, messages, broker_);
-    if (entry_.is_known()) {
-        add_cpu(out, "publish_", entry_used, to_seconds(end_sample.at - start_sample.at), messages);
-        out.add("publish_resident", entry_.resident_bytes());
-    }
+    others_.add(out, others_start, others_end, to_seconds(end_sample.at - start_sample.at),
+                messages);
     add_counts(out);
     if (plan_.is_timed) {
-        out.add_latency(latency);
+        out.add_latency("", latency);
+        if (options_.qos > 0) {
+            out.add_latency("ack_", ack_latency);
+        }
     }
     if (broker_.is_known()) {
         out.add("resident_before", resident_before);

@@ -7,6 +7,7 @@
 #include "bench/load/broker_process.hpp"
 #include "bench/load/event_loop.hpp"
 #include "bench/load/options.hpp"
+#include "bench/load/other_nodes.hpp"
 #include "bench/load/publisher.hpp"
 #include "bench/load/report.hpp"
 #include "bench/load/subscriber.hpp"
@@ -19,6 +20,7 @@ namespace gv::load {
 struct subscriber_plan {
     std::vector<std::string> filters;
     publisher_range sources;
+    std::string session; ///< identifier of a persistent session; empty: a volatile one
 };
 
 /// Who publishes where, and who hears it. Topics are equally long.
@@ -61,7 +63,7 @@ class traffic {
     load_options options_;
     traffic_plan plan_;
     broker_process broker_;
-    broker_process entry_; ///< of publishers, if it is another
+    other_nodes others_; ///< of publishers and of sessions, if these are others
     event_loop loop_;
     io_scratch scratch_;
     tally counts_;

@@ -21,8 +21,11 @@ void add_topics(traffic_plan& plan, std::uint32_t count) {
 
 void plan_pairs(traffic_plan& plan, const load_options& options) {
     add_topics(plan, options.publishers);
+    const std::vector<std::string> sessions = client_ids(options);
     for (std::uint32_t i = 0; i < options.publishers; ++i) {
-        plan.subscribers.push_back({.filters = {topic_of(i)}, .sources = {.first = i}});
+        plan.subscribers.push_back({.filters = {topic_of(i)},
+                                    .sources = {.first = i},
+                                    .session = sessions.empty() ? std::string() : sessions[i]});
     }
 }
 
@@ -35,12 +38,14 @@ void plan_paced(traffic_plan& plan, const load_options& options) {
 void plan_fanout(traffic_plan& plan, const load_options& options) {
     plan.topics.push_back(topic_of(0));
     plan.publish.fan = options.subscribers;
-    plan.subscribers.assign(options.subscribers, {.filters = {topic_of(0)}, .sources = {}});
+    plan.subscribers.assign(options.subscribers,
+                            {.filters = {topic_of(0)}, .sources = {}, .session = {}});
 }
 
 void plan_fanin(traffic_plan& plan, const load_options& options) {
     add_topics(plan, options.publishers);
-    plan.subscribers.push_back({.filters = {"bench/#"}, .sources = {.count = options.publishers}});
+    plan.subscribers.push_back(
+        {.filters = {"bench/#"}, .sources = {.count = options.publishers}, .session = {}});
 }
 
 void plan_wildcards(traffic_plan& plan, const load_options& options) {
@@ -52,8 +57,9 @@ void plan_wildcards(traffic_plan& plan, const load_options& options) {
         plan.walks.emplace_back(layout, start);
     }
     for (std::uint32_t i = 0; i < options.subscribers; ++i) {
-        plan.subscribers.push_back(
-            {.filters = layout.filters_of(i), .sources = {.count = options.publishers}});
+        plan.subscribers.push_back({.filters = layout.filters_of(i),
+                                    .sources = {.count = options.publishers},
+                                    .session = {}});
     }
 }
 
@@ -87,6 +93,7 @@ traffic_plan make_traffic_plan(const load_options& options) {
     case scenario::retained:
     case scenario::idle:
     case scenario::durable:
+    case scenario::connects:
         throw std::logic_error("this scenario has no publishers and subscribers");
     }
     return plan;

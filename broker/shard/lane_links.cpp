@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gv::shard {
 
@@ -89,7 +90,7 @@ class lane_links::arriving final : public cluster::incoming_lane_listener {
                 return;
             }
             if (links.core_.on_frame(self->lane, frame)) {
-                self->link->read_next();
+                links.worked_off_.push_back(which);
             } else {
                 self->link->refuse("a frame was at fault");
                 links.drop(which);
@@ -260,6 +261,13 @@ void lane_links::flush() {
     for (const incoming_lane_id each : core_.take_dirty_replies()) {
         if (const auto newest = by_lane_.find(each); newest != by_lane_.end()) {
             reply(*arriving_.at(newest->second));
+        }
+    }
+    // Last: to ask for more is a packet of its own (gRPC gives the window back at once), and what
+    // this turn has for clients and nodes need not wait for it.
+    for (const std::uint64_t each : std::exchange(worked_off_, {})) {
+        if (arriving* self = find(each)) {
+            self->link->read_next();
         }
     }
 }

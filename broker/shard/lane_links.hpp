@@ -77,6 +77,7 @@ class lane_links {
     std::map<lane_key, std::unique_ptr<outgoing>> outgoing_;
     std::map<std::uint64_t, std::unique_ptr<arriving>> arriving_; ///< by number of the link
     std::map<incoming_lane_id, std::uint64_t> by_lane_;           ///< the newest link of each
+    std::vector<std::uint64_t> worked_off_; ///< links whose frame was, and the next may come
     std::uint64_t next_number_ = 0;
 };
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from comparison import results, scenarios  # noqa: E402  (path first)
+from comparison import results, scenarios, session_tables  # noqa: E402  (path first)
 
 
 def runs(*values, **more):
@@ -55,6 +55,38 @@ class ShardsTable(unittest.TestCase):
         saturated, paced = [line.split("|") for line in table.splitlines()[2:]]
         self.assertEqual([cell.strip() for cell in saturated[4:7]], ["1.4", "1.3", "no"])
         self.assertEqual([cell.strip() for cell in paced[4:7]], ["2", "", ""])
+
+
+class SessionTables(unittest.TestCase):
+    @staticmethod
+    def cells(table, row):
+        return [cell.strip() for cell in table.replace("\\|", "").splitlines()[row].split("|")[1:-1]]
+
+    def test_a_connect_is_held_against_one_node_and_against_its_home(self):
+        def measured(time, **cpu):
+            return [{"latency_p50_us": time, "latency_p99_us": time} | cpu]
+        found = {kind.key: {"alone": measured(50, cpu_us_per_message=1),
+                            "at-home": measured(100, cpu_us_per_message=2),
+                            "elsewhere": measured(400, cpu_us_per_message=2,
+                                                  home_cpu_us_per_message=3),
+                            "mosquitto": measured(60, cpu_us_per_message=4)}
+                 for kind in session_tables.CONNECT_KINDS}
+        table = session_tables.connect_table(found)
+        self.assertEqual(self.cells(table, 2)[1:], ["50", "100", "400", "8", "4", "60"])
+        self.assertEqual(self.cells(table, 4)[1:], ["1", "2", "5", "5", "2.5", "4"])
+
+    def test_the_cpu_of_each_node_is_shown_once_and_added_up(self):
+        found = {place.key: runs(2) for place in session_tables.MESSAGES}
+        found["three"] = runs(2, publish_cpu_us_per_message=1, home_cpu_us_per_message=5)
+        found["session-apart"] = runs(3, publish_cpu_us_per_message=1, lost=7)
+        found["home-apart"] = runs(4, home_cpu_us_per_message=2)
+        rows = {cells[0]: cells[2:7] for cells in (
+            self.cells(session_tables.message_table(session_tables.LOADS[2], found), row)
+            for row in range(2, 2 + len(session_tables.MESSAGES)))}
+        self.assertEqual(rows["one node alone"], ["2", "", "", "2", "1"])
+        self.assertEqual(rows["publisher  front  home"], ["1", "2", "5", "8", "4"])
+        self.assertEqual(rows["publisher  front and home **lost 7**"], ["1", "3", "", "4", "2"])
+        self.assertEqual(rows["publisher and front  home"], ["4", "", "2", "6", "3"])
 
 
 class Sections(unittest.TestCase):

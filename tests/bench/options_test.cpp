@@ -49,12 +49,25 @@ TEST(LoadOptions, NonsenseIsRefusedWithItsPlace) {
     EXPECT_EQ(problem_of({"retained", "--qos", "2"}).place, "--qos");
     EXPECT_EQ(problem_of({"wildcards", "--subscribers", "15"}).place, "--subscribers");
     EXPECT_EQ(problem_of({"wildcards", "--filters", "1500"}).place, "--filters");
+    EXPECT_EQ(problem_of({"connects"}).place, "--clients");
+    EXPECT_EQ(problem_of({"pairs", "--publishers", "3", "--clients", "a,b"}).place, "--clients");
+}
+
+TEST(LoadOptions, ClientsAreAListWithCommas) {
+    const auto ids_of = [](const words& arguments) {
+        return client_ids(*parse_options(arguments));
+    };
+    EXPECT_TRUE(ids_of({"pairs"}).empty());
+    EXPECT_THAT(ids_of({"connects", "--clients", "one"}), testing::ElementsAre("one"));
+    EXPECT_THAT(ids_of({"pairs", "--publishers", "2", "--clients", "one,two"}),
+                testing::ElementsAre("one", "two"));
 }
 
 TEST(LoadOptions, HelpNamesEveryScenario) {
     for (const scenario each :
          {scenario::pairs, scenario::fanout, scenario::fanin, scenario::wildcards, scenario::paced,
-          scenario::flood, scenario::retained, scenario::idle}) {
+          scenario::flood, scenario::retained, scenario::idle, scenario::durable,
+          scenario::connects}) {
         EXPECT_THAT(help_text(), testing::HasSubstr("  " + std::string(name_of(each)) + " "));
     }
 }

@@ -95,6 +95,29 @@ class EveryScenario(unittest.TestCase):
         self.assertLessEqual(run["latency_p99_us"], run["latency_max_us"])
         self.assertLessEqual(run["sent"], 2000 * (run["seconds"] + 0.05) * 2)
 
+    def test_time_to_the_acknowledgement(self):
+        for qos in "12":
+            with self.subTest(qos=qos):
+                run = self.run_load("paced", "--rate", "2000", "--publishers", "7", "--qos", qos)
+                self.expect_lossless(run)
+                self.assertGreater(run["ack_latency_p50_us"], 0)
+                self.assertLess(run["ack_latency_max_us"], 60e6)
+
+    def test_persistent_sessions(self):
+        clients = ("--clients", "kept-a,kept-b")
+        run = self.run_load("pairs", "--qos", "1", "--publishers", "2", *clients)
+        self.expect_lossless(run)
+        present = [self.run_once("connects", "--persistent", persistent, *clients)["sessions_present"]
+                   for persistent in "1101"]
+        self.assertEqual(present, [2, 2, 0, 0])
+
+    def test_connects(self):
+        run = self.run_once("connects", "--clients", ",".join(f"c{i}" for i in range(50)),
+                            "--home-pid", str(self.broker.pid))
+        self.assertEqual((run["messages"], run["sessions_present"]), (50, 0))
+        self.assertGreater(run["latency_p50_us"], 0)
+        self.assertGreater(run["home_cpu_us_per_message"], 0)
+
     def test_flood(self):
         run = self.run_once("flood", "--seconds", "0.2", "--publishers", "5")
         self.assertGreater(run["sent"], 0)
