@@ -80,7 +80,7 @@ constexpr int looks = 2;
 
 cluster_leave::cluster_leave(const options& all, cluster_service& cluster,
                              const std::vector<std::unique_ptr<shard::event_loop>>& loops,
-                             boost::asio::io_context& control, std::function<void()> end)
+                             boost::asio::io_context& control, node_end end)
     : options_(all), cluster_(cluster), loops_(loops), control_(control), end_(std::move(end)),
       pause_(control) {}
 
@@ -182,7 +182,7 @@ void cluster_leave::judge(const shard_sums& now) {
     } else if (cluster_.shares_sessions() && now.kept_sessions + partitions_ > 0) {
         refuse(would_keep_sessions(now, partitions_));
     } else if (asked_.is_drain) {
-        send_clients_away();
+        close_listeners();
     } else if (now.kept_sessions > 0 || now.spooled() > 0) {
         refuse(would_take_along(now));
     } else {
@@ -220,8 +220,17 @@ void cluster_leave::on_compared(const shard_sums& now, retained_at where) {
     }
 }
 
-// Each comes back to another node. Those who come in meanwhile are sent away as well: at the end
-// listeners close with the process.
+// First: before MQTT 5 a client cannot be told of another node, and would come back to this one for
+// as long as it lets it in.
+void cluster_leave::close_listeners() {
+    end_.close_listeners([this] {
+        if (answer_) {
+            send_clients_away();
+        }
+    });
+}
+
+// Those who had been accepted before are sent away as soon as they are in.
 void cluster_leave::send_clients_away() {
     const auto left = std::make_shared<std::size_t>(loops_.size());
     const auto sent = std::make_shared<std::size_t>(0);
@@ -318,7 +327,7 @@ void cluster_leave::finish(cluster::operator_leave left) {
     std::exchange(answer_, {})(std::move(left));
     log::info(asked_.is_drain ? "drained" : "left_the_cluster",
               {{"cluster", *options_.cluster.name}});
-    end_();
+    end_.end_process();
 }
 
 void cluster_leave::stop() {

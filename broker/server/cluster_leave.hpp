@@ -18,16 +18,23 @@
 
 namespace gv::server {
 
+/// What ends a node. Called on the control thread.
+struct node_end {
+    /// No client comes in any more; says so, on the control thread, when that is true.
+    std::function<void(std::function<void()>)> close_listeners;
+    /// Stops the process, once the cluster was told that this node leaves.
+    std::function<void()> end_process;
+};
+
 /// Lives on the control thread.
 class cluster_leave {
   public:
     using reply = cluster::operator_listener::reply<cluster::operator_leave>;
 
-    /// `end` stops the process, once the cluster was told that this node leaves. Lifetime: all but
-    /// `end` outlive it.
+    /// Lifetime: all but `end` outlive it.
     cluster_leave(const options& all, cluster_service& cluster,
                   const std::vector<std::unique_ptr<shard::event_loop>>& loops,
-                  boost::asio::io_context& control, std::function<void()> end);
+                  boost::asio::io_context& control, node_end end);
 
     /// From now on until it is refused no shard takes a new kept session.
     void begin(cluster::operator_leave_request asked, reply answer);
@@ -42,6 +49,7 @@ class cluster_leave {
     void set_home(bool would_be);
     void judge(const shard_sums& now);
     [[nodiscard]] bool waits_for_sessions(const shard_sums& now);
+    void close_listeners();
     void send_clients_away();
     [[nodiscard]] cluster::operator_leave end_of_drain() const;
     void compare_retained(const shard_sums& now);
@@ -55,7 +63,7 @@ class cluster_leave {
     cluster_service& cluster_;
     const std::vector<std::unique_ptr<shard::event_loop>>& loops_;
     boost::asio::io_context& control_;
-    std::function<void()> end_;
+    node_end end_;
     reply answer_; ///< empty: nobody waits, so nothing is under way
     cluster::operator_leave_request asked_;
     bool is_stopped_ = false;
