@@ -36,7 +36,8 @@ class cluster_leave {
                   const std::vector<std::unique_ptr<shard::event_loop>>& loops,
                   boost::asio::io_context& control, node_end end);
 
-    /// From now on until it is refused no shard takes a new kept session.
+    /// For good: once sessions have been handed over, and until it is refused, no shard takes a new
+    /// kept session.
     void begin(cluster::operator_leave_request asked, reply answer);
     /// The process ends for another reason: what has not been told to the others is not done.
     void stop();
@@ -46,11 +47,14 @@ class cluster_leave {
 
     void look();
     void look_later();
+    void pause_and(void (cluster_leave::*then)());
     void set_home(bool would_be);
     void judge(const shard_sums& now);
     [[nodiscard]] bool waits_for_sessions(const shard_sums& now);
+    [[nodiscard]] bool waits_for_spool(const shard_sums& now) const;
     void close_listeners();
     void send_clients_away();
+    void end_drain();
     [[nodiscard]] cluster::operator_leave end_of_drain() const;
     void compare_retained(const shard_sums& now);
     void on_compared(const shard_sums& now, retained_at where);
@@ -68,7 +72,8 @@ class cluster_leave {
     cluster::operator_leave_request asked_;
     bool is_stopped_ = false;
     bool is_marked_ = false;
-    int times_clear_ = 0; ///< looked in turn and found nothing that speaks against it
+    bool is_refusing_ = false; ///< shards take nothing more that would be on this node alone
+    int times_clear_ = 0;      ///< looked in turn and found nothing that speaks against it
     time_point until_{};
     std::uint64_t sessions_left_ = 0; ///< when they were last fewer than before
     std::uint64_t partitions_left_ = 0;
