@@ -80,7 +80,7 @@ constexpr int looks = 2;
 
 cluster_leave::cluster_leave(const options& all, cluster_service& cluster,
                              const std::vector<std::unique_ptr<shard::event_loop>>& loops,
-                             boost::asio::io_context& control, std::function<void()> end)
+                             boost::asio::io_context& control, node_end end)
     : options_(all), cluster_(cluster), loops_(loops), control_(control), end_(std::move(end)),
       pause_(control) {}
 
@@ -112,6 +112,7 @@ void cluster_leave::begin(cluster::operator_leave_request asked, reply answer) {
     times_clear_ = 0;
     until_ = std::chrono::steady_clock::now() + patience;
     sessions_left_ = partitions_left_ = 0;
+    is_refusing_ = !cluster_.shares_sessions() || asked_.is_forced;
     if (cluster_.shares_sessions()) {
         until_ = std::chrono::steady_clock::now() + handover_patience;
         set_home(false);
@@ -126,29 +127,34 @@ void cluster_leave::set_home(bool would_be) {
 }
 
 void cluster_leave::look() {
-    sum_up(loops_, true, [this](const shard_sums& now) {
-        if (!cluster_.shares_sessions()) {
-            boost::asio::post(control_, [this, now] { judge(now); });
-            return;
-        }
-        cluster_.run([this, now](cluster::cluster_node& node, cluster::moment) {
-            const bool is_alone = node.members().members().live() == 0;
-            const std::uint64_t left =
-                is_alone ? 0 : node.partitions().table().count(cluster_.self());
-            boost::asio::post(control_, [this, now, left] {
-                partitions_ = left;
-                judge(now);
-            });
-        });
-    });
+    sum_up(loops_, is_refusing_ ? std::optional(true) : std::nullopt,
+           [this](const shard_sums& now) {
+               if (!cluster_.shares_sessions()) {
+                   boost::asio::post(control_, [this, now] { judge(now); });
+                   return;
+               }
+               cluster_.run([this, now](cluster::cluster_node& node, cluster::moment) {
+                   const bool is_alone = node.members().members().live() == 0;
+                   const std::uint64_t left =
+                       is_alone ? 0 : node.partitions().table().count(cluster_.self());
+                   boost::asio::post(control_, [this, now, left] {
+                       partitions_ = left;
+                       judge(now);
+                   });
+               });
+           });
 }
 
 void cluster_leave::look_later() {
     times_clear_ = 0;
+    pause_and(&cluster_leave::look);
+}
+
+void cluster_leave::pause_and(void (cluster_leave::*then)()) {
     pause_.expires_after(pause);
-    pause_.async_wait([this](const boost::system::error_code& error) {
+    pause_.async_wait([this, then](const boost::system::error_code& error) {
         if (!error && answer_) {
-            look();
+            (this->*then)();
         }
     });
 }
@@ -171,6 +177,12 @@ bool cluster_leave::waits_for_sessions(const shard_sums& now) {
     return std::chrono::steady_clock::now() < until_;
 }
 
+/// What was set aside for nodes that were slow goes to them now; no more is.
+bool cluster_leave::waits_for_spool(const shard_sums& now) const {
+    return cluster_.shares_sessions() && now.spooled() > 0
+           && std::chrono::steady_clock::now() < until_;
+}
+
 void cluster_leave::judge(const shard_sums& now) {
     if (!answer_) {
         return; // stopped meanwhile
@@ -182,7 +194,14 @@ void cluster_leave::judge(const shard_sums& now) {
     } else if (cluster_.shares_sessions() && now.kept_sessions + partitions_ > 0) {
         refuse(would_keep_sessions(now, partitions_));
     } else if (asked_.is_drain) {
-        send_clients_away();
+        close_listeners();
+    } else if (!is_refusing_) {
+        // Not before: from then on a message for a node that is slow is refused, too.
+        is_refusing_ = true;
+        until_ = std::chrono::steady_clock::now() + patience;
+        look();
+    } else if (waits_for_spool(now)) {
+        look_later();
     } else if (now.kept_sessions > 0 || now.spooled() > 0) {
         refuse(would_take_along(now));
     } else {
@@ -220,32 +239,55 @@ void cluster_leave::on_compared(const shard_sums& now, retained_at where) {
     }
 }
 
-// Each comes back to another node. Those who come in meanwhile are sent away as well: at the end
-// listeners close with the process.
+// First: before MQTT 5 a client cannot be told of another node, and would come back to this one for
+// as long as it lets it in.
+void cluster_leave::close_listeners() {
+    end_.close_listeners([this] {
+        if (answer_) {
+            send_clients_away();
+        }
+    });
+}
+
+// Those who had been accepted before are sent away as soon as they are in. What clients had said is
+// taken before the process ends: of QoS 2 it would come twice otherwise.
 void cluster_leave::send_clients_away() {
     const auto left = std::make_shared<std::size_t>(loops_.size());
     const auto sent = std::make_shared<std::size_t>(0);
     for (const auto& each : loops_) {
         each->post([this, &loop = *each, left, sent] {
-            const std::size_t count = loop.logic().send_away(clients_a_step);
+            const std::size_t count =
+                loop.logic().send_away(clients_a_step) + loop.logic().debts().leavers;
             boost::asio::post(control_, [this, left, sent, count] {
                 *sent += count;
                 if (--*left > 0 || !answer_) {
                     return;
                 }
                 if (*sent == 0) {
-                    finish(end_of_drain());
-                    return;
+                    until_ = std::chrono::steady_clock::now() + patience;
+                    end_drain();
+                } else {
+                    pause_and(&cluster_leave::send_clients_away);
                 }
-                pause_.expires_after(pause);
-                pause_.async_wait([this](const boost::system::error_code& error) {
-                    if (!error && answer_) {
-                        send_clients_away();
-                    }
-                });
             });
         });
     }
+}
+
+// What is in the spool for longer is sent when this node is back.
+void cluster_leave::end_drain() {
+    sum_up(loops_, {}, [this](const shard_sums& now) {
+        boost::asio::post(control_, [this, now] {
+            if (!answer_) {
+                return;
+            }
+            if (waits_for_spool(now)) {
+                pause_and(&cluster_leave::end_drain);
+            } else {
+                finish(end_of_drain());
+            }
+        });
+    });
 }
 
 cluster::operator_leave cluster_leave::end_of_drain() const {
@@ -318,7 +360,7 @@ void cluster_leave::finish(cluster::operator_leave left) {
     std::exchange(answer_, {})(std::move(left));
     log::info(asked_.is_drain ? "drained" : "left_the_cluster",
               {{"cluster", *options_.cluster.name}});
-    end_();
+    end_.end_process();
 }
 
 void cluster_leave::stop() {

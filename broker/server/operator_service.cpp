@@ -20,7 +20,7 @@ std::string operator_socket(const options& all) {
 
 operator_service::operator_service(const options& all, cluster_service& cluster,
                                    const std::vector<std::unique_ptr<shard::event_loop>>& loops,
-                                   boost::asio::io_context& control, std::function<void()> end)
+                                   boost::asio::io_context& control, node_end end)
     : options_(all), cluster_(cluster), loops_(loops), control_(control),
       leave_(all, cluster, loops, control, std::move(end)) {}
 

@@ -19,11 +19,10 @@ namespace gv::server {
 
 class operator_service final : private cluster::operator_listener {
   public:
-    /// `end` stops the process; called on the control thread, once the cluster was told that this
-    /// node leaves. Lifetime: all but `end` outlive it.
+    /// Lifetime: all but `end` outlive it.
     operator_service(const options& all, cluster_service& cluster,
                      const std::vector<std::unique_ptr<shard::event_loop>>& loops,
-                     boost::asio::io_context& control, std::function<void()> end);
+                     boost::asio::io_context& control, node_end end);
     ~operator_service();
 
     /// Opens the socket. One that was not asked for may be missing: the log tells. Errors: a

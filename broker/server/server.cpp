@@ -15,6 +15,7 @@
 #include "broker/transport/endpoint.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -220,8 +221,11 @@ std::vector<problem> server::build_cluster() {
     }
     board_->watch_cluster(cluster_.get());
     observer_->watch_cluster(*cluster_);
-    operator_ = std::make_unique<operator_service>(options_, *cluster_, loops_, control_,
-                                                   [this] { leave(); });
+    operator_ = std::make_unique<operator_service>(
+        options_, *cluster_, loops_, control_,
+        node_end{.close_listeners =
+                     [this](std::function<void()> closed) { close_listeners(std::move(closed)); },
+                 .end_process = [this] { leave(); }});
     if (const auto opened = operator_->start(); !opened) {
         return {opened.error()};
     }
@@ -423,6 +427,16 @@ void server::leave() {
         signals_.cancel();
         stop();
     }
+}
+
+void server::close_listeners(std::function<void()> closed) {
+    board_->set_readiness(admin::readiness::stopping);
+    loops_.front()->post([this, closed = std::move(closed)]() mutable {
+        for (const auto& each : acceptors_) {
+            each->stop();
+        }
+        boost::asio::post(control_, std::move(closed));
+    });
 }
 
 void server::stop() {

@@ -79,6 +79,8 @@ class server {
     void apply(reload_parts parts);
     void log_changes(const std::vector<option_change>& changes);
     void leave();
+    /// `closed` is called on the control thread.
+    void close_listeners(std::function<void()> closed);
     void stop();
 
     options options_;                    ///< in force: what waits for a restart is not in it

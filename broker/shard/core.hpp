@@ -1029,6 +1029,7 @@ class core final : private session::front_effects,
         shard_id party;
         shard::detach word;
         std::size_t under_way = 0;
+        unsigned more_waits = 0; ///< when it is due
     };
     boost::unordered_flat_map<std::uint64_t, leaver> leavers_;
     /// Of lives of nodes that this shard has not been told of yet.

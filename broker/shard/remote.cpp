@@ -20,6 +20,9 @@ namespace {
 constexpr duration attach_within = 2s;
 /// A home waits so long for what a connection that has ended was giving out.
 constexpr duration leave_within = 1s;
+/// The same once more each for one that was sent away by this broker. All of them end before a
+/// hand-over is given up for want of progress.
+constexpr unsigned sent_away_waits = 6;
 
 /// Whether its home is to hear of a client that came in without it. What a persistent session has
 /// there stays as it is.
@@ -263,8 +266,12 @@ void core::leave_home(client& from, const shard::detach& word) {
         say_detached(from.home_at_, word);
         return;
     }
-    leavers_.emplace(from.number_,
-                     leaver{.party = from.home_at_, .word = word, .under_way = under_way});
+    const bool is_sent_away = word.notice.cause == session::close_cause::administrative
+                              || word.notice.cause == session::close_cause::server_shutdown;
+    leavers_.emplace(from.number_, leaver{.party = from.home_at_,
+                                          .word = word,
+                                          .under_way = under_way,
+                                          .more_waits = is_sent_away ? sent_away_waits : 0});
     leaving_.push_back({.due = turn_.now + leave_within, .connection = from.number_});
     tell_home(from, false);
     if (home_entry* home = is_mine(from.home_at_) ? find_home(from.home_) : nullptr) {
@@ -290,13 +297,21 @@ void core::end_leaver(std::uint64_t connection) {
 
 // What is still under way waits for a disk, or for a node: the client does not wait with it. Of
 // QoS 2 it may come twice then, since its home forgets identifiers that may not have been routed.
+// Who is sent away, as for a hand-over, did not ask for that, and waits longer.
 void core::release_late_leavers() {
     while (!leaving_.empty() && leaving_.front().due <= turn_.now) {
         const std::uint64_t connection = leaving_.pop_front().connection;
-        if (const auto found = leavers_.find(connection); found != leavers_.end()) {
-            found->second.word.is_early = true;
-            end_leaver(connection);
+        const auto found = leavers_.find(connection);
+        if (found == leavers_.end()) {
+            continue;
         }
+        if (found->second.more_waits > 0) {
+            --found->second.more_waits;
+            leaving_.push_back({.due = turn_.now + leave_within, .connection = connection});
+            continue;
+        }
+        found->second.word.is_early = true;
+        end_leaver(connection);
     }
 }
 

@@ -11,13 +11,13 @@ import sys
 import tempfile
 import traceback
 
-from tests.faults import (clocks, flapping, groups, links, machine, retained, routes, slow_link,
-                          takeovers, wills)
+from tests.faults import (clocks, flapping, groups, links, machine, restarts, retained, routes,
+                          slow_link, takeovers, wills)
 from tests.faults.report import Report
 from tests.faults.scene import Scene
 
 EXPERIMENTS = {"F5": links.run, "F6": flapping.run, "F8": takeovers.run, "F11": retained.run, "F12": routes.run,
-               "F13": slow_link.run, "F16": clocks.run, "F18": wills.run, "F19": groups.run}
+               "F13": slow_link.run, "F16": clocks.run, "F17": restarts.run, "F18": wills.run, "F19": groups.run}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -28,6 +28,9 @@ def parse(arguments):
     parser.add_argument("--broker", default=str(ROOT / "build/release/broker/grapevine"))
     parser.add_argument("--clock", default=str(ROOT / "build/release/tests/faults/libfalse_clock.so"),
                         help="the false clock, where it is not in build/release")
+    parser.add_argument("--future", default=str(ROOT / "build/release/tests/future/grapevine_future"),
+                        help="the broker of a later release, where it is neither in build/release nor "
+                             "beside the broker")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     parser.add_argument("--quick", action="store_true", help="shorter, and fewer rounds")
     parser.add_argument("--keep", action="store_true", help="keep folders with logs and stores")

@@ -3,6 +3,7 @@
 wrong. A message is (publisher, topic, number); times are those of time.monotonic()."""
 
 import dataclasses
+import functools
 from collections import Counter, defaultdict
 
 
@@ -16,6 +17,7 @@ def message_of(payload):
     return publisher.decode(), topic.decode(), int(number)
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def matches(topic_filter, topic):
     wanted, found = topic_filter.split("/"), topic.split("/")
     for at, level in enumerate(wanted):
@@ -141,6 +143,16 @@ class History:
         """What nobody published."""
         return [(subscriber, each.message) for subscriber, deliveries in self.deliveries.items()
                 for each in deliveries if each.message not in self.published]
+
+    def story(self, subscriber, message, since):
+        """Of one message and one subscriber, in seconds after `since`."""
+        how = self.published.get(message)
+        came = [f"{each.at - since:.3f}{' DUP' if each.is_dup else ''}"
+                for each in self.deliveries[subscriber] if each.message == message]
+        sent = "never published" if how is None else (
+            f"published {how.invoked - since:.3f}, acknowledged "
+            + (f"{how.acked - since:.3f}" if how.acked else "never"))
+        return f"{message} for {subscriber}: {sent}, came {', '.join(came) or 'never'}"
 
     # --- what is measured
 

@@ -106,13 +106,18 @@ class Client(asyncio.Protocol):
         await asyncio.wait_for(await self.publish(topic, payload, qos, **how), PATIENCE_S)
 
     async def disconnect(self):
+        self.leave()
+        await self.closed
+
+    def leave(self):
+        """The same without waiting."""
         self.send(packet(DISCONNECT, 0, b""))
         self.transport.close()
-        await self.closed
 
     def cut(self):
         """Without a word, as if its power had gone."""
-        self.transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     # --- below
 

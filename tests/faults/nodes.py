@@ -16,6 +16,7 @@ from tests.faults import proxy
 
 MQTT, CLUSTER, ADMIN, PROXY = 1883, 7883, 9883, 7884
 PATIENCE_S = 30
+OPERATE_WITHIN_S = 180
 CONFIGURATION = """\
 [node]
 name = "{name}"
@@ -78,9 +79,9 @@ class Node:
         (self.folder / "grapevine.toml").write_text(CONFIGURATION.format(
             name=self.name, address=self.address, port=port, folder=self.folder,
             seeds=", ".join(f'"{each}"' for each in seeds)))
-        self.command = ["ip", "netns", "exec", self.name, str(program), "-v",
-                        "-c", str(self.folder / "grapevine.toml"), "--sessions.follow_clients",
-                        str(follows).lower(), *settings]
+        self.program = str(program)  # may be another one at the next start
+        self.arguments = ["-v", "-c", str(self.folder / "grapevine.toml"),
+                          "--sessions.follow_clients", str(follows).lower(), *settings]
         self.process = self.proxy = None
         self.starts = 0
         self.deaths = 0  # that nobody wanted
@@ -93,8 +94,9 @@ class Node:
         if self.clock is not None:
             environment |= self.clock.environment()
         with self.log_file.open("a") as log:
-            self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log,
-                                            env=environment)  # a core is left in the folder
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.name, self.program, *self.arguments],
+                cwd=self.folder, stdout=log, stderr=log, env=environment)  # a core is left there
         self.starts += 1
 
     def start_proxy(self):
@@ -143,6 +145,26 @@ class Node:
                 self.process.wait()
             self.deaths += self.process.returncode != 0
         self.process = None
+
+    async def operate(self, *words):
+        """`grapevine cluster …` for it."""
+        return await asyncio.to_thread(
+            subprocess.run, [self.program, "cluster", *words, "--storage.folder",
+                             str(self.folder / "store")],
+            capture_output=True, text=True, timeout=OPERATE_WITHIN_S)
+
+    async def operate_until_it_ends(self, *words):
+        """The same for what ends its process in good order. Returns when it had ended."""
+        done = await self.operate(*words)
+        if done.returncode != 0:
+            raise RuntimeError(f"{self.name}: cluster {' '.join(words)}: {done.stderr.strip()}")
+        await asyncio.to_thread(self.process.wait, PATIENCE_S)
+        self.deaths += self.process.returncode != 0
+        self.process = None
+        return time.monotonic()
+
+    async def status(self):
+        return json.loads((await self.operate("status", "--json")).stdout)
 
     def stop_proxy(self):
         if self.proxy is not None:

@@ -65,16 +65,33 @@ class Scene:
                 return False
         return True
 
-    async def wait_until_spread(self):
+    async def wait_until_spread(self, nodes=None):
         """Until each node is home of its share of the sessions."""
         if not self.follows:
             return
-        least = 256 // len(self.nodes) // 2
+        nodes = nodes or self.nodes
+        least = 256 // len(nodes) // 2
 
         async def is_spread():
-            homes = [await each.metric("cluster_partitions") for each in self.nodes]
+            homes = [await each.metric("cluster_partitions") for each in nodes]
             return sum(homes) == 256 and min(homes) >= least
         await wait_for("partitions on all nodes", is_spread)
+
+    async def kept_sessions(self):
+        return [await each.metric("sessions_persistent") for each in self.running()]
+
+    async def home_of_new(self, connect):
+        """The node that has one more kept session after connect()."""
+        nodes, before = self.running(), await self.kept_sessions()
+        await connect()
+        found = []
+
+        async def has_grown():
+            found[:] = [node for node, then, now in zip(nodes, before, await self.kept_sessions())
+                        if now > then]
+            return bool(found)
+        await wait_for("the session", has_grown)
+        return found[0]
 
     async def client_at(self, home):
         """A client identifier whose session lives on that node. None of it is left there. Where
@@ -83,23 +100,18 @@ class Scene:
             self.clients_tried += 1
             if not self.follows:
                 return f"client-{self.clients_tried}"
-            name = f"client-{self.clients_tried}"
-            before = [await each.metric("sessions_persistent") for each in self.nodes]
-            found = []
-            async def has_grown(before=before, found=found):
-                for each, count in zip(self.nodes, before):
-                    if await each.metric("sessions_persistent") > count:
-                        found.append(each)
-                return bool(found)
-            client = await Client(name).connect(home.address, clean=False)
-            await wait_for("the session", has_grown)
+            client = Client(f"client-{self.clients_tried}")
+            before = await self.kept_sessions()
+            found = await self.home_of_new(
+                lambda client=client: client.connect(home.address, clean=False))
             await client.disconnect()
-            await (await Client(name).connect(home.address)).disconnect()
+            await (await Client(client.name).connect(home.address)).disconnect()
+
             async def is_gone(before=before):
-                return before == [await each.metric("sessions_persistent") for each in self.nodes]
+                return before == await self.kept_sessions()
             await wait_for("the session to end", is_gone)
-            if found == [home]:
-                return name
+            if found is home:
+                return client.name
 
     def false_clock(self):
         """Right until it is set."""
@@ -120,18 +132,20 @@ class Scene:
         for each in self.running():
             self.baselines[each.name] = each.memory(), each.descriptors()
 
-    def judge_messages(self):
+    def judge_messages(self, may_repeat=lambda message: False):
+        """`may_repeat`: what may come twice at QoS 2, as it is promised no better."""
         history = self.work.history
+        repeated = [each for each in history.repeated(2) if not may_repeat(each[1])]
         published = len(history.published)
         delivered = sum(map(len, history.deliveries.values()))
         self.report.note(f"{published:,} messages published, {delivered:,} delivered, "
                          f"{len(history.repeated(1)):,} twice at QoS 1")
         self.report.at_most("acknowledged and lost", len(history.lost()), 0)
-        self.report.at_most("delivered twice at QoS 2", len(history.repeated(2)), 0)
+        self.report.at_most("delivered twice at QoS 2", len(repeated), 0)
         self.report.at_most("out of order", len(history.disorder()), 0)
         self.report.at_most("delivered and never published", len(history.unknown()), 0)
         for each in (history.lost() + history.repeated(2) + history.disorder())[:5]:
-            self.report.note(f"for example {each}")
+            self.report.note(f"for example {history.story(*each, self.report.begun)}")
 
     async def judge_drops(self):
         """QoS 0 that did not come was sent by one node and not received by the other: dropped for

@@ -7,7 +7,6 @@ import collections
 import time
 
 from tests.faults.mqtt import Client, Will
-from tests.faults.nodes import wait_for
 
 NODES = 3
 CLIENTS, CLIENTS_QUICK = 300, 60
@@ -99,19 +98,11 @@ async def run(scene):
 
 async def find_homes(scene, mortals):
     """Each has a session for a moment, and one node has one more."""
-    async def sessions():
-        return [await each.metric("sessions_persistent") for each in scene.nodes]
     for each in mortals:
-        before = await sessions()
-        link = await Client(each.name).connect(scene.nodes[0].address, clean=False)
-        found = []
-
-        async def has_grown(before=before, found=found):
-            found[:] = [node.name for node, then, now in zip(scene.nodes, before, await sessions())
-                        if now > then]
-            return bool(found)
-        await wait_for("the session", has_grown)
-        each.home = found[0]
+        link = Client(each.name)
+        home = await scene.home_of_new(
+            lambda link=link: link.connect(scene.nodes[0].address, clean=False))
+        each.home = home.name
         await link.disconnect()
     for each in mortals:
         await (await Client(each.name).connect(scene.nodes[0].address)).disconnect()

@@ -86,6 +86,31 @@ class ClusterHandover(ClusterTest):
         self.wait_until_shared((*rest, again))
         self.expect_sessions((*rest, again), ["first"])
 
+    def test_a_drain_ends_although_a_client_comes_back_at_once(self):
+        """Before MQTT 5 a client is not told to use another server."""
+        nodes = self.nodes(3)
+        self.spread(nodes)
+        is_over = threading.Event()
+        times = []
+
+        def insist():
+            while not is_over.is_set():
+                try:
+                    with Wire(nodes[0].port).connect("insists") as wire:
+                        times.append(time.monotonic())
+                        wire.receive()
+                except (OSError, AssertionError):
+                    time.sleep(0.01)
+        client = threading.Thread(target=insist)
+        client.start()
+        try:
+            wait_for("the client", lambda: times)
+            done = self.command(nodes[0], "drain")
+        finally:
+            is_over.set()
+            client.join()
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_nothing_is_lost_or_doubled_while_nodes_join_and_one_leaves(self):
         first = self.node("node1")
         self.make_sessions(first)

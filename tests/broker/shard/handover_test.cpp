@@ -60,6 +60,15 @@ class world : stores, public support::script {
         };
     }
     void stop_disks() { node.disk = nullptr; }
+    void stop_disk(std::size_t which) {
+        node.disk = [this, which] {
+            bool was_busy = false;
+            for (std::size_t on = 0; on < nodes; ++on) {
+                was_busy = (on != which && stores_[on]->run() > 0) || was_busy;
+            }
+            return was_busy;
+        };
+    }
     /// One hand-over of that node, and what is to be read.
     void write(std::size_t on) {
         stores_[on]->run(1);
@@ -189,6 +198,32 @@ TEST(Handover, WhoIsConnectedComesAgainAndWaitsForItsSession) {
     EXPECT_EQ(connack->reason, reason_code::success);
     EXPECT_TRUE(connack->session_present);
     EXPECT_EQ(s.home_of(to), 1U);
+    s.settle();
+}
+
+TEST(Handover, WhatAClientThatIsSentAwayHadSaidComesOnceHoweverLongItTakes) {
+    world s;
+    script_client& to = s.client_of(1);
+    to.connect(s.at(1));
+    to.subscribe("t", qos::exactly_once);
+    script_client& from = s.client_of(0);
+    from.connect(s.kept(2));
+    s.stop_disk(2); // nor does its spool take it
+    s.node.hold_frames(2, 1, true);
+    const packet_id id = from.publish("t", "m", qos::exactly_once);
+    s.hand_over(from, 1);
+    from.expect_closed(reason_code::server_busy);
+    s.advance(4s);
+    EXPECT_EQ(s.home_of(from), 0U) << "as long as one node has not taken it";
+    s.let_disks_work();
+    s.node.hold_frames(2, 1, false);
+    s.advance(1s);
+    EXPECT_EQ(s.home_of(from), 1U);
+    EXPECT_TRUE(from.connect(s.kept(0)));
+    from.wire.resend();
+    from.expect_ack(packet_type::pubrec, id);
+    to.take("t", "m");
+    to.expect_nothing();
     s.settle();
 }
 
