@@ -26,6 +26,13 @@ namespace gv {
     return partition_id{static_cast<std::uint16_t>(hash64(client_id) % partition_count)};
 }
 
+/// Finaliser of splitmix64: every bit of the result depends on every bit of the value.
+[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t value) noexcept {
+    value = (value ^ (value >> 30U)) * 0xbf58'476d'1ce4'e5b9;
+    value = (value ^ (value >> 27U)) * 0x94d0'49bb'1331'11eb;
+    return value ^ (value >> 31U);
+}
+
 /// Hash functor for containers keyed by std::string and looked up by std::string_view.
 struct string_hash {
     using is_transparent = void;

@@ -14,12 +14,6 @@ namespace {
 /// which only each n-th is used. Source: Knuth, "The Art of Computer Programming", 6.4.
 constexpr std::uint64_t golden_step = 0x9e37'79b9'7f4a'7c15u;
 
-std::uint64_t mix(std::uint64_t value) noexcept {
-    value = (value ^ (value >> 30)) * 0xbf58'476d'1ce4'e5b9u;
-    value = (value ^ (value >> 27)) * 0x94d0'49bb'1331'11ebu;
-    return value ^ (value >> 31);
-}
-
 struct weights {
     bool by_online;
     [[nodiscard]] std::uint32_t of(const group_candidate& each) const noexcept {
@@ -56,7 +50,8 @@ std::optional<std::size_t> by_hash(std::span<const group_candidate> among, weigh
         if (weight == 0) {
             continue;
         }
-        const auto chance = static_cast<double>((mix(key ^ mix(among[at].node.value)) >> 11) + 1);
+        const auto chance =
+            static_cast<double>((mix64(key ^ mix64(among[at].node.value)) >> 11) + 1);
         const double score = -std::log(chance * 0x1p-53) / (is_weighted ? weight : 1);
         if (!best || score < best_score) {
             best = at;

@@ -18,15 +18,8 @@ struct member_state {
 
 namespace {
 
-/// Finaliser of splitmix64: every bit of the result depends on every bit of the value.
-std::uint64_t mix(std::uint64_t value) noexcept {
-    value = (value ^ (value >> 30)) * 0xbf58'476d'1ce4'e5b9u;
-    value = (value ^ (value >> 27)) * 0x94d0'49bb'1331'11ebu;
-    return value ^ (value >> 31);
-}
-
 std::uint64_t mixed(member_id id) noexcept {
-    return mix(id.subscriber ^ mix(std::uint64_t{id.shard.value} + 1));
+    return mix64(id.subscriber ^ mix64(std::uint64_t{id.shard.value} + 1));
 }
 
 } // namespace
@@ -93,7 +86,7 @@ const group::row& group::by_hash(std::size_t candidates, std::uint64_t key) cons
     const row* best = nullptr;
     std::uint64_t best_score = 0;
     for (std::size_t at = 0; at < candidates; ++at) {
-        const std::uint64_t score = mix(key ^ rows_[at].mixed_id);
+        const std::uint64_t score = mix64(key ^ rows_[at].mixed_id);
         if (best == nullptr || score > best_score) {
             best = &rows_[at];
             best_score = score;

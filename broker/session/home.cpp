@@ -104,7 +104,7 @@ void home::on_detach(attach_epoch epoch, const detach_notice& notice) {
     }
     const front_address was = *std::exchange(front_, std::nullopt);
     if (session_) {
-        session_->out.detach();
+        session_->out.detach(*this);
     }
     session_expiry_ = notice.session_expiry.value_or(session_expiry_);
     if (is_polite) {

@@ -63,6 +63,14 @@ class home_effects {
     virtual void dropped(drop_reason reason) = 0;
     /// See outbound_sink.
     virtual void group_settled(home& from, group_origin group) = 0;
+    virtual void loan_kept(home& from, group_origin loan) {
+        static_cast<void>(from);
+        static_cast<void>(loan);
+    }
+    virtual void loan_returned(home& from, group_origin loan) {
+        static_cast<void>(from);
+        static_cast<void>(loan);
+    }
 
   protected:
     ~home_effects() = default;
@@ -131,6 +139,10 @@ class home : private outbound_sink {
     }
     void on_delivery(const publication& what, const delivery& how);
     void on_replay_row(const publication& what, const delivery& how);
+    /// Whether a loan would go out to the client now.
+    [[nodiscard]] bool takes_loan(qos quality) const {
+        return session_ && front_ && session_->out.takes_loan(quality, *this);
+    }
     /// The front has room again.
     void on_room();
     /// What the session waited for is on disk.
@@ -171,6 +183,10 @@ class home : private outbound_sink {
     void dropped(drop_reason reason) override { context_->effects->dropped(reason); }
     void group_settled(group_origin group) override {
         context_->effects->group_settled(*this, group);
+    }
+    void loan_kept(group_origin loan) override { context_->effects->loan_kept(*this, loan); }
+    void loan_returned(group_origin loan) override {
+        context_->effects->loan_returned(*this, loan);
     }
 
     [[nodiscard]] time_point now() const noexcept { return context_->now->now; }

@@ -85,6 +85,11 @@ bool front::accept_client_id(const mqtt::connect_view& packet) {
                "the client identifier is longer than mqtt.client_id_length_max");
         return false;
     }
+    if (packet.client_id.starts_with("$share/")) {
+        refuse(reason_code::client_identifier_not_valid,
+               "client identifiers that begin with $share/ are those of shared groups");
+        return false;
+    }
     if (!packet.client_id.empty()) {
         client_id_ = packet.client_id;
     } else if (is_v5() || (packet.clean_start && version_ == mqtt::protocol_version::v3_1_1)) {

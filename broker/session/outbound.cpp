@@ -31,11 +31,45 @@ void outbound::attach(std::uint16_t receive_maximum) {
     }
 }
 
-void outbound::detach() {
+void outbound::detach(outbound_sink& to) {
     is_attached_ = false;
     has_resends_ = false;
+    return_loans(to);
     static_cast<void>(spill());
     forget_groups();
+}
+
+// What was kept stays.
+void outbound::return_loans(outbound_sink& to) {
+    std::vector<group_origin> returned;
+    std::vector<std::uint16_t> ids;
+    for (std::uint32_t i = 0; i < slot_count_; ++i) {
+        const group_origin group = slots_[i].group;
+        if (slots_[i].now != state::free && is_loan(group) && !is_kept(group)) {
+            returned.push_back(std::exchange(slots_[i].group, {}));
+            ids.push_back(slots_[i].id);
+        }
+    }
+    for (const std::uint16_t each : ids) {
+        free_slot(*find(each), to);
+    }
+    std::vector<queued_row> unsent;
+    if (log_ != nullptr) {
+        queue_.for_each_lent([&unsent](const queued_row& row) {
+            if (!is_kept(row.group)) {
+                unsent.push_back(row);
+            }
+        });
+    }
+    for (const queued_row& each : unsent) {
+        if (queue_.remove(each.sequence, each.content->weight(), each.where.body)) {
+            queue_.note_erased(each.sequence, log_->row_done(each.sequence, each.where), *log_);
+            returned.push_back(each.group);
+        }
+    }
+    for (const group_origin each : returned) {
+        to.loan_returned(each);
+    }
 }
 
 // Nothing is in flight to a member that is offline, and the count begins at none when it is back.
@@ -66,8 +100,9 @@ bool outbound::deliver(const publication& what, const delivery& how, queueing li
         return is_kept;
     }
     const std::uint64_t sequence = next_sequence();
+    const bool is_lent_alone = is_loan(how.group) && how.quality == qos::at_least_once;
     const written_row where =
-        log_ == nullptr ? written_row{} : log_->row_added(sequence, what, how);
+        log_ == nullptr || is_lent_alone ? written_row{} : log_->row_added(sequence, what, how);
     if (is_sent_at_once) {
         send(what, how, sequence, where, to);
         return true;
@@ -262,11 +297,18 @@ void outbound::send(const publication& what, delivery how, std::uint64_t sequenc
         taken.retain = how.retain;
         taken.subscription_ids.assign(how.subscription_ids.begin(), how.subscription_ids.end());
     }
-    if (log_ != nullptr && id != id_of(sequence) && how.quality == qos::at_least_once) {
+    if (log_ != nullptr && id != id_of(sequence) && how.quality == qos::at_least_once
+        && !is_loan(how.group)) {
         taken.where = log_->row_changed(sequence, where, what, how);
     }
     --quota_;
+    const bool is_kept_now =
+        is_loan(how.group) && !is_kept(how.group) && how.quality == qos::exactly_once;
+    taken.group = is_kept_now ? kept(how.group) : how.group;
     to.transmit(what, how);
+    if (is_kept_now) {
+        to.loan_kept(how.group);
+    }
 }
 
 void outbound::pump(time_point now, outbound_sink& to) {
@@ -412,7 +454,7 @@ outbound::ack outbound::on_puback(packet_id id, outbound_sink& to, time_point no
     if (done->quality != qos::at_least_once) {
         return ack::out_of_state;
     }
-    row_done(done->sequence, done->where);
+    row_done(*done);
     free_slot(*done, to);
     give_back_quota();
     if (!queue_.empty() || has_resends_) {
@@ -431,7 +473,7 @@ outbound::ack outbound::on_pubrec(packet_id id, bool is_error, outbound_sink& to
     }
     if (is_error) {
         if (taken->now == state::sent) {
-            row_done(taken->sequence, taken->where);
+            row_done(*taken);
         } else if (log_ != nullptr) {
             log_->release_done(taken->sequence);
         }
@@ -493,7 +535,7 @@ outbound::ack outbound::on_pubcomp(packet_id id, outbound_sink& to, time_point n
 
 void outbound::forget(packet_id id, outbound_sink& to) {
     if (slot* unsent = find(id.value)) {
-        row_done(unsent->sequence, unsent->where);
+        row_done(*unsent);
         free_slot(*unsent, to);
         give_back_quota();
     }
@@ -515,7 +557,7 @@ void outbound::erase_all() {
     }
     for (std::uint32_t i = 0; i < slot_count_; ++i) {
         if (slots_[i].now == state::sent) {
-            log_->row_done(slots_[i].sequence, slots_[i].where);
+            row_done(slots_[i]);
         } else if (slots_[i].now == state::released) {
             log_->release_done(slots_[i].sequence);
         }
@@ -613,7 +655,7 @@ void outbound::free_slot(slot& done, outbound_sink& to) {
             hole = at;
         }
     }
-    slots_[hole] = {};
+    slots_[hole] = slot{};
     settle(group, to);
 }
 

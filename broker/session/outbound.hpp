@@ -49,8 +49,13 @@ class outbound_sink {
     /// Whether the client's output takes more now.
     [[nodiscard]] virtual bool has_room() const = 0;
     virtual void dropped(drop_reason reason) = 0;
-    /// A message of a group is in flight no more: acknowledged, dropped, or on disk alone.
+    /// A message of a group is in flight no more: acknowledged, dropped, or on disk alone. A loan
+    /// has been taken.
     virtual void group_settled(group_origin group) = 0;
+    /// It goes out, and may not come twice: from now on the session alone has it.
+    virtual void loan_kept(group_origin loan) { static_cast<void>(loan); }
+    /// It has not been, and is not here any more.
+    virtual void loan_returned(group_origin loan) { static_cast<void>(loan); }
 
   protected:
     ~outbound_sink() = default;
@@ -89,8 +94,13 @@ class outbound {
     /// Begins a connection: the window is the lower of the client's Receive Maximum and ours. What
     /// was in flight is sent again by pump(), PUBRELs first, then messages in their first order.
     void attach(std::uint16_t receive_maximum);
-    /// Ends it: nothing is sent until the next attach().
-    void detach();
+    /// Ends it: nothing is sent until the next attach(). Loans that were not taken are returned.
+    void detach(outbound_sink& to);
+    /// Whether a loan would go out now. Others are not to be delivered.
+    [[nodiscard]] bool takes_loan(qos quality, const outbound_sink& to) const {
+        return is_attached_ && !has_resends_ && window() > 0
+               && (quality == qos::exactly_once || queue_.empty()) && to.has_room();
+    }
 
     /// Sends at QoS 1 or 2, or queues. `unlimited` is for the replay of retained messages, which no
     /// queue limit may cut. Returns false if the policy is to disconnect the client.
@@ -157,12 +167,12 @@ class outbound {
         std::vector<std::uint32_t> subscription_ids;
         std::uint64_t sequence = 0; ///< order of first sending; of a release that of PUBREC
         written_row where;
-        std::uint16_t id = 0;
-        state now = state::free;
-        qos quality = qos::at_least_once;
-        bool retain = false;
-        bool is_resend_due = false;
         group_origin group{};
+        std::uint16_t id = 0;
+        state now : 2 = state::free;
+        qos quality : 2 = qos::at_least_once;
+        bool retain : 1 = false;
+        bool is_resend_due : 1 = false;
     };
     /// A PUBREL that waits until its release is durable.
     struct pending_release {
@@ -199,6 +209,13 @@ class outbound {
             log_->row_done(sequence, where);
         }
     }
+    /// A loan of QoS 1 has no row here.
+    void row_done(const slot& of) {
+        if (!is_loan(of.group)) {
+            row_done(of.sequence, of.where);
+        }
+    }
+    void return_loans(outbound_sink& to);
     [[nodiscard]] slot* find(std::uint16_t id) noexcept;
     /// The identifier that a message of this sequence is sent under if it is sent now.
     [[nodiscard]] std::uint16_t free_id(std::uint64_t sequence) noexcept;

@@ -11,8 +11,27 @@
 
 namespace gv::session {
 
-/// The shard of the shared group that a message came through, plus 1; 0: none.
-using group_origin = strong_id<struct group_origin_tag, std::uint8_t>;
+/// The shard of the shared group that a message came through, plus 1; 0: none. Or a loan: the
+/// message is in the queue of its group until this session has taken it.
+using group_origin = strong_id<struct group_origin_tag, std::uint32_t>;
+[[nodiscard]] constexpr bool is_loan(group_origin group) noexcept { return group.value > 0xff; }
+/// Of the queue that the session knows by `membership` (below 32,767).
+[[nodiscard]] constexpr group_origin loan_of(std::uint32_t membership, packet_id id) noexcept {
+    return group_origin{((membership + 1) << 16U) | id.value};
+}
+/// One of QoS 2 that the session has on disk: it is in flight, and in the queue no more.
+[[nodiscard]] constexpr bool is_kept(group_origin loan) noexcept {
+    return (loan.value & 0x8000'0000U) != 0;
+}
+[[nodiscard]] constexpr group_origin kept(group_origin loan) noexcept {
+    return group_origin{loan.value | 0x8000'0000U};
+}
+[[nodiscard]] constexpr std::uint32_t membership_of(group_origin loan) noexcept {
+    return ((loan.value & 0x7fff'ffffU) >> 16U) - 1;
+}
+[[nodiscard]] constexpr packet_id id_of(group_origin loan) noexcept {
+    return packet_id{static_cast<std::uint16_t>(loan.value & 0xffffU)};
+}
 
 /// How one message goes to one client.
 struct delivery {

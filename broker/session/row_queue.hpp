@@ -90,6 +90,18 @@ class row_queue {
     /// one to `settled`. Requires: a log.
     void spill(const outbound_log& log, bool keeps_page, std::vector<group_origin>& settled);
 
+    /// Calls `visit(queued_row)` for those in memory that are loans.
+    template <typename Visit>
+    void for_each_lent(Visit&& visit) {
+        for (ring<queued_row>* rows : {&page_.all, &recent_.all}) {
+            for (std::size_t i = 0; i < rows->size(); ++i) {
+                if ((*rows)[i].content && is_loan((*rows)[i].group)) {
+                    visit((*rows)[i]);
+                }
+            }
+        }
+    }
+
     /// Rows count for no group from now on.
     void forget_groups() noexcept {
         for (ring<queued_row>* rows : {&page_.all, &recent_.all}) {

@@ -201,6 +201,9 @@ void core::attach_now(home_entry& home, session::front_address from,
 // disk by then, also if it came before this connection.
 void core::answer_attach(session::home& from, session::front_address to, session::attached answer) {
     home_entry& home = entry_of(from);
+    if (home.group_) {
+        return; // it has no client
+    }
     forget_durable_ends();
     const auto end = ends_.find(std::string(home.client_id()));
     if (answer.session_present || journal_.is_lost() || end == ends_.end()
@@ -368,7 +371,9 @@ void core::settle_home(home_entry& home) {
     const bool is_stored = home.home_.session() != nullptr;
     if (is_stored != home.is_stored_) {
         home.is_stored_ = is_stored;
-        is_stored ? ++stored_sessions_ : --stored_sessions_;
+        if (!home.group_) {
+            is_stored ? ++stored_sessions_ : --stored_sessions_;
+        }
         stored_in_[home.partition().value] += is_stored ? 1U : ~0U;
     }
     const time_point due =
@@ -380,12 +385,17 @@ void core::settle_home(home_entry& home) {
     }
     if (home.home_.is_gone() && homes_by_number_.erase(home.number()) != 0) {
         homes_.erase(&home);
+        group_homes_.erase(&home);
         gone_homes_.emplace_back(&home);
     }
 }
 
 void core::kick(session::home& from, session::front_address to, session::close_cause cause,
                 mqtt::reason_code reason, std::string_view why) {
+    if (entry_of(from).group_) {
+        close_queue(entry_of(from));
+        return;
+    }
     send_kick(to.shard, {.connection = to.connection,
                          .home = entry_of(from).number(),
                          .epoch = from.epoch(),
@@ -425,6 +435,10 @@ void core::on_kick(shard_id from, const shard::kick& word) {
 
 void core::push(session::home& from, session::front_address to, const publication& what,
                 const session::delivery& how) {
+    if (entry_of(from).group_) {
+        push_to_member(entry_of(from), what, how);
+        return;
+    }
     if (is_mine(to.shard)) {
         if (client* front = find_client(to.connection)) {
             front->front_.on_push(what, how);
@@ -470,6 +484,9 @@ void core::push_pubrel(session::home&, session::front_address to, packet_id id) 
 }
 
 bool core::has_room(const session::home& from, session::front_address to) const {
+    if (const group_queue* group = entry_of(from).group_.get()) {
+        return !group->is_closing && group->takes_more();
+    }
     if (is_mine(to.shard)) {
         const auto found = clients_.find(to.connection);
         return found != clients_.end()
@@ -504,6 +521,7 @@ void core::on_home_ack(home_entry& home, session::front_address from,
             front->front_.on_settled(ack, outcome);
         }
     }
+    tell_room(home);
     // The session may have ended with the connection just now.
     if (home.home_.session() != nullptr && !home.home_.session()->replays.empty()) {
         pump_replay(home.number());
@@ -583,8 +601,10 @@ void core::on_inbound_change(home_entry& home, packet_id id, bool is_held, durab
 void core::session_ended(session::home& from, session::session_state& state) {
     home_entry& home = entry_of(from);
     open_home(home);
+    end_memberships(home);
     forget_session(home, state);
     withdraw_all(home, home.number(), state);
+    home.memberships_.reset();
     // What is still on its way to this session from other shards must not reach the next one.
     homes_by_number_.erase(home.number_);
     home.number_ = ++next_number_;

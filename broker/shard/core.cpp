@@ -339,6 +339,7 @@ void core::on_timer(timer& fired) {
             erase_bucket(*passed);
         }
         check_pressure();
+        look_at_groups();
         wheel_.schedule(housekeeping_, turn_.now + (full_.empty() ? duration(1s) : 100ms));
     } else if (due.owner != nullptr) {
         client& whose = *due.owner;
@@ -375,6 +376,7 @@ void core::begin_serving() {
         }
     }
     publish_restored_wills();
+    ask_queues();
 }
 
 // What is written down is handed over before the others hear of it: a part of a transaction comes
@@ -513,6 +515,10 @@ home_entry::home_entry(core& owner, const session::home_context& context,
     : core_(&owner), home_(context, *this, client_id, owner.journal_.is_on() ? this : nullptr),
       number_(number) {
     timer_.home = this;
+    if (is_group_queue(client_id)) {
+        group_ = std::make_unique<group_queue>(owner.options_.routing.strategy);
+        owner.group_homes_.insert(this);
+    }
 }
 
 void home_entry::deliver(const publication& what, const router::grant& how) {
@@ -528,14 +534,21 @@ void home_entry::deliver(const publication& what, const router::grant& how) {
     core_->note_taker(*this);
 }
 
+// A queue takes what the group is to have; each member is asked when it is given something.
 bool home_entry::may_receive(std::string_view topic) const {
-    return !access_ || access_->check(auth::action::receive, topic).allowed;
+    return group_ || !access_ || access_->check(auth::action::receive, topic).allowed;
 }
 
 // The message given out meanwhile, if any, is another one: they have no body in common.
 void home_entry::replay_row(const publication& what, const session::delivery& how) {
     const bool is_shared = std::exchange(core_->shares_body_, false);
     home_.on_replay_row(what, how);
+    core_->shares_body_ = is_shared;
+}
+
+void home_entry::take_alone(const publication& what, const session::delivery& how) {
+    const bool is_shared = std::exchange(core_->shares_body_, false);
+    home_.on_delivery(what, how);
     core_->shares_body_ = is_shared;
 }
 

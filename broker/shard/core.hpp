@@ -310,6 +310,7 @@ class core final : private session::front_effects,
     /// Ends the turn. `flush(client&)` is called for each client with new output.
     template <typename Flush>
     void end_turn(Flush&& flush) {
+        hear_own_words();
         resume_held();
         for (std::size_t i = 0; i < dirty_.size(); ++i) {
             dirty_[i]->is_dirty_ = false;
@@ -319,7 +320,8 @@ class core final : private session::front_effects,
         settle_turn();
     }
     [[nodiscard]] bool has_work() const noexcept {
-        return !reopened_.empty() || !freed_.empty() || !relieved_.empty() || !dirty_.empty();
+        return !own_words_.empty() || !reopened_.empty() || !freed_.empty() || !relieved_.empty()
+               || !dirty_.empty();
     }
 
     // Other nodes; forward.cpp. Only if the options say that there may be some.
@@ -461,6 +463,7 @@ class core final : private session::front_effects,
         std::optional<session::inbound_ack> confirms;
         std::optional<session::attached> attaches; ///< holder is the home
         std::optional<partition_id> arriving;      ///< its sessions are subscribed
+        std::optional<member_address> member;      ///< of the group whose queue is the holder
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -563,6 +566,7 @@ class core final : private session::front_effects,
         std::string name;
         std::string filter;
         std::vector<peer_slot> tried; ///< those that have answered; the last one is asked
+        bool is_passed_on = false;    ///< for another node, which chooses again
     };
     /// Whether a node is asked only if it takes messages now, or also if they have to wait for it.
     enum class patience : std::uint8_t { none, spooled };
@@ -591,6 +595,8 @@ class core final : private session::front_effects,
     void on_forwarded_to_group(incoming_lane_id from, const publication& what,
                                const cluster::forward_flags& flags, cluster::lane_seq seq);
     void on_group_errand(shard_id from, const group_errand& message);
+    [[nodiscard]] bool pass_on_to_queue(const publication& what, std::string_view name,
+                                        std::string_view filter);
     [[nodiscard]] bool deliver_to_own_group(const publication& what, std::string_view name,
                                             std::string_view filter);
     // forward.cpp
@@ -738,7 +744,7 @@ class core final : private session::front_effects,
     void attach_elsewhere(std::vector<parked_attach> parked);
     void refuse_late_parked(std::vector<parked_attach>& parked);
     void progress(departing_partition& of) const;
-    void say(const departing_partition& of, handover::step what);
+    void say_step(const departing_partition& of, handover::step what);
     void stop_departure(partition_id which, std::string_view why);
     void stop_departures(std::string_view why);
     void look_at_handovers();
@@ -758,6 +764,7 @@ class core final : private session::front_effects,
     void on_fenced(shard_id from, const fenced& word);
     void on_answer_of_new_home(shard_id from, const handover& word);
     void decide(departing_partition& of);
+    void await_new_home(departing_partition& of);
     void follow(departing_partition& of);
     void leave_groups(home_entry& home, departing_partition& of);
     void follow_table();
@@ -786,6 +793,7 @@ class core final : private session::front_effects,
     void on_written(arriving_partition& of);
     void look_if_home(arriving_partition& of);
     void on_sessions_loaded(const storage::read_answer& answer);
+    void tell_of_groups(std::string_view client_id, std::uint64_t number);
     void forget_volatile(std::string_view client_id);
     void move_in(const arriving_partition& of, const std::string& key, arriving_session& which);
     void unsubscribe_all(arriving_session& which);
@@ -924,13 +932,66 @@ class core final : private session::front_effects,
         settle_in_group(owner_of(who).number_, group);
     }
     void group_settled(session::home& from, session::group_origin group) override {
-        settle_in_group(entry_of(from).number(), group);
+        if (is_loan(group)) {
+            end_loan(entry_of(from), group, group_outcome::kind::taken);
+        } else {
+            settle_in_group(entry_of(from).number(), group);
+        }
     }
     void settle_in_group(std::uint64_t member, session::group_origin group);
     void deliver_to_group(router::group& group, const publication& what);
     void deliver_to_member(std::uint64_t subscriber, const publication& what,
                            const router::grant& how);
     void on_group_delivery(shard_id from, const group_delivery& message);
+
+    // group_queues.cpp: queues of shared groups that live here
+    void on_member_change(shard_id from, const member_change& word);
+    void on_join(const member_address& who, const std::string& name);
+    void complete_join(const operation& done);
+    void tell_unknown(const member_address& who, std::uint64_t queue, const std::string& name);
+    [[nodiscard]] home_entry* make_queue(const std::string& name);
+    void attach_queue(home_entry& queue);
+    void detach_queue(home_entry& queue);
+    void close_queue(home_entry& queue);
+    void end_queue(home_entry& queue);
+    void settle_queue(home_entry& queue);
+    void push_to_member(home_entry& queue, const publication& what, const session::delivery& how);
+    void give_waiting(home_entry& queue);
+    void on_group_outcome(shard_id from, const group_outcome& word);
+    void end_branch(const storage::branch& of);
+    void settle_loan(home_entry& queue, const member_address& who, const group_outcome& word);
+    void erase_from(home_entry& queue, packet_id id, bool is_once);
+    void lose_members_of(shard_id party);
+    void look_at_groups();
+    // group_members.cpp: sessions here that are members of such groups
+    [[nodiscard]] bool join_queue(home_entry& home, std::string_view filter, std::uint64_t asked,
+                                  std::uint16_t index);
+    void leave_queue(home_entry& home, std::string_view filter);
+    void end_membership(home_entry& home, queue_membership& which);
+    void end_memberships(home_entry& home);
+    void tell_queues(home_entry& home, bool is_online);
+    void tell_queue(home_entry& home, const queue_membership& which, bool is_online);
+    void ask_queue(home_entry& home, queue_membership& which);
+    void ask_queues();
+    void follow_queues();
+    void lose_queues_of(shard_id party);
+    void on_member_known(shard_id from, const member_known& word);
+    void note_answer(home_entry& home, queue_membership& which, const member_known& word);
+    void answer_join(queue_membership& which, mqtt::reason_code reason);
+    void refuse_join(home_entry& home, queue_membership& which, mqtt::reason_code reason);
+    void on_group_push(shard_id from, const group_push& word);
+    [[nodiscard]] std::optional<group_outcome::kind>
+    take_loan(home_entry& home, queue_membership& which, const group_push& word);
+    void keep_loan(home_entry& home, const queue_membership& which, const publication& what,
+                   session::delivery how);
+    void end_loan(home_entry& home, session::group_origin loan, group_outcome::kind how);
+    void loan_kept(session::home& from, session::group_origin loan) override {
+        end_loan(entry_of(from), loan, group_outcome::kind::kept);
+    }
+    void loan_returned(session::home& from, session::group_origin loan) override {
+        end_loan(entry_of(from), loan, group_outcome::kind::returned);
+    }
+    void tell_room(home_entry& home);
 
     // replay.cpp
     void pump_replay(std::uint64_t subscriber);
@@ -961,6 +1022,16 @@ class core final : private session::front_effects,
         post(to, std::make_unique<rare>(std::move(message)));
     }
     [[nodiscard]] bool is_mine(shard_id shard) const noexcept { return shard == options_.me; }
+    /// The same, and to this shard too, which hears it at the end of the turn.
+    void say(shard_id to, shard_message word) {
+        if (is_mine(to)) {
+            own_words_.push_back(std::move(word));
+        } else {
+            post(to, std::move(word));
+        }
+    }
+    void say_rare(shard_id to, rare word) { say(to, std::make_unique<rare>(std::move(word))); }
+    void hear_own_words();
 
     core_options options_;
     core_driver* driver_;
@@ -1009,6 +1080,11 @@ class core final : private session::front_effects,
     boost::unordered_flat_map<std::uint64_t, operation> operations_;
     std::size_t subscribing_ = 0; ///< of these, subscriptions
     std::vector<std::vector<shard_message>> outboxes_;
+    std::vector<shard_message> own_words_;
+    /// Numbers of homes of members that wait for their queues, or whose queues wait for room.
+    boost::unordered_flat_set<std::uint64_t> restless_;
+    boost::unordered_flat_set<home_entry*> group_homes_; ///< of queues
+    time_point members_changed_at_{}; ///< when a node may last have lacked, or got, members
     std::vector<group_wait> group_waits_;
     std::vector<std::uint32_t> free_group_waits_;
     std::uint64_t group_turn_ = 0;                    ///< of router::spread_key_of

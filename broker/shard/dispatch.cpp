@@ -19,6 +19,16 @@ void core::on_batch(shard_id from, std::vector<shard_message>& batch) {
     }
 }
 
+// Each may lead to others.
+void core::hear_own_words() {
+    while (!own_words_.empty()) {
+        std::vector<shard_message> heard = std::exchange(own_words_, {});
+        for (shard_message& each : heard) {
+            on_message(options_.me, each);
+        }
+    }
+}
+
 void core::on_message(shard_id from, shard_message& message) {
     std::visit(overloaded{
                    [&](const routed& m) { on_routed(from, m); },
@@ -40,6 +50,8 @@ void core::on_message(shard_id from, shard_message& message) {
                    [&](const group_ack& m) {
                        router_.acknowledged({.shard = from, .subscriber = m.subscriber});
                    },
+                   [&](const group_push& m) { on_group_push(from, m); },
+                   [&](const group_outcome& m) { on_group_outcome(from, m); },
                    [&](const std::unique_ptr<rare>& m) { on_rare(from, *m); },
                },
                message);
@@ -90,6 +102,7 @@ void core::on_rare(shard_id from, rare& message) {
                 if (home_entry* home = find_home(m.home, {from, m.connection})) {
                     home->bytes_pushed_ = 0;
                     home->home_.on_room();
+                    tell_room(*home);
                     pump_replay(m.home);
                 }
             },
@@ -121,6 +134,8 @@ void core::on_rare(shard_id from, rare& message) {
             [&](const fence& m) { on_fence(from, m); },
             [&](const fenced& m) { on_fenced(from, m); },
             [&](const shard::flush& m) { on_flush(from, m); },
+            [&](const member_change& m) { on_member_change(from, m); },
+            [&](const member_known& m) { on_member_known(from, m); },
         },
         message);
 }

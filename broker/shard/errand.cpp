@@ -27,6 +27,8 @@ enum class kind : std::uint8_t {
     rows,
     fence,
     fenced,
+    member,
+    outcome,
     push = 32,
     pubrel,
     kick,
@@ -34,7 +36,9 @@ enum class kind : std::uint8_t {
     settled,
     confirmed,
     subscribed,
-    detached_all
+    detached_all,
+    member_known,
+    group_push
 };
 
 namespace attach_bits {
@@ -257,6 +261,41 @@ class word_writer {
         out_.u64(word.at.value);
         return counted();
     }
+    std::optional<errand> operator()(const member_change& word) {
+        begin(kind::member, word.queue);
+        out_.u64(word.member);
+        out_.u8(static_cast<std::uint8_t>(word.what));
+        out_.u16(word.window);
+        out_.prefixed(word.name);
+        return counted();
+    }
+    std::optional<errand> operator()(const member_known& word) {
+        begin(kind::member_known, word.member);
+        out_.u64(word.queue);
+        out_.u8(static_cast<std::uint8_t>(word.what));
+        out_.prefixed(word.name);
+        return counted();
+    }
+    std::optional<errand> operator()(const group_push& word) {
+        begin(kind::group_push, word.member);
+        out_.u64(word.queue);
+        out_.u16(word.id.value);
+        out_.u8(bits_of(word.what->header()));
+        out_.u8(word.retain ? 1 : 0);
+        made_.what = message::view_of(word.what);
+        if (word.id.value != 0) {
+            return counted();
+        }
+        made_.what.header.quality = qos::at_most_once;
+        return std::move(made_);
+    }
+    std::optional<errand> operator()(const group_outcome& word) {
+        begin(kind::outcome, word.queue);
+        out_.u64(word.member);
+        out_.u16(word.id.value);
+        out_.u8(static_cast<std::uint8_t>(word.what));
+        return counted();
+    }
     /// Of messages, groups, routes and replays: each node has its own.
     template <typename Other>
     std::optional<errand> operator()(const Other&) {
@@ -359,6 +398,13 @@ class word_reader {
                                    .homes = {node_id{in_.u64()}, node_id{in_.u64()}}});
         case kind::fenced:
             return read_fenced();
+        case kind::member:
+            return read_member();
+        case kind::outcome:
+            return shard_message(group_outcome{.queue = in_.u64(),
+                                               .member = in_.u64(),
+                                               .id = packet_id{in_.u16()},
+                                               .what = enumerated<group_outcome::kind>(4)});
         case kind::push:
             return read_push();
         case kind::pubrel:
@@ -377,6 +423,10 @@ class word_reader {
             return read_subscribed();
         case kind::detached_all:
             return rare_word(detached_all{.home_shard = shard_id{in_.u16()}});
+        case kind::member_known:
+            return read_member_known();
+        case kind::group_push:
+            return read_group_push();
         }
         return std::nullopt;
     }
@@ -409,6 +459,19 @@ class word_reader {
                           .at = hybrid_time{in_.u64()}};
         is_bad_ = is_bad_ || word.shards > shards_max || word.shard.value >= word.shards;
         return rare_word(word);
+    }
+    std::optional<shard_message> read_member() {
+        member_change word;
+        word.queue = in_.u64();
+        word.member = in_.u64();
+        word.what =
+            enumerated<member_change::kind>(static_cast<std::uint8_t>(member_change::kind::move));
+        word.window = in_.u16();
+        word.name = in_.prefixed();
+        const bool is_join = word.what == member_change::kind::join;
+        is_bad_ =
+            is_bad_ || (is_join ? !split_shared_filter(word.name).has_value() : !word.name.empty());
+        return rare_word(std::move(word));
     }
     partition_id read_partition() {
         const partition_id which{in_.u16()};
@@ -491,6 +554,28 @@ class word_reader {
         }
         const bool has_id = word.id.value != 0;
         is_bad_ = is_bad_ || has_id != (word.quality != qos::at_most_once) || content.topic.empty();
+        word.what = message::copy_of(content, message::reach::shared);
+        return shard_message(std::move(word));
+    }
+    std::optional<shard_message> read_member_known() {
+        member_known word;
+        word.member = in_.u64();
+        word.queue = in_.u64();
+        word.what = enumerated<member_known::kind>(2);
+        word.name = in_.prefixed();
+        return rare_word(std::move(word));
+    }
+    std::optional<shard_message> read_group_push() {
+        group_push word{.member = in_.u64(), .queue = in_.u64(), .what = {}, .id = {}};
+        word.id = packet_id{in_.u16()};
+        publication content = what_;
+        content.held = {};
+        const bool is_counted = content.header.quality != qos::at_most_once;
+        read_bits(content.header);
+        word.retain = boolean();
+        const bool has_quality = content.header.quality != qos::at_most_once;
+        is_bad_ = is_bad_ || has_quality != (word.id.value != 0) || has_quality != is_counted
+                  || content.topic.empty();
         word.what = message::copy_of(content, message::reach::shared);
         return shard_message(std::move(word));
     }
@@ -587,6 +672,8 @@ concept of_home = requires(const Word& word) {
 template <typename Word>
 concept of_partition =
     std::same_as<Word, handover> || std::same_as<Word, handover_rows> || std::same_as<Word, fenced>;
+template <typename Word>
+concept of_member = std::same_as<Word, member_known> || std::same_as<Word, group_push>;
 
 shard_id shard_of(std::uint64_t number) {
     return shard_id{static_cast<std::uint16_t>(number >> shard_bits)};
@@ -605,6 +692,14 @@ std::optional<shard_id> receiver_of(const shard_message& word, std::size_t shard
         if constexpr (std::same_as<Word, attach>) {
             const auto partition = hash64(each.request.client_id) % partition_count;
             return home_shard(partition_id{static_cast<std::uint16_t>(partition)}, shards);
+        } else if constexpr (std::same_as<Word, member_change>) {
+            return each.what == member_change::kind::join
+                       ? home_shard(partition_of(each.name), shards)
+                       : shard_of(each.queue);
+        } else if constexpr (std::same_as<Word, group_outcome>) {
+            return shard_of(each.queue);
+        } else if constexpr (of_member<Word>) {
+            return shard_of(each.member);
         } else if constexpr (of_partition<Word>) {
             return home_shard(each.which, shards);
         } else if constexpr (std::same_as<Word, attach_answer> || std::same_as<Word, kick>) {

@@ -94,6 +94,10 @@ void core::set_member_online(std::uint64_t number, const session::session_state&
     if (state.shared_subscriptions == 0) {
         return;
     }
+    if (home_entry* home = find_home(number); home != nullptr && !home->group_) {
+        tell_queues(*home, is_online);
+        return;
+    }
     const auto what = is_online ? group_change::kind::online : group_change::kind::offline;
     for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
         group_change change{.what = what, .subscriber = number};

@@ -102,6 +102,7 @@ struct departing_partition {
         arriving,  ///< the new home writes them down
         deciding,  ///< the row of the table goes to disk
         telling,   ///< the table gets it
+        awaiting,  ///< the new home joins groups
         leaving,   ///< groups give no more to members here
         following, ///< what came by groups since is sent
         closing,   ///< the new home takes over
@@ -122,6 +123,7 @@ struct departing_partition {
     std::string behind;
     bool is_reading = false;
     bool is_page_out = false; ///< the new home has not said that it took it
+    bool is_there = false;    ///< the new home has joined groups
     hybrid_time cut{};
     unsigned round = 0;
     std::map<shard_id, std::set<shard_id>> fenced; ///< by party asked: shards that have answered

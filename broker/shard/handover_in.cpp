@@ -4,6 +4,7 @@
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/topic.hpp"
 #include "broker/shard/core.hpp"
 
 #include <algorithm>
@@ -326,9 +327,14 @@ void core::give(const arriving_session& to, const kept_delivery& what) {
 
 void core::on_joined(partition_id which) {
     const auto found = moves_->arrivals.find(which);
-    if (found != moves_->arrivals.end() && found->second.at == phase::joining) {
+    if (found == moves_->arrivals.end()) {
+        return;
+    }
+    if (found->second.at == phase::joining) {
         found->second.at = phase::sending;
         answer(found->second, step::joined);
+    } else if (found->second.at >= phase::loading) {
+        answer(found->second, step::here);
     }
 }
 
@@ -405,11 +411,14 @@ void core::on_sessions_loaded(const storage::read_answer& answer) {
     if (answer.is_broken) {
         log::error("stored_messages_unreadable", {{"partition", of.which.value}});
     }
+    of.operation = ++next_operation_;
+    begin(of.operation, {.remaining = 1, .arriving = of.which});
     for (const storage::stored_session& each : answer.sessions) {
         const auto session = of.sessions.find(key_of(of.which, each.record.id).view());
         if (session != of.sessions.end() && !session->second->is_here) {
             forget_volatile(each.client_id);
             restore(each, false);
+            tell_of_groups(each.client_id, of.operation);
         }
     }
     of.at = phase::marking;
@@ -418,7 +427,27 @@ void core::on_sessions_loaded(const storage::read_answer& answer) {
     }
     ++moves_->counts.taken;
     log::info("partition_taken", {{"partition", of.which.value}, {"sessions", of.sessions.size()}});
+    on_applied(of.operation);
     write_all(of, phase::marking);
+}
+
+/// All nodes are to know that the group has its member here before it has none at the old home.
+void core::tell_of_groups(std::string_view client_id, std::uint64_t number) {
+    home_entry& home = **homes_.find(client_id);
+    if (!home.group_) {
+        return;
+    }
+    for (const auto& [name, each] : home.home_.session()->subscriptions) {
+        const shared_filter parts = *split_shared_filter(name);
+        operations_.at(number).remaining += join_group({.what = group_change::kind::join,
+                                                        .is_online = false,
+                                                        .subscriber = home.number(),
+                                                        .operation = number,
+                                                        .group = std::string(parts.group),
+                                                        .filter = std::string(parts.filter),
+                                                        .options = router_options_of(each)},
+                                                       options_.me);
+    }
 }
 
 /// A registration without a session that a moved client has left behind.

@@ -36,9 +36,10 @@ constexpr std::size_t queue_at = 3;
 static_assert(storage::session_tables[queue_at] == table::queue);
 
 std::string_view name_of(departing_partition::phase at) {
-    constexpr std::string_view names[] = {
-        "clearing", "writing",  "offering", "joining", "fencing",   "settling", "sending",
-        "arriving", "deciding", "telling",  "leaving", "following", "closing",  "erasing"};
+    constexpr std::string_view names[] = {"clearing",  "writing",  "offering", "joining",
+                                          "fencing",   "settling", "sending",  "arriving",
+                                          "deciding",  "telling",  "awaiting", "leaving",
+                                          "following", "closing",  "erasing"};
     return names[static_cast<std::size_t>(at)];
 }
 
@@ -200,7 +201,7 @@ void core::progress(departing_partition& of) const {
     of.due = turn_.now + moves_->options.patience;
 }
 
-void core::say(const departing_partition& of, step what) {
+void core::say_step(const departing_partition& of, step what) {
     post_rare(of.order.to,
               handover{.which = of.order.which, .number = of.number, .what = what, .cut = of.cut});
 }
@@ -218,7 +219,7 @@ void core::stop_departure(partition_id which, std::string_view why) {
     moves_->not_before = turn_.now + moves_->pause;
     log::info("handover_stopped",
               {{"partition", which.value}, {"while", name_of(stopped.at)}, {"why", why}});
-    say(stopped, step::stop);
+    say_step(stopped, step::stop);
     for (home_entry* each : homes_of(which)) {
         each->is_moving_ = false;
         settle_home(*each);
@@ -328,7 +329,7 @@ void core::on_written(departing_partition& of) {
         stop_departure(of.order.which, "the disk does not write");
     } else if (of.at == phase::writing) {
         of.at = phase::offering;
-        say(of, step::offer);
+        say_step(of, step::offer);
         begin_pages(of, 0);
     } else if (of.at == phase::settling) {
         of.at = phase::sending;
@@ -337,7 +338,7 @@ void core::on_written(departing_partition& of) {
         of.at = phase::telling;
         driver_->partition_arrived(of.order.which, of.order.to_node);
     } else if (of.at == phase::erasing) {
-        say(of, step::erased);
+        say_step(of, step::erased);
         const partition_id which = of.order.which;
         moves_->departures.erase(which);
         moves_->pause = {};
@@ -451,13 +452,13 @@ void core::go_on_sending(departing_partition& of) {
     }
     if (of.at == phase::offering) {
         of.at = phase::joining;
-        say(of, step::join);
+        say_step(of, step::join);
     } else if (of.at == phase::sending) {
         of.at = phase::arriving;
-        say(of, step::finish);
+        say_step(of, step::finish);
     } else if (of.at == phase::following) {
         of.at = phase::closing;
-        say(of, step::late);
+        say_step(of, step::late);
     }
 }
 
@@ -538,6 +539,11 @@ void core::on_answer_of_new_home(shard_id from, const handover& word) {
         draw_cut(of);
     } else if (word.what == step::arrived && of.at == phase::arriving) {
         decide(of);
+    } else if (word.what == step::here) {
+        of.is_there = true;
+        if (of.at == phase::awaiting) {
+            follow(of);
+        }
     } else if (word.what == step::taken && of.at == phase::closing) {
         end_departure(of);
     }
@@ -545,7 +551,7 @@ void core::on_answer_of_new_home(shard_id from, const handover& word) {
 
 void core::decide(departing_partition& of) {
     if (of.is_misplaced) {
-        follow(of);
+        await_new_home(of);
         return;
     }
     std::string row;
@@ -554,11 +560,20 @@ void core::decide(departing_partition& of) {
     write_all(of, phase::deciding);
 }
 
+// A group always has a member, here or there.
+void core::await_new_home(departing_partition& of) {
+    of.at = phase::awaiting;
+    progress(of);
+    std::erase_if(moves_->wanted,
+                  [&of](const handover_order& each) { return each.which == of.order.which; });
+    if (of.is_there) {
+        follow(of);
+    }
+}
+
 // All nodes send to the new home what is dated after the cut; what comes here as well is erased
 // with the rest. What was given to members of groups here has nobody else.
 void core::follow(departing_partition& of) {
-    std::erase_if(moves_->wanted,
-                  [&of](const handover_order& each) { return each.which == of.order.which; });
     for (home_entry* each : homes_of(of.order.which)) {
         session::session_state* state = each->is_moving_ ? each->home_.session() : nullptr;
         if (state != nullptr && state->shared_subscriptions > 0) {
@@ -603,7 +618,7 @@ void core::follow_table() {
     for (const partition_id each : told) {
         if (const auto found = moves_->departures.find(each); found != moves_->departures.end()) {
             attach_elsewhere(std::exchange(found->second.parked, {}));
-            follow(found->second);
+            await_new_home(found->second);
         }
     }
 }

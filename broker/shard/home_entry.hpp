@@ -7,6 +7,7 @@
 #include "broker/router/subscriber.hpp"
 #include "broker/session/home.hpp"
 #include "broker/shard/client.hpp"
+#include "broker/shard/group_queue.hpp"
 #include "storage/format.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -37,6 +38,9 @@ class home_entry final : public router::subscriber,
     [[nodiscard]] session::session_state* replay_session() override { return home_.session(); }
     [[nodiscard]] std::size_t replay_rows() override;
     void replay_row(const publication& what, const session::delivery& how) override;
+
+    /// What no other session here gets.
+    void take_alone(const publication& what, const session::delivery& how);
 
   private:
     friend class core;
@@ -93,6 +97,9 @@ class home_entry final : public router::subscriber,
     /// QoS 2 messages of a client on another node that this node cannot yet count as routed. Null:
     /// none.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> unrouted_;
+    std::unique_ptr<group_queue> group_; ///< null: the session is that of a client
+    /// Its shared subscriptions. Null: none.
+    std::unique_ptr<std::vector<queue_membership>> memberships_;
     bool is_moving_ = false; ///< its session goes over to another node
     bool is_stored_ = false; ///< counted among the stored sessions
     bool is_waking_ = false; ///< already among those who wait for the journal

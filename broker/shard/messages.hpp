@@ -197,6 +197,7 @@ struct handover {
         more,    ///< the rows are taken
         joined,  ///< all nodes know what the sessions want here
         arrived, ///< all is on disk
+        here,    ///< the sessions are; all nodes know of its members of groups
         taken,   ///< the sessions are at home
         refused,
     };
@@ -269,6 +270,58 @@ struct group_ack {
     std::uint64_t subscriber = 0;
 };
 
+/// Of a shared subscription of a kept session, to the home of the group's queue (group_queue.hpp).
+struct member_change {
+    enum class kind : std::uint8_t {
+        join,   ///< by name
+        online, ///< by number of the queue, here and below
+        room,   ///< it takes messages again
+        offline,
+        leave,
+        move, ///< the session goes over to another node, and says so itself
+    };
+    kind what{};
+    std::uint64_t member = 0; ///< number of the member's home
+    std::uint64_t queue = 0;
+    std::uint16_t window = 0; ///< messages that it may have at once; of online
+    std::string name;         ///< "$share/group/filter"; of join
+};
+/// Answer to a join, or to a word for a queue that does not know the member.
+struct member_known {
+    enum class kind : std::uint8_t {
+        known,
+        unknown, ///< ask again
+        refused  ///< there is no room on the disk
+    };
+    kind what{};
+    std::uint64_t member = 0;
+    std::uint64_t queue = 0;
+    std::string name; ///< of an answer to join
+};
+/// A message of a queue for one of its members.
+struct group_push {
+    std::uint64_t member = 0;
+    std::uint64_t queue = 0;
+    message_ref what; ///< shared
+    packet_id id;     ///< of the queue; 0 at QoS 0
+    bool retain = false;
+};
+/// What became of it.
+struct group_outcome {
+    enum class kind : std::uint8_t {
+        taken,
+        kept,     ///< QoS 2: it is the member's alone, but its client has not acknowledged it yet
+        done,     ///< it has acknowledged one that was kept
+        returned, ///< the member has left, or gone offline, before
+        full      ///< it takes nothing until it says that it has room
+    };
+    std::uint64_t queue = 0;
+    std::uint64_t member = 0;
+    packet_id id;
+    kind what{};
+    storage::branch branch{}; ///< of the transaction that the erasure from the queue is a part of
+};
+
 /// A page of a replay, asked for and given. `request` is the subscriber's own number of it.
 struct page_request {
     std::uint64_t subscriber = 0;
@@ -291,13 +344,14 @@ struct replay_errand {
 };
 
 /// What is said seldom travels in a box, so that the frequent messages stay small.
-using rare =
-    std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change, confirm,
-                 room, subscribe, unsubscribe, subscribed, route_change, applied, group_change,
-                 page_request, page_answer, replay_errand, publisher_hold, front_load, group_errand,
-                 detached_all, word_of_node, handover, handover_rows, fence, fenced, flush>;
-using shard_message = std::variant<routed, group_delivery, taken, credit, push, push_pubrel,
-                                   home_ack, group_ack, std::unique_ptr<rare>>;
+using rare = std::variant<kick, attach_answer, settled, confirmed, attach, detach, inbound_change,
+                          confirm, room, subscribe, unsubscribe, subscribed, route_change, applied,
+                          group_change, page_request, page_answer, replay_errand, publisher_hold,
+                          front_load, group_errand, detached_all, word_of_node, handover,
+                          handover_rows, fence, fenced, flush, member_change, member_known>;
+using shard_message =
+    std::variant<routed, group_delivery, taken, credit, push, push_pubrel, home_ack, group_ack,
+                 group_push, group_outcome, std::unique_ptr<rare>>;
 struct boxed_word {
     shard_message what;
 };

@@ -555,7 +555,11 @@ void core::restore_subscription(home_entry& home, std::string_view filter,
 /// The client had this subscription, and is away.
 void core::resubscribe(home_entry& home, session::subscription wanted) {
     session::session_state& state = *home.home_.session();
-    if (is_shared_filter(wanted.filter)) {
+    if (is_shared_filter(wanted.filter) && !home.group_) {
+        static_cast<void>(join_queue(home, wanted.filter, 0, 0));
+        ++state.shared_subscriptions;
+        ++shared_subscriptions_;
+    } else if (is_shared_filter(wanted.filter)) {
         const shared_filter parts = *split_shared_filter(wanted.filter);
         join_group({.what = group_change::kind::join,
                     .is_online = false,
@@ -621,6 +625,7 @@ void core::on_progress(const storage::progress& word) {
             if (home_entry* home = find_home(each.number)) {
                 home->is_waking_ = false;
                 home->home_.on_durable();
+                tell_room(*home);
                 pump_replay(each.number);
             }
             break;

@@ -394,6 +394,8 @@ void core::lose_party(shard_id party, const session::detach_notice& how) {
         forget_fences(party);
     }
     lose_fronts_of(party, how);
+    lose_members_of(party);
+    lose_queues_of(party);
     for (client* each : clients_of(party)) {
         if (each->front_.state() == session::front::phase::attaching) {
             admit_or_refuse(*each);
@@ -442,6 +444,7 @@ void core::return_of(shard_id party) {
             register_late(*each);
         }
     }
+    ask_queues();
 }
 
 // Who comes back gives a sign of life at the home of its partition: until then that is this node.
@@ -510,6 +513,7 @@ void core::set_homes(const partition_homes& now) {
         begin_departures();
     }
     look_for_misplaced();
+    follow_queues();
     std::vector<client*> all;
     for (const auto& [number, each] : clients_) {
         all.push_back(each);

@@ -6,6 +6,7 @@
 // answers or (for QoS 1) is suspected, another one is chosen. Nothing is kept for a node that is
 // dead. Where a node is away or slow and has all members, the message waits in the spool of its
 // lane.
+#include "base/hash.hpp"
 #include "broker/shard/core.hpp"
 
 #include <algorithm>
@@ -159,10 +160,11 @@ void core::on_group_answer(const peer_lane::answer& answer) {
         wait.tried.pop_back(); // it has not answered
     }
     const bool is_taken = !answer.returned && answer.reason != cluster::lane_no_member;
-    if (!is_taken && choose_again(wait, answer.returned == cluster::lane_return::unanswered)) {
+    if (!is_taken && !wait.is_passed_on
+        && choose_again(wait, answer.returned == cluster::lane_return::unanswered)) {
         return;
     }
-    counts_.group_drops += is_taken ? 0U : 1U;
+    counts_.group_drops += is_taken || wait.is_passed_on ? 0U : 1U;
     if (wait.take.value != 0) {
         on_taken({.take = wait.take,
                   .reason = is_taken ? static_cast<reason_code>(answer.reason)
@@ -282,10 +284,35 @@ bool core::deliver_to_own_group(const publication& what, std::string_view name,
                                 std::string_view filter) {
     router::group* found = router_.find_group(name, filter);
     if (found == nullptr) {
-        counts_.group_drops += what.header.quality == qos::at_most_once ? 1U : 0U;
+        const bool is_passed_on = pass_on_to_queue(what, name, filter);
+        counts_.group_drops += what.header.quality == qos::at_most_once && !is_passed_on ? 1U : 0U;
         return false;
     }
     deliver_to_group(*found, what);
+    return true;
+}
+
+// A message for a queue that was here, and has gone: who sent it may not wait for an answer, since
+// it has it in a spool. Where the queue is the table says, so it is not passed round.
+bool core::pass_on_to_queue(const publication& what, std::string_view name,
+                            std::string_view filter) {
+    const shard_id home = home_of(hash64(group_queue_name(name, filter)));
+    peer_lane* lane =
+        is_node(home) && home != home_unknown && lanes_ ? lanes_->find(slot_of(home)) : nullptr;
+    if (lane == nullptr || lane->presence == peer_presence::gone) {
+        return false;
+    }
+    group_wait wait{.what = {},
+                    .take = {},
+                    .name = std::string(name),
+                    .filter = std::string(filter),
+                    .tried = {},
+                    .is_passed_on = true};
+    if (what.header.quality != qos::at_most_once) {
+        wait.what = what.hold();
+        wait.take = await_one();
+    }
+    forward_to_group(*lane, what, std::move(wait));
     return true;
 }
 

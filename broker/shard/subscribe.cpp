@@ -75,7 +75,16 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
     if (is_new && state.subscriptions.size() >= options_.limits.subscriptions_max) {
         return reason_code::quota_exceeded;
     }
-    if (is_shared_filter(wanted.filter)) {
+    home_entry* const home = find_home(number);
+    if (is_shared_filter(wanted.filter) && home != nullptr && !home->group_) {
+        if (!join_queue(*home, wanted.filter, operation_number,
+                        static_cast<std::uint16_t>(begun.reasons.size()))) {
+            return reason_code::implementation_specific_error;
+        }
+        ++begun.remaining;
+        state.shared_subscriptions += is_new ? 1 : 0;
+        shared_subscriptions_ += is_new ? 1U : 0U;
+    } else if (is_shared_filter(wanted.filter)) {
         const shared_filter parts = *split_shared_filter(wanted.filter);
         begun.remaining += join_group({.what = group_change::kind::join,
                                        .subscriber = number,
@@ -106,7 +115,7 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
             state.replays.change(rows); // what the subscription before is owed [MQTT-3.8.4-4]
         }
     }
-    if (const home_entry* home = find_home(number)) {
+    if (home != nullptr) {
         log_subscription(*home, wanted);
     }
     const auto granted = static_cast<reason_code>(wanted.quality);
@@ -236,6 +245,10 @@ void core::complete(operation done) {
         on_joined(*done.arriving);
         return;
     }
+    if (done.member) {
+        complete_join(done);
+        return;
+    }
     answer_subscribe(done.front, done.id, done.is_removal, std::move(done.reasons));
     replay_holder* holder = find_holder(done.holder);
     session::session_state* state = holder != nullptr ? holder->replay_session() : nullptr;
@@ -334,6 +347,10 @@ std::vector<reason_code> core::remove_subscriptions(router::subscriber& who, std
 void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_view filter) {
     if (!is_shared_filter(filter)) {
         tell_removed(filter, kind_of(who), router_.unsubscribe(who, filter));
+        return;
+    }
+    if (home_entry* home = find_home(number); home != nullptr && !home->group_) {
+        leave_queue(*home, filter);
         return;
     }
     const shared_filter parts = *split_shared_filter(filter);

@@ -5,7 +5,7 @@ import asyncio
 import time
 from collections import Counter
 
-from tests.faults.nodes import wait_for
+from tests.faults.nodes import SMALL_STORE, wait_for
 from tests.faults.workload import Stream
 
 NODES = 5
@@ -19,8 +19,6 @@ REJOINED_WITHIN_S = 35
 DRAINED_WITHIN_S = 120
 ROUTES_PER_NODE = 40
 NOTED_EVERY = 50
-# Buffers of the store fill for minutes; small ones are full when memory is noted.
-SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
 
 
 async def run(scene):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""F19, the part for groups of connected members: shared subscriptions over three nodes whose
-members are cut off, and a node that is killed, and then one that falls silent."""
+"""F19: shared subscriptions over three nodes whose members are cut off, and a node that is killed,
+and then falls silent. Members of one group are there only while they are connected, those of another
+are kept sessions (keepers.py)."""
 
 import asyncio
 import time
 
 from tests.faults.history import message_of
+from tests.faults.keepers import Keepers
 from tests.faults.mqtt import Client
+from tests.faults.nodes import SMALL_STORE
 from tests.faults.workload import Stream
 
 GROUP = "$share/workers/job/#"
@@ -58,13 +61,15 @@ class Group:
 
 
 async def run(scene):
-    nodes = await scene.start(3)
+    nodes = await scene.start(3, settings=SMALL_STORE)
     work, report = scene.work, scene.report
     group = Group(scene)
     for node in nodes:
         for _ in range(MEMBERS_PER_NODE):
             await group.add(node)
     work.history.on_subscribe("group", "job/#", 1, time.monotonic())
+    keepers = Keepers(scene)
+    await keepers.gather(nodes)
     await asyncio.sleep(2.5)  # until numbers of members are known
     for node in nodes[:2]:
         await work.speak(node, f"mouth-{node.name}",
@@ -72,11 +77,13 @@ async def run(scene):
     await asyncio.sleep(3)
     scene.note_baseline()
     await cut_members(scene, group)
-    await kill_node(scene, group, nodes[2])
-    await silence_node(scene, nodes[2])
+    await keepers.while_away(kill_node(scene, group, nodes[2]))
+    await keepers.while_away(silence_node(scene, nodes[2]))
     work.stop_speaking()
+    await keepers.end()
     await work.drain(10)
     judge(scene, group)
+    keepers.judge()
     await scene.judge_agreement()
     scene.judge_processes()
 
@@ -129,7 +136,7 @@ def judge(scene, group):
     report.note("taken by members of " + ", ".join(
         f"{name}: {count:,}" for name, count in sorted(group.share.items())))
     report.note(f"{len(history.published):,} messages, {len(history.repeated(1)):,} came twice")
-    lost = [message for _, message in history.lost()]
+    lost = [message for who, message in history.lost() if who == "group"]
     gone = [each for each in lost if group.went_with_a_member(each)]
     report.note(f"{len(gone)} were in flight to a member when it was cut off, and went with it")
     report.at_most("acknowledged, and no member had it, beside these", len(lost) - len(gone), 0)

@@ -41,6 +41,8 @@ profile = "server"
 [log]
 lines_per_second = 10000
 """
+# Buffers of the store fill for minutes; small ones are full when memory is noted.
+SMALL_STORE = ("--storage.write_buffer", "1MiB", "--storage.cache", "1MiB")
 
 
 async def wait_for(what, condition, seconds=PATIENCE_S):
@@ -64,9 +66,10 @@ class Member:
     became: str
 
 
+
 class Node:
     def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None,
-                 follows=False, settings=()):
+                 settings=()):
         """`settings`: further flags. `clock`: its own."""
         self.host, self.name, self.address = host, host.name, host.address
         self.folder = folder / self.name
@@ -81,7 +84,7 @@ class Node:
             seeds=", ".join(f'"{each}"' for each in seeds)))
         self.program = str(program)  # may be another one at the next start
         self.arguments = ["-v", "-c", str(self.folder / "grapevine.toml"),
-                          "--sessions.follow_clients", str(follows).lower(), *settings]
+                          *settings]
         self.process = self.proxy = None
         self.starts = 0
         self.deaths = 0  # that nobody wanted

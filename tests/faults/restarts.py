@@ -33,7 +33,6 @@ class Restart:
 
 
 async def run(scene):
-    scene.follows = True
     await scene.start(NODES + 1, started=NODES)
     nodes = scene.nodes[:NODES]
     crowd = Crowd(scene, nodes)

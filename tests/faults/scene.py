@@ -25,7 +25,6 @@ class Scene:
         self.work = Workload(chance)
         self.baselines = {}
         self.clients_tried = 0
-        self.follows = False  # sessions follow their clients
 
     def lasting(self, full_s, quick_s):
         return quick_s if self.is_quick else full_s
@@ -47,8 +46,7 @@ class Scene:
         seeds = [f"{address(other)}:{PROXY if other in proxied else CLUSTER}"
                  for other in range(1, count + 1) if other != number]
         return Node(self.options.broker, self.network.hosts[number], self.folder, seeds,
-                    has_proxy=number in proxied, clock=(clocks or {}).get(number),
-                    follows=self.follows, **how)
+                    has_proxy=number in proxied, clock=(clocks or {}).get(number), **how)
 
     async def wait_until_whole(self, nodes, seconds=60):
         """Each serves, and holds all others for alive. Returns how long that took."""
@@ -67,8 +65,6 @@ class Scene:
 
     async def wait_until_spread(self, nodes=None):
         """Until each node is home of its share of the sessions."""
-        if not self.follows:
-            return
         nodes = nodes or self.nodes
         least = 256 // len(nodes) // 2
 
@@ -94,12 +90,9 @@ class Scene:
         return found[0]
 
     async def client_at(self, home):
-        """A client identifier whose session lives on that node. None of it is left there. Where
-        sessions do not follow their clients, any will do that connects there."""
+        """A client identifier whose session lives on that node. None of it is left there."""
         while True:
             self.clients_tried += 1
-            if not self.follows:
-                return f"client-{self.clients_tried}"
             client = Client(f"client-{self.clients_tried}")
             before = await self.kept_sessions()
             found = await self.home_of_new(

@@ -20,7 +20,6 @@ DRAINED_WITHIN_S = 30
 
 
 async def run(scene):
-    scene.follows = True
     nodes = await scene.start(NODES)
     await scene.wait_until_spread()
     before = await scene.sum_of("sessions_taken_over_total")

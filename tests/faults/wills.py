@@ -84,7 +84,6 @@ class Heir:
 
 
 async def run(scene):
-    scene.follows = True
     nodes = await scene.start(NODES)
     await scene.wait_until_spread()
     delays = DELAYS_QUICK_S if scene.is_quick else DELAYS_S

@@ -56,7 +56,7 @@ struct OutboundTest : testing::Test {
     void reconnect(std::uint16_t receive_maximum) {
         sink.sent.clear();
         sink.ids.clear();
-        out.detach();
+        out.detach(sink);
         out.attach(receive_maximum);
         out.pump(start, sink);
     }
@@ -229,7 +229,7 @@ TEST_F(OutboundTest, WhatExpiredInFlightIsStillCompleted) {
     out.attach(10);
     give("a", qos::at_least_once, start + 1s);
     sink.sent.clear();
-    out.detach();
+    out.detach(sink);
     out.attach(10);
     out.pump(start + 10s, sink);
     EXPECT_THAT(sink.sent, ElementsAre("a again"));

@@ -105,6 +105,23 @@ std::vector<shard_message> all_words() {
         .which = partition_id{7}, .number = 8, .after = {9}, .homes = {node_id{10}, node_id{11}}}));
     all.push_back(boxed(fenced{
         .which = partition_id{7}, .number = 8, .shard = shard_id{3}, .shards = 4, .at = {9}}));
+    all.push_back(boxed(member_change{
+        .what = member_change::kind::join, .member = 17, .window = 18, .name = "$share/g/a/+"}));
+    all.push_back(boxed(member_change{
+        .what = member_change::kind::room, .member = 17, .queue = on_shard_3, .name = {}}));
+    all.push_back(boxed(member_known{.what = member_known::kind::refused,
+                                     .member = on_shard_3,
+                                     .queue = 19,
+                                     .name = "$share/g/a/+"}));
+    all.push_back(group_push{.member = on_shard_3,
+                             .queue = 19,
+                             .what = some_message(),
+                             .id = packet_id{20},
+                             .retain = true});
+    all.push_back(group_outcome{.queue = on_shard_3,
+                                .member = 17,
+                                .id = packet_id{20},
+                                .what = group_outcome::kind::returned});
     return all;
 }
 
@@ -136,14 +153,17 @@ TEST(Errand, OnlyAPushOfQos0IsNotCounted) {
 TEST(Errand, IsForTheShardOfItsNumberOrOfItsPartition) {
     for (const shard_message& word : all_words()) {
         const auto* box = std::get_if<std::unique_ptr<rare>>(&word);
-        const bool is_attach = box != nullptr && std::holds_alternative<attach>(**box);
+        const bool is_named = box != nullptr
+                              && (std::holds_alternative<attach>(**box)
+                                  || (std::holds_alternative<member_change>(**box)
+                                      && !std::get<member_change>(**box).name.empty()));
         const bool is_for_all = box != nullptr
                                 && (std::holds_alternative<detached_all>(**box)
                                     || std::holds_alternative<fence>(**box));
         const auto shard = receiver_of(word, 4);
         EXPECT_EQ(shard.has_value(), !is_for_all);
         if (shard) {
-            EXPECT_TRUE(is_attach ? shard->value < 4 : *shard == shard_id{3});
+            EXPECT_TRUE(is_named ? shard->value < 4 : *shard == shard_id{3});
         }
     }
 }
