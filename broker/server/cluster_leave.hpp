@@ -31,6 +31,7 @@ class cluster_leave {
 
     /// From now on until it is refused no shard takes a new kept session.
     void begin(cluster::operator_leave_request asked, reply answer);
+    [[nodiscard]] bool is_under_way() const noexcept { return static_cast<bool>(answer_); }
     /// The process ends for another reason: what has not been told to the others is not done.
     void stop();
 
