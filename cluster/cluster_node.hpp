@@ -113,6 +113,11 @@ class cluster_node final : private membership_effects,
     void set_has_sessions(bool has) noexcept { partitions_.set_has_sessions(has); }
     /// Whether this node would be the home of partitions: else the others take them over.
     void set_takes_more(bool takes) { partitions_.set_takes_more(takes, *this); }
+    /// See partition_exchange.
+    void give_up_table(const partition_founding& for_that) {
+        partitions_.give_up_table(for_that, *this);
+    }
+    void keep_table() noexcept { partitions_.keep_table(); }
     /// These are home of these from now on. Requires: this node was.
     void assign_homes(std::span<const std::pair<partition_id, node_id>> homes) {
         partitions_.assign(homes, *this);

@@ -82,12 +82,12 @@ operator_result<operator_status> ask_status(const std::string& path) {
 }
 
 operator_result<operator_join> ask_join(const std::string& path,
-                                        const std::vector<std::string>& places) {
+                                        const operator_join_request& asked) {
     wire::JoinRequest request;
-    for (const std::string& each : places) {
-        request.add_places(each);
-    }
-    return ask<operator_join>(path, request, join_patience, &wire::Operate::Stub::Join);
+    encode(asked, request);
+    const bool has_time = asked.sessions != own_sessions::stay;
+    return ask<operator_join>(path, request, has_time ? leave_patience : join_patience,
+                              &wire::Operate::Stub::Join);
 }
 
 operator_result<operator_leave> ask_leave(const std::string& path,

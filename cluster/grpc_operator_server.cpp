@@ -84,11 +84,13 @@ class operate_service final : public wire::Operate::CallbackService {
     grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext*, const wire::JoinRequest* asked,
                                    wire::JoinAnswer* out) override {
         auto* const call = new reactor<operator_join, wire::JoinAnswer>(*out);
-        if (asked->places_size() < 1 || asked->places_size() > places_max) {
+        operator_join_request wanted = decode(*asked);
+        const int least = wanted.sessions == own_sessions::stay ? 1 : 0;
+        if (asked->places_size() < least || asked->places_size() > places_max) {
             call->refuse({grpc::StatusCode::INVALID_ARGUMENT, "1 to 64 places"});
             return call;
         }
-        listener_.on_join({asked->places().begin(), asked->places().end()}, call->reply());
+        listener_.on_join(std::move(wanted), call->reply());
         return call;
     }
     grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext*, const wire::LeaveRequest* asked,

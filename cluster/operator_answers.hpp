@@ -33,7 +33,8 @@ struct operator_member {
     std::optional<std::chrono::milliseconds> clock_ahead;
     bool is_linked = false; ///< the control stream to it is open, directly or by way of another
     std::uint64_t routes = 0;
-    std::uint32_t partitions = 0; ///< of which it is home, of 256
+    std::uint32_t partitions = 0;   ///< of which it is home, of 256
+    bool has_another_table = false; ///< of these, than the node that was asked
     lane_summary lanes;
     std::optional<std::uint64_t> retained_differences; ///< see retained_exchange::differences()
 };
@@ -47,6 +48,7 @@ struct operator_status {
     bool is_leaving = false;
     bool is_forgotten = false;
     std::uint64_t kept_sessions = 0;
+    std::uint64_t misplaced_sessions = 0; ///< of these, while their home is another node
     std::uint64_t queued_messages = 0;
     std::vector<operator_member> members; ///< itself first
 };
@@ -59,9 +61,19 @@ struct operator_found {
     bool is_known_already = false;
 };
 
+/// What becomes of the sessions of a node where others go by another table of partitions.
+enum class own_sessions : std::uint8_t { stay, merge, discard };
+
+struct operator_join_request {
+    std::vector<std::string> places; ///< may be empty unless sessions stay
+    own_sessions sessions = own_sessions::stay;
+};
+
 struct operator_join {
     std::vector<operator_found> found;
-    std::vector<problem> failed; ///< places where nobody was found
+    std::vector<problem> failed; ///< places where nobody was found; then nothing else was done
+    std::uint64_t sessions = 0;  ///< handed over or erased
+    std::uint64_t messages = 0;  ///< erased with them
 };
 
 struct operator_leave_request {
@@ -92,7 +104,7 @@ class operator_listener {
 
     virtual ~operator_listener() = default;
     virtual void on_status(reply<operator_status> answer) = 0;
-    virtual void on_join(std::vector<std::string> places, reply<operator_join> answer) = 0;
+    virtual void on_join(operator_join_request asked, reply<operator_join> answer) = 0;
     virtual void on_leave(operator_leave_request asked, reply<operator_leave> answer) = 0;
     /// `which` is a name or a node id.
     virtual void on_forget(std::string which, reply<operator_forget> answer) = 0;

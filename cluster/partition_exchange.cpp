@@ -4,6 +4,7 @@
 #include "base/assert.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gv::cluster {
 
@@ -68,9 +69,12 @@ bool partition_exchange::table_has_sessions() const noexcept {
 }
 
 // Age alone says little: a machine without a clock chip founds in the past.
-bool partition_exchange::holds_against_ours(const partition_heading& theirs) const noexcept {
+bool partition_exchange::holds_against_ours(const partition_heading& theirs) const {
     if (!theirs.founding.is_there() || !table_.founding().is_there()) {
         return theirs.founding.is_there();
+    }
+    if (wanted_.is_there() || given_up_.contains(theirs.founding)) {
+        return theirs.founding == wanted_;
     }
     const bool has_ours = table_has_sessions();
     return theirs.has_sessions != has_ours ? theirs.has_sessions
@@ -84,11 +88,15 @@ void partition_exchange::take(node_id from, const partition_rows& told, partitio
     if (theirs.is_there() && theirs == ours) {
         put(told.rows, out);
     } else if (holds_against_ours(told.heading)) {
-        if (has_sessions_) {
+        if (has_sessions_ && theirs != wanted_) {
             if (ours.is_there()) {
                 out.tables_differ(from, theirs);
             }
             return;
+        }
+        if (std::exchange(wanted_, {}).is_there()) {
+            given_up_.insert(ours);
+            given_up_.erase(theirs);
         }
         begin(partition_table(theirs), out);
         put(told.rows, out);
@@ -201,6 +209,38 @@ void partition_exchange::assign(std::span<const std::pair<partition_id, node_id>
     for (const auto& [node, each] : peers_) {
         if (each.state == peer_state::alive && !told.rows.empty()) {
             out.send(node, told);
+        }
+    }
+}
+
+bool partition_exchange::has_another(const peer& other) const noexcept {
+    return other.state == peer_state::alive && other.has_told && other.heading.founding.is_there()
+           && other.heading.founding != table_.founding();
+}
+
+bool partition_exchange::goes_by_another(node_id node) const {
+    const auto known = peers_.find(node);
+    return known != peers_.end() && has_another(known->second);
+}
+
+std::optional<partition_founding>
+partition_exchange::table_of_others(std::span<const node_id> of) const {
+    std::optional<partition_founding> found;
+    for (const auto& [node, each] : peers_) {
+        const bool is_asked = of.empty() || std::ranges::find(of, node) != of.end();
+        if (is_asked && has_another(each) && each.heading.has_sessions
+            && (!found || each.heading.founding < *found)) {
+            found = each.heading.founding;
+        }
+    }
+    return found;
+}
+
+void partition_exchange::give_up_table(const partition_founding& for_that, partition_effects& out) {
+    wanted_ = for_that;
+    for (const auto& [node, each] : peers_) {
+        if (has_another(each) && each.heading.founding == wanted_) {
+            tell_all(node, true, out);
         }
     }
 }

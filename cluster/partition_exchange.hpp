@@ -11,6 +11,8 @@
 //   founded    a table that holds against this node's is  founded (theirs)
 //              told, no session here
 //   founded    the same, sessions here                    founded, tables_differ()
+//   founded    an operator wants the table of others,     founded (theirs)
+//              and it is told, whatever is here
 //
 // Pure: messages of peers, news of membership and time go in; calls on effects come out.
 // docs/cluster-protocol-sessions.md tells the protocol.
@@ -72,6 +74,17 @@ class partition_exchange {
     void set_has_sessions(bool has) noexcept { has_sessions_ = has; }
     /// Whether this node would be the home of more; at the start it would.
     void set_takes_more(bool takes, partition_effects& out);
+    /// Another table than this node's by which there are sessions, of a node that lives: of several
+    /// the oldest; of those that `of` go by, unless that is empty.
+    [[nodiscard]] std::optional<partition_founding>
+    table_of_others(std::span<const node_id> of) const;
+    /// An operator gives this node's table up for that one, sessions or not: it is taken as soon as
+    /// a node tells it, and this node does not go back to its own by itself.
+    void give_up_table(const partition_founding& for_that, partition_effects& out);
+    /// It stays with its table, if it has not taken the other one yet.
+    void keep_table() noexcept { wanted_ = {}; }
+    /// Whether that node has told, since it is alive, that it goes by another table than this one.
+    [[nodiscard]] bool goes_by_another(node_id node) const;
     /// That node is the home from now on. Requires: this node is, or the home is forgotten.
     void assign(partition_id which, node_id home, partition_effects& out);
     /// The same for several.
@@ -98,7 +111,8 @@ class partition_exchange {
                 .takes_more = takes_more_};
     }
     [[nodiscard]] bool table_has_sessions() const noexcept;
-    [[nodiscard]] bool holds_against_ours(const partition_heading& theirs) const noexcept;
+    [[nodiscard]] bool holds_against_ours(const partition_heading& theirs) const;
+    [[nodiscard]] bool has_another(const peer& other) const noexcept;
     void take(node_id from, const partition_rows& told, partition_effects& out);
     void take(node_id from, const partition_digest& told, partition_effects& out);
     void put(const std::vector<told_partition>& rows, partition_effects& out);
@@ -114,7 +128,9 @@ class partition_exchange {
     partition_options options_;
     partition_table table_;
     std::map<node_id, peer> peers_;
-    std::set<node_id> gone_; ///< as told in this life
+    std::set<node_id> gone_;                ///< as told in this life
+    partition_founding wanted_;             ///< an operator wants that table in place of this one
+    std::set<partition_founding> given_up_; ///< by an operator, in this life
     std::minstd_rand random_;
     time_point compare_at_;
     bool is_settled_ = false;

@@ -77,6 +77,7 @@ void encode(const operator_member& each, wire::Member& out) {
     out.set_is_linked(each.is_linked);
     out.set_routes(each.routes);
     out.set_partitions(each.partitions);
+    out.set_has_another_table(each.has_another_table);
     encode(each.lanes, out);
     if (each.retained_differences) {
         out.set_retained_differences(*each.retained_differences);
@@ -101,6 +102,7 @@ void encode(const operator_member& each, wire::Member& out) {
                          .is_linked = in.is_linked(),
                          .routes = in.routes(),
                          .partitions = in.partitions(),
+                         .has_another_table = in.has_another_table(),
                          .lanes = lanes_of(in),
                          .retained_differences = {}};
     if (in.has_round_trip_us()) {
@@ -139,6 +141,7 @@ void encode(const result<operator_status, problem>& answer, wire::StatusAnswer& 
     out.set_is_leaving(answer->is_leaving);
     out.set_is_forgotten(answer->is_forgotten);
     out.set_kept_sessions(answer->kept_sessions);
+    out.set_misplaced_sessions(answer->misplaced_sessions);
     out.set_queued_messages(answer->queued_messages);
     for (const operator_member& each : answer->members) {
         encode(each, *out.add_members());
@@ -157,6 +160,7 @@ result<operator_status, problem> decode(const wire::StatusAnswer& in) {
                          .is_leaving = in.is_leaving(),
                          .is_forgotten = in.is_forgotten(),
                          .kept_sessions = in.kept_sessions(),
+                         .misplaced_sessions = in.misplaced_sessions(),
                          .queued_messages = in.queued_messages(),
                          .members = {}};
     for (const wire::Member& each : in.members()) {
@@ -180,6 +184,8 @@ void encode(const result<operator_join, problem>& answer, wire::JoinAnswer& out)
     for (const problem& each : answer->failed) {
         encode(each, *out.add_failed());
     }
+    out.set_sessions(answer->sessions);
+    out.set_messages(answer->messages);
 }
 
 result<operator_join, problem> decode(const wire::JoinAnswer& in) {
@@ -197,7 +203,24 @@ result<operator_join, problem> decode(const wire::JoinAnswer& in) {
     for (const wire::Problem& each : in.failed()) {
         made.failed.push_back(decode(each));
     }
+    made.sessions = in.sessions();
+    made.messages = in.messages();
     return made;
+}
+
+// Both count alike.
+void encode(const operator_join_request& asked, wire::JoinRequest& out) {
+    for (const std::string& each : asked.places) {
+        out.add_places(each);
+    }
+    out.set_own_sessions(static_cast<wire::OwnSessions>(asked.sessions));
+}
+
+operator_join_request decode(const wire::JoinRequest& in) {
+    return {.places = {in.places().begin(), in.places().end()},
+            .sessions = in.own_sessions() == wire::OWN_SESSIONS_MERGE     ? own_sessions::merge
+                        : in.own_sessions() == wire::OWN_SESSIONS_DISCARD ? own_sessions::discard
+                                                                          : own_sessions::stay};
 }
 
 void encode(const result<operator_leave, problem>& answer, wire::LeaveAnswer& out) {

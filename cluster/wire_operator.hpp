@@ -7,6 +7,7 @@
 
 namespace grapevine::operate::v1 {
 class StatusAnswer;
+class JoinRequest;
 class JoinAnswer;
 class LeaveAnswer;
 class ForgetAnswer;
@@ -15,6 +16,9 @@ class ForgetAnswer;
 namespace gv::cluster {
 
 // Requires: `out` is empty.
+
+void encode(const operator_join_request& asked, grapevine::operate::v1::JoinRequest& out);
+[[nodiscard]] operator_join_request decode(const grapevine::operate::v1::JoinRequest& in);
 
 void encode(const result<operator_status, problem>& answer,
             grapevine::operate::v1::StatusAnswer& out);

@@ -24,6 +24,10 @@ namespace gv::storage {
 [[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor>
 table_descriptors(const rocksdb_options& wanted);
 
+/// The key with which a range of a table is to be erased that begins there: all rows from there on
+/// are behind it, and no others.
+[[nodiscard]] std::string range_begin(table where, std::string_view begin);
+
 /// A database that is open, with the handles of its tables.
 class open_database {
   public:

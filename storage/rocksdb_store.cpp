@@ -313,7 +313,8 @@ commit_outcome rocksdb_store::write(std::span<const batch* const> group) {
                 write_.Delete(handle(what.where), slice(what.key));
                 break;
             case batch::kind::erase_range:
-                write_.DeleteRange(handle(what.where), slice(what.key), slice(what.value));
+                write_.DeleteRange(handle(what.where), range_begin(what.where, what.key),
+                                   slice(what.value));
                 break;
             }
         });

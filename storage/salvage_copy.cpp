@@ -32,8 +32,11 @@ class replay final : public rocksdb::WriteBatch::Handler {
     }
     rocksdb::Status DeleteRangeCF(std::uint32_t where, const rocksdb::Slice& begin,
                                   const rocksdb::Slice& end) override {
-        return where < table_count ? batch_.DeleteRange(handle(where), begin, end)
-                                   : rocksdb::Status::OK();
+        return where < table_count
+                   ? batch_.DeleteRange(
+                         handle(where),
+                         range_begin(static_cast<table>(where), begin.ToStringView()), end)
+                   : rocksdb::Status::OK();
     }
     void write() { write_unlogged(*to_, batch_); }
 

@@ -39,6 +39,7 @@ class cluster_leave {
     /// For good: once sessions have been handed over, and until it is refused, no shard takes a new
     /// kept session.
     void begin(cluster::operator_leave_request asked, reply answer);
+    [[nodiscard]] bool is_under_way() const noexcept { return static_cast<bool>(answer_); }
     /// The process ends for another reason: what has not been told to the others is not done.
     void stop();
 

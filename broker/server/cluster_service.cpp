@@ -602,6 +602,7 @@ void cluster_service::known(cluster::wait_token who, cluster::route_known) {
 void cluster_service::table_founded(const cluster::partition_founding& founding) {
     partitions_on_disk_.put(founding);
     homes_.changed();
+    differing_.clear();
     log::info("partitions_founded", {{"by", hex(founding.by)}, {"here", founding.by == self_}});
 }
 
@@ -617,9 +618,10 @@ void cluster_service::tables_differ(node_id with, const cluster::partition_found
     log::error("sessions_of_two_clusters",
                {{"node", hex(with)},
                 {"theirs_by", hex(theirs.by)},
-                {"remedy", "sessions of this node stay here, where no other node finds them: let "
-                           "them end, or export them and start this node with an empty "
-                           "storage.folder"}});
+                {"remedy", "sessions of this node stay here, where no other node finds them: run "
+                           "`grapevine cluster join --merge` on the node whose sessions are to go "
+                           "over to the others, or `grapevine cluster join --discard` where they "
+                           "are to be erased"}});
 }
 
 void cluster_service::read_entries(cluster::retained_ticket ticket, const retained_range& of,

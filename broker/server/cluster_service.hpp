@@ -75,6 +75,8 @@ class cluster_service final : public shard::cluster_seat,
     [[nodiscard]] seed_search& seeds() noexcept { return *seeds_; }
     /// Whether the control stream to that node is open, directly or by way of another.
     [[nodiscard]] bool has_link(node_id to) const;
+    /// Whether what is posted to the shards from now on finds them with the table as it is.
+    [[nodiscard]] bool do_shards_know_homes() const noexcept { return homes_.do_shards_know(); }
     /// What came of asking whoever has an address to join.
     struct hail_word {
         /// The answer, if there is one; or why nobody was reached, for a person.

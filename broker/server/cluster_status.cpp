@@ -29,6 +29,7 @@ using cluster::member_state;
         .is_linked = is_live && from.is_linked(of.row.node),
         .routes = node.routes_of(of.row.node),
         .partitions = partitions_of(node, of.row.node),
+        .has_another_table = node.partitions().goes_by_another(of.row.node),
         .lanes = lanes != from.lanes.end() ? lanes->second : cluster::lane_summary{},
         .retained_differences = {}};
     if (is_live) {
@@ -88,6 +89,7 @@ std::vector<cluster::operator_member> members_of(const cluster::cluster_node& no
                              .is_linked = false,
                              .routes = node.routes_of(self.node),
                              .partitions = partitions_of(node, self.node),
+                             .has_another_table = false,
                              .lanes = {},
                              .retained_differences = {}});
     return all;

@@ -63,8 +63,34 @@ int status(const std::string& socket, const operate_options& wanted) {
     return is_whole(*answer) ? done : failed;
 }
 
+/// While the answer is awaited: what `count` says of the node, when it has changed.
+template <typename Answer>
+void tell_progress(const std::string& socket, const std::future<Answer>& answer, const char* what,
+                   std::uint64_t cluster::operator_status::* count) {
+    std::uint64_t told = 0;
+    while (answer.wait_for(std::chrono::seconds(1)) != std::future_status::ready) {
+        const auto now = cluster::ask_status(socket);
+        if (now && (*now).*count != told && (*now).*count > 0) {
+            told = (*now).*count;
+            std::fprintf(stderr, "%llu %s\n", static_cast<unsigned long long>(told), what);
+        }
+    }
+}
+
 int join(const std::string& socket, const operate_options& wanted) {
-    const auto answer = cluster::ask_join(socket, wanted.places);
+    if (wanted.sessions == cluster::own_sessions::discard) {
+        const auto before = cluster::ask_status(socket);
+        if (!before) {
+            return report(before.error());
+        }
+        std::fprintf(stderr, "%s", discard_text(*before).c_str());
+    }
+    auto asked = std::async(std::launch::async, [&] {
+        return cluster::ask_join(socket, {.places = wanted.places, .sessions = wanted.sessions});
+    });
+    tell_progress(socket, asked, "sessions to be handed over",
+                  &cluster::operator_status::misplaced_sessions);
+    const auto answer = asked.get();
     if (!answer) {
         return report(answer.error());
     }
@@ -74,21 +100,10 @@ int join(const std::string& socket, const operate_options& wanted) {
     for (const problem& each : answer->failed) {
         report(each);
     }
-    return answer->failed.empty() ? done : failed;
-}
-
-/// While the answer is awaited: what is still to be handed over, when it has changed.
-void tell_progress(const std::string& socket,
-                   const std::future<cluster::operator_result<cluster::operator_leave>>& answer) {
-    std::uint64_t told = 0;
-    while (answer.wait_for(std::chrono::seconds(1)) != std::future_status::ready) {
-        const auto now = cluster::ask_status(socket);
-        if (now && now->kept_sessions != told && now->kept_sessions > 0) {
-            told = now->kept_sessions;
-            std::fprintf(stderr, "%llu kept sessions to be handed over\n",
-                         static_cast<unsigned long long>(told));
-        }
+    if (answer->failed.empty() && wanted.sessions != cluster::own_sessions::stay) {
+        say(united_text(*answer, wanted.sessions));
     }
+    return answer->failed.empty() ? done : failed;
 }
 
 int leave(const std::string& socket, const operate_options& wanted) {
@@ -96,7 +111,8 @@ int leave(const std::string& socket, const operate_options& wanted) {
     auto asked = std::async(std::launch::async, [&] {
         return cluster::ask_leave(socket, {.is_forced = wanted.is_forced, .is_drain = is_drain});
     });
-    tell_progress(socket, asked);
+    tell_progress(socket, asked, "kept sessions to be handed over",
+                  &cluster::operator_status::kept_sessions);
     const auto answer = asked.get();
     if (!answer) {
         return report(answer.error());

@@ -59,7 +59,10 @@ class option_reader {
     bool on_flag(std::string_view option) {
         options_.as_json = options_.as_json || option == "--json";
         options_.is_forced = options_.is_forced || option == "--force";
-        return option == "--json" || option == "--force";
+        merges_ = merges_ || option == "--merge";
+        discards_ = discards_ || option == "--discard";
+        return option == "--json" || option == "--force" || option == "--merge"
+               || option == "--discard";
     }
 
     void on_value(std::string_view name, std::string_view value) {
@@ -97,6 +100,9 @@ class option_reader {
         }
         if (options_.is_forced && options_.task != operate_task::leave) {
             return "--force is for leave";
+        }
+        if (const std::string wrong = take_sessions(); !wrong.empty()) {
+            return wrong;
         }
         if (!options_.token.empty()) {
             if (options_.task != operate_task::join) {
@@ -147,6 +153,21 @@ class option_reader {
                                    + std::string(words.front()) + "\"; see --help";
     }
 
+    std::string take_sessions() {
+        if (!merges_ && !discards_) {
+            return {};
+        }
+        const std::string name = merges_ ? "--merge" : "--discard";
+        if (options_.task != operate_task::join || !options_.token.empty()) {
+            return name + " is for join on a running node, without --token";
+        }
+        if (merges_ && discards_) {
+            return "sessions are either merged or discarded: give one of --merge and --discard";
+        }
+        options_.sessions = merges_ ? cluster::own_sessions::merge : cluster::own_sessions::discard;
+        return {};
+    }
+
     std::string take_lifetime() {
         constexpr auto most = std::chrono::hours(24 * 30);
         if (good_for_.empty()) {
@@ -164,7 +185,8 @@ class option_reader {
     }
 
     std::string take_places(std::span<const std::string_view> words) {
-        if (words.empty() || words.size() > places_max) {
+        const bool may_be_empty = options_.sessions != cluster::own_sessions::stay;
+        if ((words.empty() && !may_be_empty) || words.size() > places_max) {
             return "join takes 1 to 64 places where other nodes are, such as node2.home:7883; see "
                    "--help";
         }
@@ -188,6 +210,8 @@ class option_reader {
     }
 
     std::string_view good_for_;
+    bool merges_ = false;
+    bool discards_ = false;
     std::vector<std::string_view> positions_;
     std::vector<std::string_view> broker_;
     operate_options options_;
@@ -210,6 +234,10 @@ std::string_view operate_usage() noexcept {
            "       grapevine cluster status [options]        say who is in the cluster and how it "
            "is\n"
            "       grapevine cluster join [options] PLACE…    look for other nodes there, now\n"
+           "       grapevine cluster join --merge [PLACE…]   the sessions of this node go to "
+           "others,\n"
+           "                                                 which have sessions of their own\n"
+           "       grapevine cluster join --discard [PLACE…] the same, but they are erased\n"
            "       grapevine cluster leave [options]         this node leaves for good, and ends\n"
            "       grapevine cluster drain [options]         sessions and clients go to other "
            "nodes;\n"
@@ -234,6 +262,10 @@ std::string_view operate_usage() noexcept {
            "                  where the new node finds this one (default: cluster.advertise, or\n"
            "                  cluster.bind and cluster.port)\n"
            "  --json          status prints one JSON object\n"
+           "  --merge         where two sets of sessions have met, that of this node goes over: "
+           "each to\n"
+           "                  the node that is home of its client; waits until the last has gone\n"
+           "  --discard       erase the sessions of this node with their messages instead\n"
            "  --force         leave although kept sessions or messages are on this node alone\n"
            "  -h, --help      print this\n"
            "\n"

@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "broker/server/command_line.hpp"
+#include "cluster/operator_answers.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -38,6 +39,7 @@ struct operate_options {
     std::chrono::seconds good_for = std::chrono::hours(1); ///< a token
     bool as_json = false;
     bool is_forced = false;
+    cluster::own_sessions sessions = cluster::own_sessions::stay; ///< of this node, as it joins
     command_line broker; ///< flags of the broker that say where its socket is
 };
 

@@ -57,6 +57,26 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
     return std::to_string(seconds) + " s";
 }
 
+[[nodiscard]] std::string count_of(std::uint64_t count, const char* what) {
+    return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+/// Who has another table, and what a person can do about it; or nothing.
+[[nodiscard]] std::string tables_text(const operator_status& status) {
+    std::string names;
+    for (const operator_member& each : status.members) {
+        if (each.has_another_table) {
+            names += (names.empty() ? "" : ", ") + printable(each.row.profile.name);
+        }
+    }
+    return names.empty() ? names
+                         : "\nAnother table of partitions: " + names
+                               + ". Sessions by one are not found by the other. On the node "
+                                 "whose sessions\nare to go over to the others run `grapevine "
+                                 "cluster join --merge`, or where they are to be\nerased "
+                                 "`grapevine cluster join --discard`.\n";
+}
+
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes) {
     return bytes < 10'000       ? std::to_string(bytes) + " B"
            : bytes < 10'000'000 ? std::to_string(bytes / 1'000) + " kB"
@@ -163,6 +183,7 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                              {"wire_min", each.row.profile.wire.min},
                              {"wire_max", each.row.profile.wire.max},
                              {"partitions", each.partitions},
+                             {"another_table", each.has_another_table},
                              {"routes", each.routes}};
     if (each.is_self) {
         return made;
@@ -230,13 +251,16 @@ std::string status_text(const operator_status& status) {
                        + "\n";
     text += "this node: " + std::string(standing_of(status)) + ", "
             + std::to_string(status.kept_sessions) + " kept sessions, "
+            + (status.misplaced_sessions == 0
+                   ? ""
+                   : std::to_string(status.misplaced_sessions) + " of them not at home, ")
             + std::to_string(status.queued_messages) + " queued messages\n\n";
     std::vector<cells> rows{{"NAME", "NODE", "STATE", "ADDRESS", "BOOT", "LINK", "ROUND TRIP",
                              "CLOCK", "HOMES", "ROUTES", "LANES", "SPOOL", "RETAINED"}};
     for (const operator_member& each : status.members) {
         rows.push_back(row_of(each));
     }
-    return text + table_text(rows);
+    return text + table_text(rows) + tables_text(status);
 }
 
 std::string status_json(const operator_status& status) {
@@ -254,6 +278,7 @@ std::string status_json(const operator_status& status) {
                                    {"leaving", status.is_leaving},
                                    {"forgotten", status.is_forgotten},
                                    {"kept_sessions", status.kept_sessions},
+                                   {"misplaced_sessions", status.misplaced_sessions},
                                    {"queued_messages", status.queued_messages},
                                    {"members", std::move(members)}};
     return printable(boost::json::serialize(made)) + "\n";
@@ -267,6 +292,20 @@ std::string found_text(const cluster::operator_found& found) {
     return printable(found.place + ": " + (found.is_known_already ? "is there already: " : "found ")
                      + found.name + " (" + hex(found.node) + ") at " + found.address)
            + "\n";
+}
+
+std::string discard_text(const operator_status& before) {
+    return "Discarding " + count_of(before.kept_sessions, "kept session") + " of this node with "
+           + count_of(before.queued_messages, "queued message") + ".\n";
+}
+
+std::string united_text(const cluster::operator_join& done, cluster::own_sessions what) {
+    const std::string goes_by = "This node goes by the table of the others: ";
+    if (what == cluster::own_sessions::discard) {
+        return goes_by + count_of(done.sessions, "session") + " with "
+               + count_of(done.messages, "queued message") + " discarded.\n";
+    }
+    return goes_by + count_of(done.sessions, "session") + " handed over.\n";
 }
 
 std::string leave_text(const cluster::operator_leave& left) {

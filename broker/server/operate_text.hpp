@@ -25,6 +25,11 @@ namespace gv::server {
 /// What is wrong, where, and what to do.
 [[nodiscard]] std::string problem_text(const problem& wrong);
 [[nodiscard]] std::string found_text(const cluster::operator_found& found);
+/// What `join --discard` is about to erase.
+[[nodiscard]] std::string discard_text(const cluster::operator_status& before);
+/// What became of the sessions of a node that has gone over to another table.
+[[nodiscard]] std::string united_text(const cluster::operator_join& done,
+                                      cluster::own_sessions what);
 [[nodiscard]] std::string leave_text(const cluster::operator_leave& left);
 [[nodiscard]] std::string drain_text(const cluster::operator_leave& drained);
 [[nodiscard]] std::string forget_text(const cluster::operator_forget& forgotten);

@@ -22,7 +22,7 @@ operator_service::operator_service(const options& all, cluster_service& cluster,
                                    const std::vector<std::unique_ptr<shard::event_loop>>& loops,
                                    boost::asio::io_context& control, node_end end)
     : options_(all), cluster_(cluster), loops_(loops), control_(control),
-      leave_(all, cluster, loops, control, std::move(end)) {}
+      leave_(all, cluster, loops, control, std::move(end)), unite_(cluster, loops, control) {}
 
 operator_service::~operator_service() { stop(); }
 
@@ -50,6 +50,7 @@ result<void, problem> operator_service::start() {
 
 void operator_service::stop() {
     leave_.stop();
+    unite_.stop();
     if (door_) {
         door_->stop();
     }
@@ -72,23 +73,57 @@ void operator_service::on_status(reply<cluster::operator_status> answer) {
                 .is_leaving = has_left,
                 .is_forgotten = node.members().is_forgotten(),
                 .kept_sessions = sum.kept_sessions,
+                .misplaced_sessions = sum.misplaced_sessions,
                 .queued_messages = sum.queued_messages,
                 .members = members_of(node, {.lanes = sum.lanes, .is_linked = is_linked}, at.now)});
         });
     });
 }
 
-void operator_service::on_join(std::vector<std::string> places,
+// Who is looked for is known by then, and sessions are not touched unless all were found.
+void operator_service::on_join(cluster::operator_join_request asked,
                                reply<cluster::operator_join> answer) {
-    cluster_.run([this, places = std::move(places),
-                  answer = std::move(answer)](cluster::cluster_node&, cluster::moment) mutable {
-        std::make_shared<cluster_join>(cluster_, std::move(places), std::move(answer))->start();
+    if (asked.places.empty()) {
+        unite(asked.sessions, {}, std::move(answer));
+        return;
+    }
+    const auto found = [this, what = asked.sessions,
+                        answer](result<cluster::operator_join, problem> outcome) {
+        if (what == cluster::own_sessions::stay || !outcome || !outcome->failed.empty()) {
+            answer(std::move(outcome));
+        } else {
+            unite(what, *std::move(outcome), answer);
+        }
+    };
+    cluster_.run([this, places = std::move(asked.places), found](cluster::cluster_node&,
+                                                                 cluster::moment) mutable {
+        std::make_shared<cluster_join>(cluster_, std::move(places), found)->start();
     });
+}
+
+void operator_service::unite(cluster::own_sessions what, cluster::operator_join found,
+                             reply<cluster::operator_join> answer) {
+    boost::asio::post(
+        control_, [this, what, found = std::move(found), answer = std::move(answer)]() mutable {
+            if (leave_.is_under_way()) {
+                answer(failure(problem{.place = "join",
+                                       .what = "this node is about to leave",
+                                       .remedy = "wait for the command that was given before"}));
+                return;
+            }
+            unite_.begin(what, std::move(found), std::move(answer));
+        });
 }
 
 void operator_service::on_leave(cluster::operator_leave_request asked,
                                 reply<cluster::operator_leave> answer) {
     boost::asio::post(control_, [this, asked, answer = std::move(answer)]() mutable {
+        if (unite_.is_under_way()) {
+            answer(failure(problem{.place = "leave",
+                                   .what = "this node is about to go over to another table",
+                                   .remedy = "wait for the command that was given before"}));
+            return;
+        }
         leave_.begin(asked, std::move(answer));
     });
 }

@@ -5,6 +5,7 @@
 
 #include "broker/server/cluster_leave.hpp"
 #include "broker/server/cluster_service.hpp"
+#include "broker/server/cluster_unite.hpp"
 #include "cluster/grpc_operator_server.hpp"
 
 #include <functional>
@@ -33,11 +34,14 @@ class operator_service final : private cluster::operator_listener {
 
   private:
     void on_status(reply<cluster::operator_status> answer) override;
-    void on_join(std::vector<std::string> places, reply<cluster::operator_join> answer) override;
+    void on_join(cluster::operator_join_request asked,
+                 reply<cluster::operator_join> answer) override;
     void on_leave(cluster::operator_leave_request asked,
                   reply<cluster::operator_leave> answer) override;
     void on_forget(std::string which, reply<cluster::operator_forget> answer) override;
 
+    void unite(cluster::own_sessions what, cluster::operator_join found,
+               reply<cluster::operator_join> answer);
     static void forget(cluster::cluster_node& node, const std::string& which,
                        const reply<cluster::operator_forget>& answer, cluster::moment at);
 
@@ -46,6 +50,7 @@ class operator_service final : private cluster::operator_listener {
     const std::vector<std::unique_ptr<shard::event_loop>>& loops_;
     boost::asio::io_context& control_;
     cluster_leave leave_;
+    cluster_unite unite_;
     std::unique_ptr<cluster::operator_server> door_;
 };
 

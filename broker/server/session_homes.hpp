@@ -35,6 +35,8 @@ class session_homes {
     void changed() noexcept { is_changed_ = true; }
     /// All of its sessions is at that node, and the row that says so is on disk.
     void arrived(partition_id which, node_id at, cluster::cluster_node& node);
+    /// Whether all shards were told of the table as it is; what is posted to them now comes after.
+    [[nodiscard]] bool do_shards_know() const noexcept { return !is_changed_ && told_; }
     /// To be called after each input of the node.
     void tell_shards(const cluster::cluster_node& node);
 

@@ -26,8 +26,11 @@ void add(const shard::peer_lane& lane, cluster::lane_summary& to) {
     to.spool_bytes += counted.spool_bytes;
 }
 
-void add(const shard::core& shard, shard_sums& to) {
+void add(shard::core& shard, shard_sums& to) {
     to.kept_sessions += shard.stored_sessions();
+    to.misplaced_sessions += shard.misplaced_sessions();
+    to.has_open_ends = to.has_open_ends || shard.has_open_ends();
+    to.is_store_lost = to.is_store_lost || shard.is_store_lost();
     to.queued_messages += shard.queues().messages;
     to.retained_messages += shard.retained().shared();
     to.retained_removals += shard.retained().tombstones();

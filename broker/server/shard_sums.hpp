@@ -17,6 +17,9 @@ namespace gv::server {
 struct shard_sums {
     std::map<node_id, cluster::lane_summary> lanes;
     std::uint64_t kept_sessions = 0;
+    std::uint64_t misplaced_sessions = 0; ///< of these, while their home is another node
+    bool has_open_ends = false;           ///< ends of sessions are not on disk yet
+    bool is_store_lost = false;
     std::uint64_t queued_messages = 0;
     std::uint64_t retained_messages = 0; ///< without what a node says of itself
     std::uint64_t retained_removals = 0; ///< that are remembered

@@ -217,6 +217,13 @@ void home::remove() {
     end_session();
 }
 
+void home::adopt(std::uint32_t session_expiry, time_point left_at) {
+    BROKER_ASSERT(session_ && !front_, "who is connected has the later one");
+    session_expiry_ = session_expiry;
+    expires_ =
+        session_expiry == never_expires ? never : left_at + std::chrono::seconds(session_expiry);
+}
+
 void home::let_go() {
     BROKER_ASSERT(!front_, "who is connected is sent away before");
     will_.reset();

@@ -154,6 +154,9 @@ class home : private outbound_sink {
     /// Ends the session wherever it stands; the connection is kicked. Publishes no will.
     void remove();
 
+    /// The session goes on as another one of the client would have, which that has left later.
+    /// Requires: there is one, and no front is attached.
+    void adopt(std::uint32_t session_expiry, time_point left_at);
     /// The session goes on elsewhere: it ends here as in remove(). Requires: no front is attached.
     void let_go();
 

@@ -163,7 +163,7 @@ void core::wake_home(home_entry& home) {
 
 void core::refuse_while_leaving(session::front_address from) {
     refuse(from, session::close_cause::refused, mqtt::reason_code::server_busy,
-           "this node is about to leave its cluster");
+           "this node takes no new session now");
 }
 
 void core::attach_now(home_entry& home, session::front_address from,
@@ -223,6 +223,11 @@ void core::forget_durable_ends() {
     if (!ends_.empty() && (journal_.is_lost() || journal_.is_durable(last_end_))) {
         ends_.clear();
     }
+}
+
+bool core::has_open_ends() {
+    forget_durable_ends();
+    return !ends_.empty();
 }
 
 void core::complete_attach(operation done) {

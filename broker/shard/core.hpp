@@ -279,8 +279,9 @@ class core final : private session::front_effects,
 
     /// What is kept already can be delivered, acknowledged and erased whatever it says.
     void set_store_room(store_room now) noexcept { disk_room_ = now; }
-    /// This node is about to leave its cluster: a client that would have a new kept session here is
-    /// refused, and no message is acknowledged because it waits here for another node.
+    /// This node is about to leave its cluster, or its table: a client that would have a new kept
+    /// session here is refused, and no message is acknowledged because it waits here for another
+    /// node.
     void set_leaving(bool is_leaving) noexcept { is_leaving_ = is_leaving; }
 
     // Retained messages, the same on every node of a cluster; see also retained().
@@ -377,6 +378,15 @@ class core final : private session::front_effects,
     [[nodiscard]] std::size_t departing() const noexcept {
         return moves_ ? moves_->departures.size() : 0;
     }
+    /// Kept here, while the home of their clients is another node.
+    [[nodiscard]] std::size_t misplaced_sessions() const noexcept;
+    /// Ends all that are kept here, as an operator wants; clients are asked to come again, and no
+    /// will is published. Returns how many there were.
+    std::size_t discard_sessions();
+    /// Whether ends of sessions are not on disk yet.
+    [[nodiscard]] bool has_open_ends();
+    /// The disk writes no more.
+    [[nodiscard]] bool is_store_lost() const noexcept { return journal_.is_lost(); }
     /// Null where there is no cluster.
     [[nodiscard]] const peer_lanes* lanes() const noexcept { return lanes_.get(); }
 
@@ -796,6 +806,8 @@ class core final : private session::front_effects,
     void tell_of_groups(std::string_view client_id, std::uint64_t number);
     void forget_volatile(std::string_view client_id);
     void move_in(const arriving_partition& of, const std::string& key, arriving_session& which);
+    void note_if_later(arriving_session& which, const storage::session_record& record);
+    void unite(const arriving_partition& of, const arriving_session& which);
     void unsubscribe_all(arriving_session& which);
     void close_arrival(arriving_partition& of);
     void forget_arrival(arriving_partition& of);
@@ -863,8 +875,8 @@ class core final : private session::front_effects,
         return {.now = turn_.now, .wall = turn_.wall};
     }
     [[nodiscard]] router::retained_options retained_options_of(const core_options& given);
-    void restore_subscription(home_entry& home, std::string_view filter,
-                              const storage::subscription_record& record);
+    [[nodiscard]] static session::subscription
+    subscription_of(std::string_view filter, const storage::subscription_record& record);
     void resubscribe(home_entry& home, session::subscription wanted);
     void restore_queue(session::outbound& out, const storage::stored_session& found,
                        bool counts_bodies);

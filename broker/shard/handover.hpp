@@ -160,10 +160,20 @@ class arriving_session final : public router::subscriber {
     [[nodiscard]] bool may_receive(std::string_view topic) const override;
     [[nodiscard]] bool is_kept() const override { return true; }
     [[nodiscard]] std::uint64_t client_hash() const override { return client_hash_; }
+    [[nodiscard]] const std::shared_ptr<const auth::access_view>& access() const noexcept {
+        return access_;
+    }
 
     std::string client_id;
     /// The client has a session here: that one goes on, and gets what waits in this one.
     bool is_here = false;
+    /// Of such a one that its client has left later than the one here: what it says holds.
+    struct later_session {
+        std::uint64_t left_before; ///< the one here, as home_entry has it
+        storage::session_record record;
+        std::vector<session::subscription> wanted;
+    };
+    std::unique_ptr<later_session> later;
     std::vector<std::string> filters; ///< that it is subscribed to: none of a group
     std::vector<kept_delivery> aside; ///< came here
     std::vector<kept_delivery> sent; ///< rows of the old home that are not written down as they are

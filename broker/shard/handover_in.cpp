@@ -226,7 +226,9 @@ bool core::take_session(arriving_partition& to, std::string_view key, std::strin
         access_of(client_id, record.username ? std::optional<std::string_view>(*record.username)
                                              : std::nullopt));
     made->is_here = to.is_merging && homes_.contains(client_id);
-    if (!made->is_here) {
+    if (made->is_here) {
+        note_if_later(*made, record);
+    } else {
         log_arriving(to, session.view());
         journal_.put(table::sessions, key, value, durability::interval);
     }
@@ -257,10 +259,14 @@ bool core::take_filter(arriving_partition& to, std::string_view key, std::string
     const std::string_view filter = key.substr(size);
     const bool is_valid = is_shared_filter(filter) ? split_shared_filter(filter).has_value()
                                                    : is_valid_topic_filter(filter);
-    if (session.is_here || !is_valid) {
+    if (!is_valid || (session.is_here && !session.later)) {
         return is_valid;
     }
-    journal_.put(table::subscriptions, key, value, durability::interval);
+    if (session.later) {
+        session.later->wanted.push_back(subscription_of(filter, record));
+    } else {
+        journal_.put(table::subscriptions, key, value, durability::interval);
+    }
     if (is_shared_filter(filter)) {
         return true; // until it is at home here, the group gives to its members at the old one
     }
@@ -478,9 +484,70 @@ void core::move_in(const arriving_partition& of, const std::string& key, arrivin
     for (const kept_delivery& each : which.sent) {
         give(which, each);
     }
+    if (which.later) {
+        unite(of, which);
+    }
     which.aside.clear();
     which.sent.clear();
     unsubscribe_all(which);
+}
+
+// One that its client had when it was lost is not dated, and does not count as the later one.
+void core::note_if_later(arriving_session& which, const storage::session_record& record) {
+    const auto found = homes_.find(std::string_view(which.client_id));
+    if (found == homes_.end() || (*found)->home_.session() == nullptr) {
+        return;
+    }
+    const std::uint64_t left_at = (*found)->left_at_;
+    if (left_at != 0 && !record.is_attached && record.left_at > left_at) {
+        which.later =
+            std::make_unique<arriving_session::later_session>(arriving_session::later_session{
+                .left_before = left_at, .record = record, .wanted = {}});
+    }
+}
+
+// Of what is dated after the cut the session here has had what it was subscribed to before.
+void core::unite(const arriving_partition& of, const arriving_session& which) {
+    const auto found = homes_.find(std::string_view(which.client_id));
+    home_entry* home = found == homes_.end() ? nullptr : *found;
+    if (home == nullptr || home->home_.session() == nullptr || home->home_.front()
+        || home->left_at_ != which.later->left_before) {
+        return; // its client has come here since
+    }
+    session::session_state& state = *home->home_.session();
+    for (const kept_delivery& each : which.aside) {
+        const bool has_come = std::ranges::any_of(state.subscriptions, [&each](const auto& own) {
+            return !is_shared_filter(own.first)
+                   && topic_matches(own.first, message::view_of(each.what).topic);
+        });
+        if (!has_come && each.what->header().stamp > of.cut) {
+            give(which, each);
+        }
+    }
+    const auto& [left_before, record, wanted] = *which.later;
+    std::vector<std::string> unwanted;
+    for (const auto& [filter, each] : state.subscriptions) {
+        if (std::ranges::find(wanted, filter, &session::subscription::filter) == wanted.end()) {
+            unwanted.push_back(filter);
+        }
+    }
+    static_cast<void>(remove_subscriptions(*home, home->number(), state, unwanted));
+    for (const std::string& each : unwanted) {
+        log_unsubscription(*home, each);
+    }
+    for (const session::subscription& each : wanted) {
+        if (!is_shared_filter(each.filter) || !state.subscriptions.contains(each.filter)) {
+            resubscribe(*home, each);
+            log_subscription(*home, each);
+        }
+    }
+    home->username_ = record.username ? std::make_unique<std::string>(*record.username) : nullptr;
+    home->home_.set_user(record.username ? std::string_view(*record.username) : std::string_view());
+    home->access_ = which.access();
+    home->left_at_ = record.left_at;
+    home->home_.adopt(record.expiry_seconds, moment().from_stored(record.left_at));
+    log_session(*home);
+    settle_home(*home);
 }
 
 void core::unsubscribe_all(arriving_session& which) {

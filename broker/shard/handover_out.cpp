@@ -662,6 +662,37 @@ std::size_t core::erase_departed(partition_id which) {
     return erased;
 }
 
+// Whatever is under way in both directions has copies here, or will be offered again.
+std::size_t core::discard_sessions() {
+    if (moves_) {
+        hand_over({});
+        stop_departures("an operator discards all sessions");
+        std::vector<partition_id> arriving;
+        for (const auto& [which, each] : moves_->arrivals) {
+            arriving.push_back(which);
+        }
+        for (const partition_id each : arriving) {
+            discard_arrival(each);
+        }
+    }
+    std::vector<home_entry*> kept;
+    for (home_entry* each : homes_) {
+        if (each->home_.session() != nullptr) {
+            kept.push_back(each);
+        }
+    }
+    for (home_entry* each : kept) {
+        const std::unique_ptr<home_entry::successor> next = std::move(each->successor_);
+        each->home_.remove();
+        settle_home(*each);
+        if (next) {
+            refuse(next->from, session::close_cause::administrative,
+                   reason_code::administrative_action, "the session was removed by an operator");
+        }
+    }
+    return kept.size();
+}
+
 /// All rows.
 void core::erase_sessions_of(partition_id which) {
     for (const table where : storage::session_tables) {

@@ -94,6 +94,7 @@ class home_entry final : public router::subscriber,
     std::shared_ptr<const auth::access_view> access_; ///< null: everything is allowed
     std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
     hybrid_time connected_at_{};   ///< the present connection
+    std::uint64_t left_at_ = 0;    ///< by the client, as the record says; 0: it is connected
     /// QoS 2 messages of a client on another node that this node cannot yet count as routed. Null:
     /// none.
     std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> unrouted_;

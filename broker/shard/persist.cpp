@@ -235,12 +235,17 @@ void core::log_session(home_entry& home) {
         home.session_id_ = {.created = clock_.next_name(), .node = options_.node};
     }
     const bool is_attached = home.home_.front().has_value();
+    if (is_attached) {
+        home.left_at_ = 0;
+    } else if (home.left_at_ == 0) {
+        home.left_at_ = moment().to_stored(turn_.now);
+    }
     storage::session_record record{
         .id = home.session_id_,
         .epoch = home.home_.epoch(),
         .is_attached = is_attached,
         .expiry_seconds = home.home_.session_expiry(),
-        .left_at = is_attached ? 0 : moment().to_stored(turn_.now),
+        .left_at = home.left_at_,
         .receive_maximum = state->out.receive_maximum(),
     };
     if (home.username_) {
@@ -414,6 +419,7 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
                                       found.arriving->cut);
     }
     home.session_id_ = record.id;
+    home.left_at_ = record.is_attached ? moment().to_stored(turn_.now) : record.left_at;
     home.username_ = record.username ? std::make_unique<std::string>(*record.username) : nullptr;
     home.access_ = access_of(found.client_id,
                              record.username ? std::optional<std::string_view>(*record.username)
@@ -433,7 +439,7 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
         home.home_.session()->inbound.insert(id.value);
     }
     for (const auto& [filter, each] : found.subscriptions) {
-        restore_subscription(home, filter, each);
+        resubscribe(home, subscription_of(filter, each));
     }
     settle_home(home);
 }
@@ -541,15 +547,15 @@ void core::on_rows(const storage::read_answer& answer) {
     pump_replay(answer.reader);
 }
 
-void core::restore_subscription(home_entry& home, std::string_view filter,
-                                const storage::subscription_record& record) {
-    resubscribe(home, {.filter = std::string(filter),
-                       .subscription_id = record.subscription_id,
-                       .quality = record.quality,
-                       .no_local = record.no_local,
-                       .retain_as_published = record.retain_as_published,
-                       .newest_only = record.newest_only,
-                       .handling = static_cast<mqtt::retain_handling>(record.retain_handling)});
+session::subscription core::subscription_of(std::string_view filter,
+                                            const storage::subscription_record& record) {
+    return {.filter = std::string(filter),
+            .subscription_id = record.subscription_id,
+            .quality = record.quality,
+            .no_local = record.no_local,
+            .retain_as_published = record.retain_as_published,
+            .newest_only = record.newest_only,
+            .handling = static_cast<mqtt::retain_handling>(record.retain_handling)};
 }
 
 /// The client had this subscription, and is away.

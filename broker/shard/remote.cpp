@@ -487,6 +487,14 @@ void core::move_volatile(client& in, shard_id home) {
     }
 }
 
+std::size_t core::misplaced_sessions() const noexcept {
+    std::size_t found = 0;
+    for (std::size_t each = 0; each < partition_count; ++each) {
+        found += is_node(homes_at_[each]) ? stored_in_[each] : 0;
+    }
+    return found;
+}
+
 // As after `store import` on a node of a cluster.
 void core::look_for_misplaced() {
     const auto found =

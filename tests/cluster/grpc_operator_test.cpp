@@ -26,7 +26,7 @@ using testing::HasSubstr;
 class silent_listener final : public operator_listener {
   public:
     void on_status(reply<operator_status>) override {}
-    void on_join(std::vector<std::string>, reply<operator_join> answer) override {
+    void on_join(operator_join_request, reply<operator_join> answer) override {
         answer(operator_join());
     }
     void on_leave(operator_leave_request, reply<operator_leave>) override {}

@@ -194,6 +194,82 @@ TEST_F(PartitionExchange, SessionsOfALifeOutsideTheClusterGoByATableOfTheirOwn) 
     EXPECT_THAT(out.differ, testing::ElementsAre(lower));
 }
 
+/// A node with sessions of its own, and another one whose table is older or newer.
+struct TwoTables : PartitionExchange {
+    TwoTables() {
+        here.set_has_sessions(true);
+        here.on_settled(now, out);
+        meet(lower);
+        meet(higher);
+    }
+    /// Returns whether there is one.
+    bool give_up_for_that_of(std::span<const node_id> nodes = {}) {
+        const auto found = here.table_of_others(nodes);
+        if (found) {
+            here.give_up_table(*found, out);
+        }
+        return found.has_value();
+    }
+};
+
+TEST_F(TwoTables, AnOperatorGivesUpTheOneThatIsHereThoughItIsOlder) {
+    hear(higher, all_of(partition_table(newer, higher), true));
+    EXPECT_TRUE(here.goes_by_another(higher));
+    EXPECT_FALSE(here.goes_by_another(lower)) << "it has told nothing";
+    out.sent.clear();
+    EXPECT_TRUE(give_up_for_that_of());
+    EXPECT_TRUE(is_mine()) << "until the other one is told";
+    const auto asked = out.rows_to(higher);
+    ASSERT_THAT(asked, SizeIs(1));
+    EXPECT_TRUE(asked.front().wants_answer);
+    hear(higher, all_of(partition_table(newer, higher), true));
+    EXPECT_EQ(here.table().founding(), newer);
+    EXPECT_EQ(here.table().count(higher), partition_count);
+    EXPECT_FALSE(here.goes_by_another(higher));
+}
+
+TEST_F(TwoTables, WhoHasGivenItsTableUpDoesNotGoBackToIt) {
+    const partition_table mine = here.table();
+    hear(higher, all_of(partition_table(newer, higher), true));
+    EXPECT_TRUE(give_up_for_that_of());
+    hear(higher, all_of(partition_table(newer, higher), true));
+    here.set_has_sessions(false); // they have gone to their homes
+    hear(lower, all_of(mine, true));
+    EXPECT_EQ(here.table().founding(), newer) << "though the other one is older";
+    EXPECT_TRUE(give_up_for_that_of()) << "but for an operator";
+    hear(lower, all_of(mine, true));
+    EXPECT_EQ(here.table().founding(), mine.founding());
+}
+
+TEST_F(TwoTables, OnlyATableByWhichThereAreSessionsIsWorthIt) {
+    EXPECT_EQ(here.table_of_others({}), std::nullopt);
+    hear(lower, all_of(partition_table(older, lower)));
+    EXPECT_EQ(here.table_of_others({}), std::nullopt) << "they will take the one that is here";
+    hear(lower, all_of(partition_table(older, lower), true));
+    here.on_peer(lower, peer_state::dead, out);
+    EXPECT_EQ(here.table_of_others({}), std::nullopt) << "nobody could take the sessions";
+    EXPECT_TRUE(is_mine());
+}
+
+TEST_F(TwoTables, OfSeveralTheOperatorChooses) {
+    hear(lower, all_of(partition_table(older, lower), true));
+    hear(higher, all_of(partition_table(newer, higher), true));
+    EXPECT_EQ(here.table_of_others({}), older);
+    EXPECT_TRUE(give_up_for_that_of(std::span(&higher, 1)));
+    hear(lower, all_of(partition_table(older, lower), true));
+    EXPECT_TRUE(is_mine()) << "not that one";
+    hear(higher, all_of(partition_table(newer, higher), true));
+    EXPECT_EQ(here.table().founding(), newer);
+}
+
+TEST_F(TwoTables, WhatIsTakenBackInTimeIsNotGivenUp) {
+    hear(lower, all_of(partition_table(older, lower), true));
+    EXPECT_TRUE(give_up_for_that_of());
+    here.keep_table();
+    hear(lower, all_of(partition_table(older, lower), true));
+    EXPECT_TRUE(is_mine());
+}
+
 TEST_F(PartitionExchange, PartitionsOfANodeThatIsGoneGoToThoseThatAreThere) {
     here.on_settled(now, out);
     meet(higher);

@@ -25,6 +25,7 @@ class partition_world {
     std::uint64_t hand_overs = 0;
     std::uint64_t foundings = 0; ///< tables that a node has made
     std::uint64_t messages = 0;
+    std::uint64_t unions = 0; ///< tables that a person had given up
 
   private:
     using index = std::size_t;
@@ -46,6 +47,7 @@ class partition_world {
         std::uint64_t life = 0;
         bool has_sessions = false;
         bool has_conflict = false;
+        bool gives_up = false; ///< its table, as a person wants
     };
 
     [[nodiscard]] std::size_t below(std::size_t end);
@@ -61,6 +63,7 @@ class partition_world {
     void arm(index which);
     void after_input(index which);
     void check();
+    void unite();
     void complain(const std::string& line) { complaints.push_back(line); }
 
     support::simulated_network<partition_message> network_;

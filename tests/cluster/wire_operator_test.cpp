@@ -37,6 +37,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
                           .is_linked = true,
                           .routes = 11,
                           .partitions = 16,
+                          .has_another_table = true,
                           .lanes = {.lanes = 4,
                                     .linked = 3,
                                     .state = lane_state::draining,
@@ -54,6 +55,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
                                .is_leaving = true,
                                .is_forgotten = true,
                                .kept_sessions = 5,
+                               .misplaced_sessions = 4,
                                .queued_messages = 6,
                                .members = {other, bare}};
     const auto got = through<wire::StatusAnswer>(result<operator_status, problem>(sent));
@@ -63,6 +65,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
     EXPECT_TRUE(got->is_ready && got->has_routes && got->has_retained && got->is_leaving
                 && got->is_forgotten);
     EXPECT_EQ(got->kept_sessions, 5U);
+    EXPECT_EQ(got->misplaced_sessions, 4U);
     EXPECT_EQ(got->queued_messages, 6U);
     ASSERT_EQ(got->members.size(), 2U);
     const operator_member& read = got->members.front();
@@ -73,6 +76,7 @@ TEST(WireOperator, AStatusHasAllItsFields) {
     EXPECT_TRUE(read.is_linked);
     EXPECT_EQ(read.routes, 11U);
     EXPECT_EQ(read.partitions, 16U);
+    EXPECT_TRUE(read.has_another_table && !got->members.back().has_another_table);
     EXPECT_EQ(read.lanes.lanes, 4U);
     EXPECT_EQ(read.lanes.linked, 3U);
     EXPECT_EQ(read.lanes.state, lane_state::draining);
@@ -103,13 +107,17 @@ TEST(WireOperator, OutcomesAreReadAgain) {
                                                                 .node = node_id{3},
                                                                 .name = "n",
                                                                 .is_known_already = true}},
-                                                     .failed = {wrong}}));
+                                                     .failed = {wrong},
+                                                     .sessions = 8,
+                                                     .messages = 9}));
     ASSERT_EQ(joined.value().found.size(), 1U);
     EXPECT_EQ(joined->found.front().place, "p");
     EXPECT_EQ(joined->found.front().address, "a");
     EXPECT_EQ(joined->found.front().node, node_id{3});
     EXPECT_TRUE(joined->found.front().is_known_already);
     EXPECT_EQ(joined->failed, std::vector{wrong});
+    EXPECT_EQ(joined->sessions, 8U);
+    EXPECT_EQ(joined->messages, 9U);
     const auto left = through<wire::LeaveAnswer>(result<operator_leave, problem>(operator_leave{
         .node = node_id{3}, .name = "n", .cluster = "c", .process = 77, .mark = "m"}));
     EXPECT_EQ(left.value().process, 77);
@@ -117,6 +125,20 @@ TEST(WireOperator, OutcomesAreReadAgain) {
     const auto forgot = through<wire::ForgetAnswer>(result<operator_forget, problem>(
         operator_forget{.node = node_id{3}, .name = "n", .was_forgotten_already = true}));
     EXPECT_TRUE(forgot.value().was_forgotten_already);
+}
+
+TEST(WireOperator, WhatBecomesOfSessionsIsReadAgain) {
+    for (const own_sessions each :
+         {own_sessions::stay, own_sessions::merge, own_sessions::discard}) {
+        wire::JoinRequest out;
+        encode({.places = {"a:1", "b:2"}, .sessions = each}, out);
+        const operator_join_request read = decode(out);
+        EXPECT_EQ(read.sessions, each);
+        EXPECT_EQ(read.places, (std::vector<std::string>{"a:1", "b:2"}));
+    }
+    wire::JoinRequest newer;
+    newer.set_own_sessions(static_cast<wire::OwnSessions>(7));
+    EXPECT_EQ(decode(newer).sessions, own_sessions::stay) << "what is not known destroys nothing";
 }
 
 TEST(WireOperator, AProblemIsOneToo) {

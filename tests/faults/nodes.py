@@ -66,7 +66,6 @@ class Member:
     became: str
 
 
-
 class Node:
     def __init__(self, program, host, folder, seeds, has_proxy=False, clock=None,
                  settings=()):

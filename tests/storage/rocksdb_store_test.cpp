@@ -191,6 +191,28 @@ TEST_F(RocksdbStore, ErasesARangeWithoutItsEnd) {
     EXPECT_THAT(load().retained, ElementsAre(Pair("b", "behind it")));
 }
 
+// In one memtable, in which rows and ranges of a session are apart.
+TEST_F(RocksdbStore, ManyRangesOfASessionAreErasedBetweenItsRows) {
+    const sample_session one;
+    write([&](batch& to) {
+        one.put(to);
+        for (std::uint64_t sequence = 0; sequence < 2'000; ++sequence) {
+            one.put_row(to, sequence, "x");
+            if (sequence % 10 == 9) {
+                to.erase_range(table::queue, queue_key_of(one.key(), sequence - 9).view(),
+                               queue_key_of(one.key(), sequence).view());
+            }
+        }
+    });
+    const held_state found = load();
+    ASSERT_EQ(found.sessions.size(), 1U);
+    std::uint64_t rows = 0;
+    for (const stored_rows& each : found.sessions.at(one.client).rows) {
+        rows += each.rows;
+    }
+    EXPECT_EQ(rows, 200U);
+}
+
 TEST_F(RocksdbStore, ABrokenRowIsCountedAndTheRestGiven) {
     write([](batch& to) {
         sample_session{}.put(to);

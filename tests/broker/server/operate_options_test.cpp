@@ -49,6 +49,21 @@ TEST(OperateOptions, WhatSetsANodeUpTakesItsWords) {
     EXPECT_EQ(parse({"join", "a:1"})->task, operate_task::join);
 }
 
+TEST(OperateOptions, WhatBecomesOfSessionsIsSaid) {
+    using cluster::own_sessions;
+    EXPECT_EQ(parse({"join", "a:1"})->sessions, own_sessions::stay);
+    EXPECT_EQ(parse({"join", "--merge"})->sessions, own_sessions::merge);
+    EXPECT_THAT(parse({"join", "--merge"})->places, testing::IsEmpty());
+    const auto with_place = parse({"join", "--discard", "a:1"});
+    ASSERT_TRUE(with_place) << with_place.error();
+    EXPECT_EQ(with_place->sessions, own_sessions::discard);
+    EXPECT_THAT(with_place->places, ElementsAre("a:1"));
+    EXPECT_THAT(refusal_of({"join", "--merge", "--discard"}), HasSubstr("one of"));
+    EXPECT_THAT(refusal_of({"leave", "--discard"}), HasSubstr("--discard is for join"));
+    EXPECT_THAT(refusal_of({"join", "--merge", "--token", "GV1.x"}),
+                HasSubstr("--merge is for join"));
+}
+
 TEST(OperateOptions, WhatSetsANodeUpIsChecked) {
     EXPECT_THAT(refusal_of({"init", "home", "office"}), HasSubstr("name of the cluster"));
     EXPECT_THAT(refusal_of({"renew", "now"}), HasSubstr("renew takes nothing behind it"));

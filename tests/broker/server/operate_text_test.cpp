@@ -73,6 +73,31 @@ TEST(OperateText, ATableHasAColumnForEachFigure) {
         "   85     7       -             0          -\n");
 }
 
+TEST(OperateText, WhoHasAnotherTableIsNamedWithBothRemedies) {
+    operator_member other = member(2, member_state::alive);
+    operator_status status = status_with({member(1, member_state::alive), other});
+    EXPECT_EQ(status_text(status).find("table"), std::string::npos);
+    status.members.back().has_another_table = true;
+    status.misplaced_sessions = 3;
+    const std::string text = status_text(status);
+    EXPECT_NE(text.find("Another table of partitions: node2."), std::string::npos) << text;
+    EXPECT_NE(text.find("cluster join --merge"), std::string::npos);
+    EXPECT_NE(text.find("cluster join --discard"), std::string::npos);
+    EXPECT_NE(text.find("4 kept sessions, 3 of them not at home, 9 queued"), std::string::npos);
+    EXPECT_NE(status_json(status).find("\"another_table\":true"), std::string::npos);
+}
+
+TEST(OperateText, WhatBecameOfSessionsIsCounted) {
+    EXPECT_EQ(discard_text(status_with({})),
+              "Discarding 4 kept sessions of this node with 9 queued messages.\n");
+    const cluster::operator_join done{.found = {}, .failed = {}, .sessions = 1, .messages = 2};
+    EXPECT_EQ(united_text(done, cluster::own_sessions::discard),
+              "This node goes by the table of the others: 1 session with 2 queued messages "
+              "discarded.\n");
+    EXPECT_EQ(united_text(done, cluster::own_sessions::merge),
+              "This node goes by the table of the others: 1 session handed over.\n");
+}
+
 TEST(OperateText, WhatAnotherNodeSaysSteersNoTerminal) {
     EXPECT_EQ(printable("k\u00fcche \\ \u6f22"), "k\u00fcche \\ \u6f22");
     EXPECT_EQ(printable("\x1b[2J\n\x7f"), "\\u001b[2J\\u000a\\u007f");

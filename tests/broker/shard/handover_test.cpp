@@ -187,6 +187,128 @@ TEST(Handover, WhatWaitsInAnOlderSessionIsAddedToTheOneAtHome) {
     EXPECT_EQ(s.rows_of_sessions(0), 0U);
 }
 
+/// A client with a session on each of two nodes that do not see each other: at first on node 1,
+/// which will be its home, and then on node 0.
+struct two_sessions : world {
+    two_sessions() {
+        node.split(0, 1);
+        node.appoint(partition_of(to.wire.id()), 1);
+        to.connect(kept(1));
+        to.subscribe("early", qos::at_least_once);
+        to.subscribe("both/#", qos::at_least_once);
+        to.cut();
+        advance(1s);
+        node.appoint(partition_of(to.wire.id()), 0);
+        EXPECT_FALSE(to.connect(kept(0)));
+        to.subscribe("late", qos::at_least_once);
+        to.subscribe("both/+", qos::exactly_once);
+        to.cut();
+        from.connect(at(2));
+    }
+    void publish(std::string_view topic, std::string_view payload) {
+        from.publish_settled({.topic = std::string(topic),
+                              .payload = std::string(payload),
+                              .quality = qos::exactly_once});
+    }
+    void unite() {
+        node.appoint(partition_of(to.wire.id()), 1);
+        node.heal(0, 1);
+        advance(10s);
+        EXPECT_EQ(sessions(0), 0U);
+        EXPECT_EQ(sessions(1), 1U);
+        EXPECT_EQ(rows_of_sessions(0), 0U);
+    }
+    script_client& to = client_of(0);
+    script_client& from = client_of(2);
+};
+
+TEST(Handover, OfTwoSessionsOfAClientTheOneThatItLeftLaterSaysWhatItWants) {
+    two_sessions s;
+    s.publish("early", "e");
+    s.publish("late", "l");
+    s.unite();
+    s.publish("early", "nobody wants it any more");
+    s.publish("late", "l2");
+    s.publish("both/x", "once");
+    s.kill(1); // what it is now is on disk
+    s.advance(30s);
+    s.publish("late", "l3");
+    EXPECT_TRUE(s.to.connect(s.kept(2)));
+    for (const auto& [topic, payload] :
+         {std::pair("early", "e"), std::pair("late", "l"), std::pair("late", "l2"),
+          std::pair("both/x", "once"), std::pair("late", "l3")}) {
+        s.to.take(topic, payload);
+    }
+    s.to.expect_nothing();
+    s.node.run();
+    EXPECT_EQ(s.rows(1, table::subscriptions), 2U);
+    EXPECT_EQ(s.rows(1, table::queue), 0U);
+}
+
+TEST(Handover, WhoHasComeToItsNewHomeMeanwhileHasTheLaterSession) {
+    two_sessions s;
+    s.publish("late", "l");
+    s.node.appoint(partition_of(s.to.wire.id()), 1);
+    EXPECT_TRUE(s.to.connect(s.kept(1)));
+    s.unite();
+    s.to.take("late", "l");
+    s.publish("late", "nobody wants it any more");
+    s.publish("early", "e");
+    s.to.take("early", "e");
+    s.to.expect_nothing();
+}
+
+// At every moment: messages keep coming to both while they become one.
+TEST(Handover, WhileTwoSessionsBecomeOneNothingForThatIsLost) {
+    for (int writes = 0; writes < 40 && !testing::Test::HasFailure(); ++writes) {
+        SCOPED_TRACE(std::to_string(writes) + " writes");
+        two_sessions s;
+        s.stop_disks();
+        s.node.appoint(partition_of(s.to.wire.id()), 1);
+        s.node.heal(0, 1);
+        for (int i = 0; i < writes; ++i) {
+            s.write(static_cast<std::size_t>(i) % nodes);
+            s.node.advance(1ms);
+        }
+        s.from.publish("late", "in between", qos::exactly_once);
+        s.let_disks_work();
+        s.advance(10s);
+        EXPECT_TRUE(s.to.connect(s.kept(2)));
+        s.to.take("late", "in between");
+        s.to.expect_nothing();
+    }
+}
+
+TEST(Handover, WhatAnOperatorDiscardsIsGoneAndItsClientsComeAgain) {
+    world s(2);
+    script_client& with_will = s.client_of(0);
+    script_client& away = s.client_of(0);
+    script_client& from = s.client_of(2);
+    from.connect(s.at(2));
+    from.subscribe("will", qos::at_least_once);
+    connect_request wanted = s.kept(2);
+    wanted.will = support::will_request{.topic = "will", .payload = "w"};
+    with_will.connect(wanted);
+    away.connect(s.kept(0));
+    away.subscribe("t", qos::at_least_once);
+    away.cut();
+    from.publish_settled({.topic = "t", .payload = "m", .quality = qos::at_least_once});
+    std::size_t discarded = 0;
+    for (std::size_t shard = 0; shard < 2; ++shard) {
+        discarded += s.core(shard).discard_sessions();
+        s.node.run();
+    }
+    EXPECT_EQ(discarded, 2U);
+    with_will.expect_closed(reason_code::administrative_action);
+    s.advance(1s);
+    EXPECT_EQ(s.rows_of_sessions(0), 0U);
+    EXPECT_FALSE(s.core(0).has_open_ends() || s.core(1).has_open_ends());
+    EXPECT_FALSE(with_will.connect(s.kept(0)));
+    EXPECT_FALSE(away.connect(s.kept(1)));
+    away.expect_nothing();
+    from.expect_nothing();
+}
+
 TEST(Handover, WhatComesByAGroupHasOneHomeOnly) {
     for (int writes = 0; writes < 40 && !testing::Test::HasFailure(); ++writes) {
         SCOPED_TRACE(std::to_string(writes) + " writes");
