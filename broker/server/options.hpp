@@ -379,6 +379,15 @@ struct mqtt_options {
                 "leaves. hash: by the topic, so that a topic stays with a member.",
          .def = share_strategy::round_robin,
          .applies = reload::restart}};
+    option<bool> shared_queues{
+        {.name = "mqtt.shared_queues",
+         .doc = "Messages of a shared subscription wait with the group, in a queue that its "
+                "persistent members have in common, and go to whoever can take them. false: each "
+                "goes into the session of one member at once, and stays there while its client is "
+                "away. The same on all nodes; where queues hold messages leave it as it is. It is "
+                "new: try it before you rely on it.",
+         .def = false,
+         .applies = reload::restart}};
     option<std::string> response_information{
         {.name = "mqtt.response_information",
          .doc = "Start of topics for responses, told to v5 clients that ask; %c is the client "

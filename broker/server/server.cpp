@@ -134,6 +134,7 @@ void server::build_loops() {
         auto made = event_loop_options_of(options_, shard_id{number}, shards);
         made.logic.users = users;
         made.logic.is_clustered = cluster_ != nullptr;
+        made.logic.has_group_queues = *options_.mqtt.shared_queues;
         made.logic.shares_sessions = cluster_ != nullptr && *options_.sessions.follow_clients;
         made.logic.handovers.bytes_per_second =
             std::max<std::uint64_t>((*options_.sessions.handover_rate).value / shards, 1);

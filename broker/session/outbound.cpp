@@ -54,16 +54,16 @@ void outbound::return_loans(outbound_sink& to) {
         free_slot(*find(each), to);
     }
     std::vector<queued_row> unsent;
-    if (log_ != nullptr) {
-        queue_.for_each_lent([&unsent](const queued_row& row) {
-            if (!is_kept(row.group)) {
-                unsent.push_back(row);
-            }
-        });
-    }
+    queue_.for_each_lent([&unsent](const queued_row& row) {
+        if (!is_kept(row.group)) {
+            unsent.push_back(row);
+        }
+    });
     for (const queued_row& each : unsent) {
         if (queue_.remove(each.sequence, each.content->weight(), each.where.body)) {
-            queue_.note_erased(each.sequence, log_->row_done(each.sequence, each.where), *log_);
+            if (log_ != nullptr) {
+                queue_.note_erased(each.sequence, log_->row_done(each.sequence, each.where), *log_);
+            }
             returned.push_back(each.group);
         }
     }
@@ -254,8 +254,12 @@ bool outbound::drop_oldest(std::size_t weight, outbound_sink& to) {
             row_done(dropped->sequence, dropped->where);
             forget_newest(*dropped);
             static_cast<void>(leaves_doubt(dropped->sequence));
-            to.dropped(drop_reason::queue_full);
-            settle(dropped->group, to);
+            if (is_loan(dropped->group) && !is_kept(dropped->group)) {
+                to.loan_returned(dropped->group);
+            } else {
+                to.dropped(drop_reason::queue_full);
+                settle(dropped->group, to);
+            }
         }
     }
     return true;

@@ -211,7 +211,7 @@ class outbound {
     }
     /// A loan of QoS 1 has no row here.
     void row_done(const slot& of) {
-        if (!is_loan(of.group)) {
+        if (!is_loan(of.group) || of.quality == qos::exactly_once) {
             row_done(of.sequence, of.where);
         }
     }

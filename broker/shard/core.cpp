@@ -51,6 +51,13 @@ router::router_options routing_of(const core_options& options) {
     return made;
 }
 
+/// What is in flight from a queue is so to many clients.
+session::session_limits queue_limits_of(const session::session_limits& of_clients) {
+    session::session_limits made = of_clients;
+    made.outbound.in_flight_max = 65'535;
+    return made;
+}
+
 /// What other nodes say to one of an earlier start must meet nobody: the start is in the middle.
 std::uint64_t first_number(const core_options& options) {
     constexpr unsigned boot_bits = 32;
@@ -74,10 +81,16 @@ core::core(core_options options, core_driver& driver, time_point now, wall_time 
                     .queued = &queued_,
                     .effects = this,
                     .users = options_.users.get()},
+      queue_limits_(queue_limits_of(options_.limits)),
+      queue_context_{.now = &turn_,
+                     .limits = &queue_limits_,
+                     .queued = &queued_,
+                     .effects = this,
+                     .users = options_.users.get()},
       wheel_(now), journal_(options_.me, options_.store), bodies_(options_.me, options_.boot),
       router_(routing_of(options_)), retained_(retained_options_of(options_)),
-      outboxes_(options_.shards), credit_used_(options_.shards), credit_owed_(options_.shards),
-      next_number_(first_number(options_)) {
+      outboxes_(options_.shards), members_changed_at_(now), credit_used_(options_.shards),
+      credit_owed_(options_.shards), next_number_(first_number(options_)) {
     credit_waiters_.resize(options_.shards);
     if (options_.is_clustered) {
         options_.lane_sender.spools = journal_.is_on();
@@ -446,6 +459,7 @@ std::size_t core::send_away(std::size_t clients_max) {
 void core::reload(session::session_limits limits,
                   std::shared_ptr<const auth::authoriser> authoriser) {
     options_.limits = std::move(limits);
+    queue_limits_ = queue_limits_of(options_.limits);
     options_.authoriser = std::move(authoriser);
     for (const auto& [number, each] : clients_) {
         const session::front& front = each->front_;
@@ -512,7 +526,8 @@ void client::replay_row(const publication& what, const session::delivery& how) {
 
 home_entry::home_entry(core& owner, const session::home_context& context,
                        std::string_view client_id, std::uint64_t number)
-    : core_(&owner), home_(context, *this, client_id, owner.journal_.is_on() ? this : nullptr),
+    : core_(&owner), home_(is_group_queue(client_id) ? owner.queue_context_ : context, *this,
+                           client_id, owner.journal_.is_on() ? this : nullptr),
       number_(number) {
     timer_.home = this;
     if (is_group_queue(client_id)) {
@@ -548,7 +563,7 @@ void home_entry::replay_row(const publication& what, const session::delivery& ho
 
 void home_entry::take_alone(const publication& what, const session::delivery& how) {
     const bool is_shared = std::exchange(core_->shares_body_, false);
-    home_.on_delivery(what, how);
+    home_.on_replay_row(what, how); // the window bounds what is lent, not the queue
     core_->shares_body_ = is_shared;
 }
 

@@ -84,7 +84,8 @@ struct core_options {
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
-    bool shares_sessions = false;         ///< homes may be on other nodes, and fronts of homes here
+    bool has_group_queues = false; ///< persistent members of a shared group have one in common
+    bool shares_sessions = false;  ///< homes may be on other nodes, and fronts of homes here
     when_home_is_away away = when_home_is_away::refuse;
     duration will_grace = 2s; ///< least wait of a will when the node of its client has ended
     duration will_on_partition = 60s; ///< the same when that node may only be cut off
@@ -976,8 +977,16 @@ class core final : private session::front_effects,
     void lose_members_of(shard_id party);
     void look_at_groups();
     // group_members.cpp: sessions here that are members of such groups
-    [[nodiscard]] bool join_queue(home_entry& home, std::string_view filter, std::uint64_t asked,
-                                  std::uint16_t index);
+    enum class joining : std::uint8_t {
+        asked,
+        known,  ///< there is nothing to wait for
+        refused ///< nobody can be asked now
+    };
+    [[nodiscard]] joining join_queue(home_entry& home, std::string_view filter, std::uint64_t asked,
+                                     std::uint16_t index);
+    [[nodiscard]] joining join_again(home_entry& home, queue_membership& which, std::uint64_t asked,
+                                     std::uint16_t index);
+    [[nodiscard]] static queue_membership* new_membership(home_entry& home);
     void leave_queue(home_entry& home, std::string_view filter);
     void end_membership(home_entry& home, queue_membership& which);
     void end_memberships(home_entry& home);
@@ -1044,6 +1053,10 @@ class core final : private session::front_effects,
     }
     void say_rare(shard_id to, rare word) { say(to, std::make_unique<rare>(std::move(word))); }
     void hear_own_words();
+    /// Whether shared subscriptions of this session are those of queues.
+    [[nodiscard]] bool has_queues(const home_entry& home) const noexcept {
+        return options_.has_group_queues && !home.group_;
+    }
 
     core_options options_;
     core_driver* driver_;
@@ -1055,6 +1068,8 @@ class core final : private session::front_effects,
     session::queue_account queued_in_memory_; ///< of the others
     session::front_context front_context_;
     session::home_context home_context_;
+    session::session_limits queue_limits_; ///< of queues of groups
+    session::home_context queue_context_;
     buffer_pool pool_;
     timer_wheel wheel_;
     stamp_clock clock_;
@@ -1096,7 +1111,7 @@ class core final : private session::front_effects,
     /// Numbers of homes of members that wait for their queues, or whose queues wait for room.
     boost::unordered_flat_set<std::uint64_t> restless_;
     boost::unordered_flat_set<home_entry*> group_homes_; ///< of queues
-    time_point members_changed_at_{}; ///< when a node may last have lacked, or got, members
+    time_point members_changed_at_; ///< when a node may last have lacked, or got, members
     std::vector<group_wait> group_waits_;
     std::vector<std::uint32_t> free_group_waits_;
     std::uint64_t group_turn_ = 0;                    ///< of router::spread_key_of

@@ -27,41 +27,72 @@ namespace {
 
 // --- joining and leaving
 
-/// False if nobody can be asked now. `asked`: the SUBSCRIBE that waits for it; 0: none does.
-bool core::join_queue(home_entry& home, std::string_view filter, std::uint64_t asked,
-                      std::uint16_t index) {
+/// `asked`: the SUBSCRIBE that waits for it; 0: none does.
+core::joining core::join_queue(home_entry& home, std::string_view filter, std::uint64_t asked,
+                               std::uint16_t index) {
     const shared_filter parts = *split_shared_filter(filter);
     std::string name = group_queue_name(parts.group, parts.filter);
     const shard_id party = home_of(hash64(name));
-    if (asked != 0 && is_node(party) && !is_live(party)) {
-        return false;
-    }
-    if (!home.memberships_) {
-        home.memberships_ = std::make_unique<std::vector<queue_membership>>();
-    }
     queue_membership* which = find_membership(home.memberships_.get(), filter);
-    const bool is_new = which == nullptr;
-    if (is_new) {
-        which = find_membership(home.memberships_.get(), {}); // a free place
-        which = which == nullptr ? &home.memberships_->emplace_back() : which;
+    if (which != nullptr && which->party == party && (which->queue != 0 || which->operation != 0)) {
+        return join_again(home, *which, asked, index);
+    }
+    if (asked != 0 && is_node(party) && !is_live(party)) {
+        return joining::refused;
+    }
+    if (which == nullptr) {
+        which = new_membership(home);
+        if (which == nullptr) {
+            return joining::refused;
+        }
         which->filter = filter;
         which->name = std::move(name);
         which->is_new = true;
     }
-    answer_join(*which, reason_code::success); // another SUBSCRIBE, before it was answered
     which->is_leaving = false;
     which->party = party;
     which->operation = asked;
     which->index = index;
     ask_queue(home, *which);
-    return true;
+    return joining::asked;
+}
+
+/// It is in force, or will be.
+core::joining core::join_again(home_entry& home, queue_membership& which, std::uint64_t asked,
+                               std::uint16_t index) {
+    if (std::exchange(which.is_leaving, false) && which.queue != 0 && home.home_.front()) {
+        tell_queue(home, which, true);
+    }
+    if (which.queue != 0 || which.operation == asked) {
+        return joining::known;
+    }
+    answer_join(which, reason_code::success);
+    which.operation = asked;
+    which.index = index;
+    return joining::asked;
+}
+
+/// A free place. While the client is connected loans may have the number of one that was free
+/// before. Null: there are as many as have numbers.
+queue_membership* core::new_membership(home_entry& home) {
+    constexpr std::size_t places_max = 0x7ffe;
+    if (!home.memberships_) {
+        home.memberships_ = std::make_unique<std::vector<queue_membership>>();
+    }
+    queue_membership* free =
+        home.home_.front() ? nullptr : find_membership(home.memberships_.get(), {});
+    if (free != nullptr || home.memberships_->size() >= places_max) {
+        return free;
+    }
+    return &home.memberships_->emplace_back();
 }
 
 void core::ask_queue(home_entry& home, queue_membership& which) {
     which.queue = 0;
     which.lent.clear();
     restless_.insert(home.number());
-    if (!is_node(which.party) || is_live(which.party)) {
+    which.is_asked = !is_node(which.party) || is_live(which.party);
+    if (which.is_asked) {
         say_rare(which.party, member_change{.what = member_change::kind::join,
                                             .member = home.number(),
                                             .name = which.name});
@@ -86,7 +117,11 @@ void core::leave_queue(home_entry& home, std::string_view filter) {
 }
 
 void core::end_membership(home_entry& home, queue_membership& which) {
-    if (which.queue != 0) {
+    const bool is_last =
+        std::ranges::none_of(*home.memberships_, [&which](const queue_membership& each) {
+            return &each != &which && each.name == which.name && !each.is_leaving;
+        });
+    if (which.queue != 0 && is_last) {
         say_rare(which.party, member_change{.what = home.is_moving_ ? member_change::kind::move
                                                                     : member_change::kind::leave,
                                             .member = home.number(),
@@ -107,6 +142,9 @@ void core::end_memberships(home_entry& home) {
                                           .member = home.number(),
                                           .id = packet_id{id},
                                           .what = group_outcome::kind::returned});
+        }
+        if (each.is_leaving) {
+            end_membership(home, each);
         }
     }
 }
@@ -135,6 +173,7 @@ void core::tell_queue(home_entry& home, const queue_membership& which, bool is_o
 
 void core::on_member_known(shard_id from, const member_known& word) {
     home_entry* home = find_home(word.member);
+    bool is_heard = false;
     for (std::size_t i = 0; home != nullptr && home->memberships_ && i < home->memberships_->size();
          ++i) { // two, if the client has written one subscription in two ways
         queue_membership& each = (*home->memberships_)[i];
@@ -142,13 +181,21 @@ void core::on_member_known(shard_id from, const member_known& word) {
                                              : each.name == word.name;
         if (is_it && each.party == from) {
             note_answer(*home, each, word);
+            is_heard = true;
         }
+    }
+    if (!is_heard && word.what == member_known::kind::known) { // it has gone meanwhile
+        say_rare(from, member_change{.what = member_change::kind::leave,
+                                     .member = word.member,
+                                     .queue = word.queue,
+                                     .name = {}});
     }
 }
 
 void core::note_answer(home_entry& home, queue_membership& which, const member_known& word) {
     switch (word.what) {
     case member_known::kind::known:
+        which.is_asked = false;
         if (which.queue != word.queue) {
             which.lent.clear();
         }
@@ -162,6 +209,7 @@ void core::note_answer(home_entry& home, queue_membership& which, const member_k
         }
         return;
     case member_known::kind::unknown:
+        which.is_asked = false;
         which.queue = 0;
         which.lent.clear();
         restless_.insert(home.number());
@@ -189,6 +237,9 @@ void core::refuse_join(home_entry& home, queue_membership& which, reason_code re
     const std::string filter = which.filter;
     const bool is_new = which.is_new && which.operation != 0;
     answer_join(which, reason);
+    if (home.home_.session() == nullptr) {
+        return;
+    }
     if (is_new) {
         log_unsubscription(home, filter);
         remove_subscriptions(home, home.number(), *home.home_.session(), {&filter, 1});
@@ -211,7 +262,9 @@ void core::ask_queues() {
             continue;
         }
         for (queue_membership& each : *home->memberships_) {
-            if (!each.filter.empty() && each.queue == 0) {
+            if (!each.filter.empty() && each.queue == 0 && each.is_asked) {
+                restless_.insert(number);
+            } else if (!each.filter.empty() && each.queue == 0) {
                 ask_queue(*home, each);
             }
         }
@@ -230,6 +283,7 @@ void core::follow_queues() {
             const shard_id party = each.filter.empty() ? each.party : home_of(hash64(each.name));
             if (party != each.party) {
                 each.party = party;
+                each.is_asked = false;
                 each.queue = 0;
                 each.lent.clear();
                 restless_.insert(home->number());
@@ -240,19 +294,29 @@ void core::follow_queues() {
 }
 
 void core::lose_queues_of(shard_id party) {
+    std::vector<std::pair<std::uint64_t, std::string>> refused;
     for (home_entry* home : homes_) {
         if (!home->memberships_) {
             continue;
         }
         for (queue_membership& each : *home->memberships_) {
             if (!each.filter.empty() && each.party == party) {
+                each.is_asked = false;
                 each.queue = 0;
                 each.lent.clear();
                 restless_.insert(home->number());
                 if (each.operation != 0) {
-                    refuse_join(*home, each, reason_code::implementation_specific_error);
+                    refused.emplace_back(home->number(), each.filter);
                 }
             }
+        }
+    }
+    for (const auto& [number, filter] : refused) {
+        home_entry* home = find_home(number);
+        queue_membership* which =
+            home == nullptr ? nullptr : find_membership(home->memberships_.get(), filter);
+        if (which != nullptr) {
+            refuse_join(*home, *which, reason_code::implementation_specific_error);
         }
     }
 }
@@ -265,7 +329,7 @@ void core::on_group_push(shard_id from, const group_push& word) {
     if (home != nullptr && home->memberships_) {
         const auto found =
             std::ranges::find_if(*home->memberships_, [&](const queue_membership& each) {
-                return each.party == from && each.queue == word.queue;
+                return each.party == from && each.queue == word.queue && !each.is_leaving;
             });
         which = found == home->memberships_->end() ? nullptr : &*found;
     }
@@ -322,6 +386,7 @@ std::optional<group_outcome::kind> core::take_loan(home_entry& home, queue_membe
 void core::keep_loan(home_entry& home, const queue_membership& which, const publication& what,
                      session::delivery how) {
     const bool is_written = journal_.is_on();
+    const shard_id party = which.party; // the session may end with its connection
     group_outcome word{.queue = which.queue,
                        .member = home.number(),
                        .id = session::id_of(how.group),
@@ -335,7 +400,7 @@ void core::keep_loan(home_entry& home, const queue_membership& which, const publ
         word.branch = journal_.fork();
         journal_.end_part();
     }
-    say(which.party, word);
+    say(party, word);
 }
 
 void core::end_loan(home_entry& home, session::group_origin loan, group_outcome::kind how) {

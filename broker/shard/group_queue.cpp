@@ -117,20 +117,20 @@ group_queue::member* group_queue::by_hash(std::uint64_t key) {
 }
 
 bool group_queue::takes_more() const noexcept {
-    return waiting_ == 0 && std::ranges::any_of(members_, is_open);
+    return waiting_.empty() && std::ranges::any_of(members_, is_open);
 }
 
 bool group_queue::has_online() const noexcept { return std::ranges::any_of(members_, is_online); }
 
 group_queue::loan& group_queue::lend(packet_id id, loan made) {
     made.order = ++orders_;
-    ++waiting_;
+    waiting_.emplace(made.order, id.value);
     return loans_.insert_or_assign(id.value, std::move(made)).first->second;
 }
 
 void group_queue::give(loan& what, const member_address& to) {
     what.to = to;
-    --waiting_;
+    waiting_.erase(what.order);
     ++find(to)->given;
 }
 
@@ -140,10 +140,8 @@ group_queue::loan* group_queue::take_back(packet_id id, const member_address& fr
         return nullptr;
     }
     found->second.to.reset();
-    ++waiting_;
-    if (member* known = find(from)) {
-        --known->given;
-    }
+    waiting_.emplace(found->second.order, id.value);
+    done(from);
     return &found->second;
 }
 
@@ -162,22 +160,14 @@ void group_queue::done(const member_address& by) {
 
 void group_queue::forget_all() {
     loans_.clear();
-    waiting_ = 0;
+    waiting_.clear();
     for (member& each : members_) {
         each.given = 0;
     }
 }
 
 std::optional<packet_id> group_queue::oldest_waiting() const {
-    std::optional<packet_id> oldest;
-    std::uint64_t order = 0;
-    for (const auto& [id, each] : loans_) {
-        if (!each.to && (!oldest || each.order < order)) {
-            oldest = packet_id{id};
-            order = each.order;
-        }
-    }
-    return oldest;
+    return waiting_.empty() ? std::nullopt : std::optional(packet_id{waiting_.begin()->second});
 }
 
 bool group_queue::has_given_once() const {
@@ -195,7 +185,7 @@ void group_queue::take_all_from(const member_address& who) {
     for (auto& [id, each] : loans_) {
         if (each.to == who) {
             each.to.reset();
-            ++waiting_;
+            waiting_.emplace(each.order, id);
         }
     }
 }

@@ -32,6 +32,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,8 +91,8 @@ class group_queue {
     [[nodiscard]] loan* take_back(packet_id id, const member_address& from);
     /// It has been taken. Requires: it waits.
     void forget(packet_id id) {
+        waiting_.erase(loans_.at(id.value).order);
         loans_.erase(id.value);
-        --waiting_;
     }
     /// The same, and it counts as in flight to the member until done().
     void keep(packet_id id, const member_address& by);
@@ -99,7 +100,8 @@ class group_queue {
     /// The oldest that waits for a member; nothing: none does.
     [[nodiscard]] std::optional<packet_id> oldest_waiting() const;
     [[nodiscard]] loan& at(packet_id id) { return loans_.at(id.value); }
-    [[nodiscard]] bool has_given() const noexcept { return loans_.size() > waiting_; }
+    [[nodiscard]] bool has_given() const noexcept { return loans_.size() > waiting_.size(); }
+    [[nodiscard]] bool knows(const member_address& who) noexcept { return find(who) != nullptr; }
     /// Whether something is given that may not be given twice.
     [[nodiscard]] bool has_given_once() const;
 
@@ -129,7 +131,7 @@ class group_queue {
     router::group_strategy strategy_;
     std::vector<member> members_;
     boost::unordered_flat_map<std::uint16_t, loan> loans_; ///< by packet identifier of the queue
-    std::size_t waiting_ = 0;
+    std::map<std::uint64_t, std::uint16_t> waiting_;       ///< for a member, by order
     std::size_t turn_ = 0;
     std::uint64_t orders_ = 0;
 };
@@ -143,6 +145,7 @@ struct queue_membership {
     std::uint64_t operation = 0; ///< a SUBSCRIBE that waits for it; 0: none
     std::uint16_t index = 0;     ///< of the filter there
     bool is_new = false;         ///< the subscription was not there before that
+    bool is_asked = false;       ///< it will answer, or be lost
     bool owes_room = false;
     bool is_leaving = false;                       ///< as soon as nothing is lent any more
     boost::unordered_flat_set<std::uint16_t> lent; ///< packet identifiers of the queue

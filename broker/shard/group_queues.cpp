@@ -119,8 +119,12 @@ void core::complete_join(const operation& done) {
         tell_unknown(who, 0, {});
         return;
     }
+    if (is_node(who.party) && !is_live(who.party)) {
+        return; // it asks again when it is back
+    }
     const bool is_refused = done.reasons.front() >= mqtt::reason_code::unspecified_error;
     if (!is_refused) {
+        queue->group_->remove(who); // what it had is not known to it
         queue->group_->add(who);
     }
     say_rare(who.party, member_known{.what = is_refused ? member_known::kind::refused
@@ -255,6 +259,9 @@ void core::on_group_outcome(shard_id from, const group_outcome& word) {
     }
     group_queue& group = *queue->group_;
     const member_address who{.party = from, .home = word.member};
+    if (!group.knows(who)) {
+        tell_unknown(who, word.queue, {});
+    }
     if (word.what == group_outcome::kind::done) {
         group.done(who);
         settle_queue(*queue);
@@ -309,6 +316,9 @@ void core::settle_loan(home_entry& queue, const member_address& who, const group
 // --- time
 
 void core::look_at_groups() {
+    if (!options_.has_group_queues) {
+        return; // those that there are keep what they have
+    }
     ask_queues();
     const bool are_all_here = !are_sessions_held_ && (!lanes_ || are_all_nodes_live());
     if (!are_all_here) {

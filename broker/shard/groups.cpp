@@ -94,7 +94,7 @@ void core::set_member_online(std::uint64_t number, const session::session_state&
     if (state.shared_subscriptions == 0) {
         return;
     }
-    if (home_entry* home = find_home(number); home != nullptr && !home->group_) {
+    if (home_entry* home = find_home(number); home != nullptr && has_queues(*home)) {
         tell_queues(*home, is_online);
         return;
     }

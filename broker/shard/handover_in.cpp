@@ -440,10 +440,10 @@ void core::on_sessions_loaded(const storage::read_answer& answer) {
 /// All nodes are to know that the group has its member here before it has none at the old home.
 void core::tell_of_groups(std::string_view client_id, std::uint64_t number) {
     home_entry& home = **homes_.find(client_id);
-    if (!home.group_) {
-        return;
-    }
     for (const auto& [name, each] : home.home_.session()->subscriptions) {
+        if (!is_shared_filter(name) || has_queues(home)) {
+            continue;
+        }
         const shared_filter parts = *split_shared_filter(name);
         operations_.at(number).remaining += join_group({.what = group_change::kind::join,
                                                         .is_online = false,

@@ -561,7 +561,7 @@ session::subscription core::subscription_of(std::string_view filter,
 /// The client had this subscription, and is away.
 void core::resubscribe(home_entry& home, session::subscription wanted) {
     session::session_state& state = *home.home_.session();
-    if (is_shared_filter(wanted.filter) && !home.group_) {
+    if (is_shared_filter(wanted.filter) && has_queues(home)) {
         static_cast<void>(join_queue(home, wanted.filter, 0, 0));
         ++state.shared_subscriptions;
         ++shared_subscriptions_;

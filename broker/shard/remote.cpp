@@ -222,6 +222,8 @@ void core::on_detached_all(shard_id party, shard_id home_shard) {
             lose_home(*each);
         }
     }
+    lose_members_of(party);
+    lose_queues_of(party);
     return_of(party); // what it asked then was not heard
 }
 

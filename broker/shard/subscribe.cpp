@@ -76,12 +76,13 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
         return reason_code::quota_exceeded;
     }
     home_entry* const home = find_home(number);
-    if (is_shared_filter(wanted.filter) && home != nullptr && !home->group_) {
-        if (!join_queue(*home, wanted.filter, operation_number,
-                        static_cast<std::uint16_t>(begun.reasons.size()))) {
+    if (is_shared_filter(wanted.filter) && home != nullptr && has_queues(*home)) {
+        const joining how = join_queue(*home, wanted.filter, operation_number,
+                                       static_cast<std::uint16_t>(begun.reasons.size()));
+        if (how == joining::refused) {
             return reason_code::implementation_specific_error;
         }
-        ++begun.remaining;
+        begun.remaining += how == joining::asked ? 1U : 0U;
         state.shared_subscriptions += is_new ? 1 : 0;
         shared_subscriptions_ += is_new ? 1U : 0U;
     } else if (is_shared_filter(wanted.filter)) {
@@ -349,7 +350,7 @@ void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_v
         tell_removed(filter, kind_of(who), router_.unsubscribe(who, filter));
         return;
     }
-    if (home_entry* home = find_home(number); home != nullptr && !home->group_) {
+    if (home_entry* home = find_home(number); home != nullptr && has_queues(*home)) {
         leave_queue(*home, filter);
         return;
     }

@@ -61,7 +61,7 @@ class Group:
 
 
 async def run(scene):
-    nodes = await scene.start(3, settings=SMALL_STORE)
+    nodes = await scene.start(3, settings=(*SMALL_STORE, "--mqtt.shared_queues", "true"))
     work, report = scene.work, scene.report
     group = Group(scene)
     for node in nodes:

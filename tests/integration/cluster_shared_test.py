@@ -13,6 +13,7 @@ from tests.integration.wire import PUBACK, PUBLISH, Wire, packet
 
 NO_MATCHING_SUBSCRIBERS = 0x10
 GROUP = "$share/workers/job/#"
+QUEUES = ("--mqtt.shared_queues", "true")
 # Numbers of members, other than that there are some, are told after two seconds.
 WEIGHTS_KNOWN_S = 2.5
 
@@ -23,7 +24,8 @@ class Member:
     def __init__(self, test, node, name, topic_filter=GROUP, qos=1, clean=True):
         self.got = []
         self.wire = Wire(node.port).connect(name, clean=clean)
-        self.wire.subscribe(topic_filter, qos)
+        if topic_filter:  # else it has it from before
+            self.wire.subscribe(topic_filter, qos)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
         test.addCleanup(self.close)
@@ -251,3 +253,31 @@ class ClusterShared(ClusterTest):
             takers = [member for member in members
                       if any(int(number) % 7 == topic for number in member.got)]
             self.assertEqual(len(takers), 1, f"job/{topic} has one member in the cluster")
+
+    def test_what_waits_for_kept_members_goes_to_whoever_is_back_first(self):
+        nodes = self.nodes(3, *QUEUES)
+        self.spread(nodes)
+        names = [f"kept-{number}" for number in range(4)]
+        for name, node in zip(names, nodes + nodes):
+            with Wire(node.port).connect(name, clean=False) as wire:
+                wire.subscribe(GROUP, 1)
+        self.assertEqual(self.send(nodes[0], range(40)), [])
+        for node in nodes:  # the queue of the group is on one of their disks
+            node.kill()
+        again = [self.node(each.name, *QUEUES, before=each) for each in nodes]
+        self.wait_until_joined(*again)
+        self.assertEqual(self.send(again[1], range(40, 60)), [])
+        first = Member(self, again[2], names[0], None, clean=False)
+        self.expect_once([first], range(60))
+
+    def test_a_kept_member_that_is_cut_off_holds_nothing_back(self):
+        nodes = self.nodes(2, *QUEUES)
+        self.spread(nodes)
+        lazy = Wire(nodes[0].port).connect("lazy", clean=False)
+        lazy.subscribe(GROUP, 1)
+        self.assertEqual(self.send(nodes[1], range(10)), [])
+        for _ in range(10):
+            self.assertEqual(lazy.receive()[0], PUBLISH)
+        busy = Member(self, nodes[1], "busy", clean=False)
+        lazy.socket.close()  # it has acknowledged none of them
+        self.expect_once([busy], range(10))

@@ -5,6 +5,7 @@ the sessions of one of them."""
 import json
 import subprocess
 import threading
+import time
 
 from tests.integration.broker import PROGRAM, wait_for
 from tests.integration.clients import Subscriber, publish
@@ -15,8 +16,6 @@ SESSIONS = 15
 
 
 class ClusterUnion(ClusterTest):
-    follows = True
-
     def alone(self, name, *arguments, before=None):
         self.seeds = []
         started = self.node(name, *arguments, before=before)
@@ -60,6 +59,7 @@ class ClusterUnion(ClusterTest):
         self.at_second = [f"second-{number}" for number in range(SESSIONS)]
         self.make_sessions(first, [*self.at_first, "both"])
         self.make_sessions(second, [*self.at_second, "both"], size)
+        time.sleep(2.5)  # each second a node looks whether it has some
         return first, second
 
     def rest(self, first, second, sessions):

@@ -150,13 +150,14 @@ TEST(OperateText, JsonLeavesOutWhatIsNotKnown) {
         status_json(status_with({member(1, member_state::alive), other})),
         R"({"cluster":"home","whole":false,"wire_min":1,"wire_max":1,"ready":true,)"
         R"("routes_ready":true,"retained_ready":true,"leaving":false,"forgotten":false,)"
-        R"("kept_sessions":4,"queued_messages":9,"members":[)"
+        R"("kept_sessions":4,"misplaced_sessions":0,"queued_messages":9,"members":[)"
         R"({"name":"node1","node":"0000000000000001","state":"alive","self":true,"boot":2,)"
         R"("incarnation":3,"address":"10.0.0.1:7883","client_address":"","wire_min":1,)"
-        R"("wire_max":1,"partitions":85,"routes":7},)"
+        R"("wire_max":1,"partitions":85,"another_table":false,"routes":7},)"
         R"({"name":"node2","node":"0000000000000002","state":"suspect","self":false,"boot":2,)"
         R"("incarnation":3,"address":"10.0.0.2:7883","client_address":"","wire_min":1,)"
-        R"("wire_max":1,"partitions":85,"routes":7,"state_seconds":1.25E2,"linked":false,)"
+        R"("wire_max":1,"partitions":85,"another_table":false,"routes":7,)"
+        R"("state_seconds":1.25E2,"linked":false,)"
         R"("lanes":{"state":"live","lanes":0,"linked":0,"queue_bytes":0,"spool_messages":0,)"
         R"("spool_bytes":0},"retained_differences":5}]})"
         "\n");

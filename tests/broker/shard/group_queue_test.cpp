@@ -60,7 +60,7 @@ class GroupQueue : public testing::TestWithParam<std::size_t> {
         pass(100ms);
     }
 
-    world s{GetParam()};
+    world s{GetParam(), 1, true};
     script_client& from = s.client("from");
 };
 
@@ -124,6 +124,52 @@ TEST_P(GroupQueue, AMemberWithAFullWindowHoldsNobodyUp) {
     EXPECT_EQ(quick.got.size(), 20U);
     EXPECT_EQ(slow.got.size(), 4U) << "has room again";
     s.settle();
+}
+
+TEST_P(GroupQueue, WhoAcknowledgesNothingStopsNobody) {
+    script_client& slow = member(0, qos::at_least_once, 65'535);
+    script_client& quick = member(1, qos::at_least_once, 65'535);
+    quick.behave();
+    publish(1, 2'400);
+    EXPECT_EQ(quick.got.size(), 1'400U) << "1,000 are what the broker has in flight to a client";
+    slow.behave();
+    s.settle();
+}
+
+TEST_P(GroupQueue, ASubscriptionMadeAgainWhileMessagesAreOnTheirWayChangesNothing) {
+    script_client& one = member(0, qos::at_least_once, 3);
+    publish(1, 5);
+    EXPECT_THAT(one.subscribe_all({{.filter = shared}, {.filter = shared}}),
+                ElementsAre(reason_code::success, reason_code::success));
+    one.behave();
+    pass(100ms);
+    publish(6, 8);
+    pass(100ms);
+    EXPECT_EQ(one.got.size(), 8U);
+    s.settle();
+    EXPECT_EQ(s.rows(2, table::queue), 0U);
+}
+
+TEST_P(GroupQueue, ASplitThatOnlyOneSideHasNoticedHeals) {
+    script_client& one = member(0, qos::at_least_once);
+    one.behave();
+    for (const auto& [sees, other] : {std::pair{2, 0}, std::pair{0, 2}}) {
+        s.node.see(static_cast<std::size_t>(sees), static_cast<std::size_t>(other),
+                   peer_presence::absent);
+        pass(1s);
+        s.node.see(static_cast<std::size_t>(sees), static_cast<std::size_t>(other),
+                   peer_presence::live);
+        pass(3s);
+        one.wire.listen();
+        if (one.wire.is_closed()) {
+            come_back(one, 0);
+        }
+        publish(sees * 10 + 1, sees * 10 + 3);
+        pass(2s);
+    }
+    EXPECT_EQ(one.got.size(), 6U);
+    s.advance(3min);
+    EXPECT_GT(s.rows(2, table::sessions), 0U) << "it has a member";
 }
 
 TEST_P(GroupQueue, ItsHomeGoesOverWithAllThatWaits) {
@@ -242,6 +288,29 @@ TEST_P(GroupQueue, OneSubscriptionWrittenInTwoWaysIsOne) {
     EXPECT_THAT(one.payloads(), ElementsAre("1"));
 }
 
+TEST_P(GroupQueue, NoClientIsCalledAsAQueueIs) {
+    script_client& other = s.client(shared);
+    other.wire.send_connect(s.kept(0));
+    other.expect_refused(reason_code::client_identifier_not_valid);
+}
+
+TEST_P(GroupQueue, ItWaitsForMembersThatHaveNotSpokenYet) {
+    script_client& one = member(0, qos::at_least_once);
+    script_client& other = member(1, qos::at_least_once);
+    one.behave();
+    other.cut();
+    publish(1, 1);
+    s.kill(2);
+    pass(1s);
+    one.wire.is_automatic = false;
+    one.unsubscribe(shared);
+    come_back(other, 2);
+    pass(2s);
+    publish(2, 3);
+    pass(1s);
+    EXPECT_EQ(one.got.size() + other.got.size(), 3U);
+}
+
 TEST_P(GroupQueue, AVolatileMemberTakesWhatComesWhileThePersistentOnesAreAway) {
     script_client& one = member(0, qos::at_least_once);
     script_client& fleeting = s.client("fleeting");
@@ -268,7 +337,7 @@ INSTANTIATE_TEST_SUITE_P(Shards, GroupQueue, testing::Values(1U, 2U));
 /// Members come, go and move, the queue moves, and messages come all the time.
 class group_storm : public world {
   public:
-    group_storm(std::size_t shards, std::uint64_t seed) : world(shards, seed), chance_(seed) {
+    group_storm(std::size_t shards, std::uint64_t seed) : world(shards, seed, true), chance_(seed) {
         ledger.keeps_order = false;
         for (std::size_t n = 0; n < nodes; ++n) {
             members_.push_back(&client_of(n));

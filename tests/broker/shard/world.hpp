@@ -18,9 +18,11 @@ class stores {
         std::make_unique<storage::memory_store>(), std::make_unique<storage::memory_store>(),
         std::make_unique<storage::memory_store>()};
 
-    [[nodiscard]] support::node_options options(std::size_t shards, std::uint64_t seed) const {
+    [[nodiscard]] support::node_options options(std::size_t shards, std::uint64_t seed,
+                                                bool has_queues) const {
         return {.shards = shards,
                 .nodes = nodes,
+                .core = {.has_group_queues = has_queues},
                 .seed = seed,
                 .stores = {stores_[0].get(), stores_[1].get(), stores_[2].get()}};
     }
@@ -30,8 +32,8 @@ class stores {
 /// let_disks_work().
 class world : stores, public support::script {
   public:
-    explicit world(std::size_t shards = 1, std::uint64_t seed = 1)
-        : script(options(shards, seed)), shards_(shards) {
+    explicit world(std::size_t shards = 1, std::uint64_t seed = 1, bool has_queues = false)
+        : script(options(shards, seed, has_queues)), shards_(shards) {
         let_disks_work();
         node.run();
     }
