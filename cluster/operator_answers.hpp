@@ -39,6 +39,20 @@ struct operator_member {
     std::optional<std::uint64_t> retained_differences; ///< see retained_exchange::differences()
 };
 
+/// Partitions with their sessions, from the node that was asked to another one.
+struct operator_handover {
+    node_id node;
+    std::string name;
+    std::uint32_t waiting = 0;       ///< partitions that are to go there
+    std::uint32_t under_way = 0;     ///< those that are going
+    std::uint32_t arriving = 0;      ///< those that come from there
+    std::uint64_t sessions_left = 0; ///< of the first two
+    std::uint64_t gone = 0;          ///< partitions, since the start, as all below
+    std::uint64_t sessions_gone = 0;
+    std::uint64_t bytes_gone = 0;
+    friend bool operator==(const operator_handover&, const operator_handover&) = default;
+};
+
 struct operator_status {
     std::string cluster;
     wire_range wire;
@@ -51,6 +65,9 @@ struct operator_status {
     std::uint64_t misplaced_sessions = 0; ///< of these, while their home is another node
     std::uint64_t queued_messages = 0;
     std::vector<operator_member> members; ///< itself first
+    std::vector<operator_handover> handovers{};
+    std::string held_up{};        ///< why some of these are, for a person; empty: they are not
+    std::vector<node_id> homes{}; ///< of each partition, 0: not known; empty: there is no table
 };
 
 struct operator_found {

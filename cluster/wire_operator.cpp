@@ -117,6 +117,30 @@ void encode(const operator_member& each, wire::Member& out) {
     return made;
 }
 
+void encode(const operator_handover& each, wire::Handover& out) {
+    out.set_node(each.node.value);
+    out.set_name(each.name);
+    out.set_waiting(each.waiting);
+    out.set_under_way(each.under_way);
+    out.set_arriving(each.arriving);
+    out.set_sessions_left(each.sessions_left);
+    out.set_gone(each.gone);
+    out.set_sessions_gone(each.sessions_gone);
+    out.set_bytes_gone(each.bytes_gone);
+}
+
+[[nodiscard]] operator_handover decode(const wire::Handover& in) {
+    return {.node = node_id{in.node()},
+            .name = in.name(),
+            .waiting = in.waiting(),
+            .under_way = in.under_way(),
+            .arriving = in.arriving(),
+            .sessions_left = in.sessions_left(),
+            .gone = in.gone(),
+            .sessions_gone = in.sessions_gone(),
+            .bytes_gone = in.bytes_gone()};
+}
+
 /// Encodes what is wrong, if something is. Returns whether something is.
 template <typename Answer, typename Out>
 [[nodiscard]] bool encode_problem(const result<Answer, problem>& answer, Out& out) {
@@ -146,6 +170,13 @@ void encode(const result<operator_status, problem>& answer, wire::StatusAnswer& 
     for (const operator_member& each : answer->members) {
         encode(each, *out.add_members());
     }
+    for (const operator_handover& each : answer->handovers) {
+        encode(each, *out.add_handovers());
+    }
+    out.set_held_up(answer->held_up);
+    for (const node_id each : answer->homes) {
+        out.add_homes(each.value);
+    }
 }
 
 result<operator_status, problem> decode(const wire::StatusAnswer& in) {
@@ -162,9 +193,18 @@ result<operator_status, problem> decode(const wire::StatusAnswer& in) {
                          .kept_sessions = in.kept_sessions(),
                          .misplaced_sessions = in.misplaced_sessions(),
                          .queued_messages = in.queued_messages(),
-                         .members = {}};
+                         .members = {},
+                         .handovers = {},
+                         .held_up = in.held_up(),
+                         .homes = {}};
     for (const wire::Member& each : in.members()) {
         made.members.push_back(decode(each));
+    }
+    for (const wire::Handover& each : in.handovers()) {
+        made.handovers.push_back(decode(each));
+    }
+    for (const std::uint64_t each : in.homes()) {
+        made.homes.emplace_back(each);
     }
     return made;
 }

@@ -95,6 +95,49 @@ std::vector<cluster::operator_member> members_of(const cluster::cluster_node& no
     return all;
 }
 
+std::string members_away(const cluster::membership& members) {
+    std::string names;
+    for (const auto& [id, each] : members.members()) {
+        const member_state state = each.row.state;
+        if (cluster::is_registered(state) && state != member_state::alive) {
+            names += (names.empty() ? "" : ", ") + each.row.profile.name + " ("
+                     + std::string(cluster::member_state_names[static_cast<std::size_t>(state)])
+                     + ")";
+        }
+    }
+    return names;
+}
+
+void add_handovers(const cluster::cluster_node& node, const shard::handover_state& now,
+                   cluster::operator_status& to) {
+    std::size_t left = 0;
+    for (const auto& [id, each] : now.by_node) {
+        const cluster::member* known = node.members().members().find(id);
+        left += each.waiting + each.under_way;
+        to.handovers.push_back({.node = id,
+                                .name = known != nullptr ? known->row.profile.name : hex(id),
+                                .waiting = static_cast<std::uint32_t>(each.waiting),
+                                .under_way = static_cast<std::uint32_t>(each.under_way),
+                                .arriving = static_cast<std::uint32_t>(each.arriving),
+                                .sessions_left = each.sessions,
+                                .gone = each.done.handed_over,
+                                .sessions_gone = each.done.sessions,
+                                .bytes_gone = each.done.bytes});
+    }
+    const std::string away = members_away(node.members());
+    if (left > 0 && !away.empty()) {
+        to.held_up = "not all members are alive: " + away;
+    } else if (left > 0 && !now.stopped.empty()) {
+        to.held_up = "the last one was stopped, and is begun anew: " + now.stopped;
+    }
+    const cluster::partition_table& table = node.partitions().table();
+    if (table.founding().is_there()) {
+        for (std::uint16_t each = 0; each < partition_count; ++each) {
+            to.homes.push_back(table.at(partition_id{each}).home);
+        }
+    }
+}
+
 result<member_row, problem> find_to_forget(const cluster::membership& members,
                                            const std::string& which) {
     const member_row& self = members.self();

@@ -2,6 +2,7 @@
 // How the cluster looks from one node, and which member an operator means.
 #pragma once
 
+#include "broker/shard/handover.hpp"
 #include "cluster/cluster_node.hpp"
 #include "cluster/operator_answers.hpp"
 
@@ -24,6 +25,13 @@ struct status_sources {
 /// Itself, and all that were ever met and not forgotten, by name.
 [[nodiscard]] std::vector<cluster::operator_member>
 members_of(const cluster::cluster_node& node, const status_sources& from, time_point now);
+
+/// Registered members that are not alive, with how they are, as a list for a person.
+[[nodiscard]] std::string members_away(const cluster::membership& members);
+
+/// Puts down to and from whom sessions of this node go, where they live, and what holds them up.
+void add_handovers(const cluster::cluster_node& node, const shard::handover_state& now,
+                   cluster::operator_status& to);
 
 /// The node whose id or name that is. Of several nodes of that name the one that may be forgotten.
 /// Errors: there is none, it is alive, or more than one could be meant.

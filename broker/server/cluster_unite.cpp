@@ -27,18 +27,6 @@ constexpr auto handover_patience = std::chrono::seconds(90);
     return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-/// Registered members that are not alive, as a list for a person.
-[[nodiscard]] std::string who_is_away(const cluster::cluster_node& node) {
-    std::string names;
-    for (const auto& [id, each] : node.members().members()) {
-        if (cluster::is_registered(each.row.state)
-            && each.row.state != cluster::member_state::alive) {
-            names += (names.empty() ? "" : ", ") + each.row.profile.name;
-        }
-    }
-    return names;
-}
-
 } // namespace
 
 cluster_unite::cluster_unite(cluster_service& cluster,
@@ -92,7 +80,7 @@ void cluster_unite::look() {
                   .own = tables.table().founding(),
                   .do_shards_know = cluster_.do_shards_know_homes(),
                   .is_alone = node.members().members().live() == 0,
-                  .away = who_is_away(node)};
+                  .away = members_away(node.members())};
         sum_up(loops_, {}, [this, seen = std::move(seen)](const shard_sums& now) {
             boost::asio::post(control_, [this, seen, now] { judge(now, seen); });
         });
@@ -212,7 +200,6 @@ void cluster_unite::on_given_up(const shard_sums& now) {
     if (is_discard()) {
         finish();
     } else {
-        done_.sessions = now.misplaced_sessions;
         go_to(phase::handing_over, handover_patience);
         look_later();
     }
@@ -234,7 +221,7 @@ void cluster_unite::wait_for_homes(const shard_sums& now, const view& table) {
     }
     refuse(count_text(left_, "session") + " of this node have not gone to their homes for "
                + std::to_string(std::chrono::seconds(handover_patience).count()) + " s"
-               + (table.away.empty() ? "" : ", as " + table.away + " is not alive"),
+               + (table.away.empty() ? "" : ", as not all members are alive: " + table.away),
            "they go by themselves while all members are alive: start those that are not, or "
            "`grapevine cluster forget` them, and see `grapevine cluster status`");
 }

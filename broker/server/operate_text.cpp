@@ -83,6 +83,42 @@ constexpr std::array<std::string_view, 3> lane_names{"live", "spooling", "draini
                                 : std::to_string(bytes / 1'000'000) + " MB";
 }
 
+/// What is under way, a line for each other node, and what holds it up; or nothing.
+[[nodiscard]] std::string handovers_text(const operator_status& status) {
+    std::string text;
+    for (const cluster::operator_handover& each : status.handovers) {
+        if (each.waiting + each.under_way > 0) {
+            text += "to " + printable(each.name) + ": "
+                    + count_of(each.waiting + each.under_way, "partition") + " with "
+                    + count_of(each.sessions_left, "session") + ", "
+                    + std::to_string(each.under_way)
+                    + " on their way; gone since the start: " + count_of(each.gone, "partition")
+                    + " with " + count_of(each.sessions_gone, "session") + ", "
+                    + bytes_text(each.bytes_gone) + "\n";
+        }
+        if (each.arriving > 0) {
+            text += "from " + printable(each.name) + ": " + count_of(each.arriving, "partition")
+                    + " on their way here\n";
+        }
+    }
+    if (!status.held_up.empty()) {
+        text += "held up: " + printable(status.held_up) + "\n";
+    }
+    return text.empty() ? text : "\n" + text;
+}
+
+[[nodiscard]] boost::json::object json_of(const cluster::operator_handover& each) {
+    return {{"node", hex(each.node)},
+            {"name", each.name},
+            {"partitions_waiting", each.waiting},
+            {"partitions_under_way", each.under_way},
+            {"sessions_left", each.sessions_left},
+            {"partitions_gone", each.gone},
+            {"sessions_gone", each.sessions_gone},
+            {"bytes_gone", each.bytes_gone},
+            {"partitions_arriving", each.arriving}};
+}
+
 [[nodiscard]] std::string escaped(const char* kind, unsigned char byte) {
     char text[8];
     std::snprintf(text, sizeof text, "%s%02x", kind, byte);
@@ -260,7 +296,7 @@ std::string status_text(const operator_status& status) {
     for (const operator_member& each : status.members) {
         rows.push_back(row_of(each));
     }
-    return text + table_text(rows) + tables_text(status);
+    return text + table_text(rows) + handovers_text(status) + tables_text(status);
 }
 
 std::string status_json(const operator_status& status) {
@@ -268,19 +304,34 @@ std::string status_json(const operator_status& status) {
     for (const operator_member& each : status.members) {
         members.push_back(json_of(each));
     }
-    const boost::json::object made{{"cluster", status.cluster},
-                                   {"whole", is_whole(status)},
-                                   {"wire_min", status.wire.min},
-                                   {"wire_max", status.wire.max},
-                                   {"ready", status.is_ready},
-                                   {"routes_ready", status.has_routes},
-                                   {"retained_ready", status.has_retained},
-                                   {"leaving", status.is_leaving},
-                                   {"forgotten", status.is_forgotten},
-                                   {"kept_sessions", status.kept_sessions},
-                                   {"misplaced_sessions", status.misplaced_sessions},
-                                   {"queued_messages", status.queued_messages},
-                                   {"members", std::move(members)}};
+    boost::json::object made{{"cluster", status.cluster},
+                             {"whole", is_whole(status)},
+                             {"wire_min", status.wire.min},
+                             {"wire_max", status.wire.max},
+                             {"ready", status.is_ready},
+                             {"routes_ready", status.has_routes},
+                             {"retained_ready", status.has_retained},
+                             {"leaving", status.is_leaving},
+                             {"forgotten", status.is_forgotten},
+                             {"kept_sessions", status.kept_sessions},
+                             {"misplaced_sessions", status.misplaced_sessions},
+                             {"queued_messages", status.queued_messages},
+                             {"members", std::move(members)}};
+    boost::json::array handovers;
+    for (const cluster::operator_handover& each : status.handovers) {
+        handovers.push_back(json_of(each));
+    }
+    made["handovers"] = std::move(handovers);
+    if (!status.held_up.empty()) {
+        made["held_up"] = status.held_up;
+    }
+    boost::json::array homes;
+    for (const node_id each : status.homes) {
+        homes.push_back(each == node_id{} ? boost::json::value() : boost::json::value(hex(each)));
+    }
+    if (!homes.empty()) {
+        made["homes"] = std::move(homes);
+    }
     return printable(boost::json::serialize(made)) + "\n";
 }
 

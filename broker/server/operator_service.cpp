@@ -64,7 +64,7 @@ void operator_service::on_status(reply<cluster::operator_status> answer) {
             };
             const auto start = node.start_progress();
             const bool has_left = node.members().self().state != cluster::member_state::alive;
-            answer(cluster::operator_status{
+            cluster::operator_status status{
                 .cluster = *options_.cluster.name,
                 .wire = node.members().self().profile.wire,
                 .is_ready = start.is_ready,
@@ -75,7 +75,9 @@ void operator_service::on_status(reply<cluster::operator_status> answer) {
                 .kept_sessions = sum.kept_sessions,
                 .misplaced_sessions = sum.misplaced_sessions,
                 .queued_messages = sum.queued_messages,
-                .members = members_of(node, {.lanes = sum.lanes, .is_linked = is_linked}, at.now)});
+                .members = members_of(node, {.lanes = sum.lanes, .is_linked = is_linked}, at.now)};
+            add_handovers(node, sum.handovers, status);
+            answer(std::move(status));
         });
     });
 }

@@ -26,11 +26,28 @@ void add(const shard::peer_lane& lane, cluster::lane_summary& to) {
     to.spool_bytes += counted.spool_bytes;
 }
 
+void add(const shard::handover_state& now, shard::handover_state& to) {
+    for (const auto& [node, each] : now.by_node) {
+        shard::handover_traffic& sum = to.by_node[node];
+        sum.waiting += each.waiting;
+        sum.under_way += each.under_way;
+        sum.sessions += each.sessions;
+        sum.arriving += each.arriving;
+        sum.done.handed_over += each.done.handed_over;
+        sum.done.sessions += each.done.sessions;
+        sum.done.bytes += each.done.bytes;
+    }
+    if (!now.stopped.empty()) {
+        to.stopped = now.stopped;
+    }
+}
+
 void add(shard::core& shard, shard_sums& to) {
     to.kept_sessions += shard.stored_sessions();
     to.misplaced_sessions += shard.misplaced_sessions();
     to.has_open_ends = to.has_open_ends || shard.has_open_ends();
     to.is_store_lost = to.is_store_lost || shard.is_store_lost();
+    add(shard.handovers_now(), to.handovers);
     to.queued_messages += shard.queues().messages;
     to.retained_messages += shard.retained().shared();
     to.retained_removals += shard.retained().tombstones();

@@ -20,6 +20,7 @@ struct shard_sums {
     std::uint64_t misplaced_sessions = 0; ///< of these, while their home is another node
     bool has_open_ends = false;           ///< ends of sessions are not on disk yet
     bool is_store_lost = false;
+    shard::handover_state handovers;
     std::uint64_t queued_messages = 0;
     std::uint64_t retained_messages = 0; ///< without what a node says of itself
     std::uint64_t retained_removals = 0; ///< that are remembered

@@ -375,6 +375,8 @@ class core final : private session::front_effects,
     [[nodiscard]] handover_counts handed_over() const noexcept {
         return moves_ ? moves_->counts : handover_counts{};
     }
+    /// To and from whom sessions go, and are to go.
+    [[nodiscard]] handover_state handovers_now() const;
     /// Partitions that are on their way from this shard to other nodes.
     [[nodiscard]] std::size_t departing() const noexcept {
         return moves_ ? moves_->departures.size() : 0;
@@ -744,6 +746,7 @@ class core final : private session::front_effects,
     // handover_out.cpp: sessions that go to other nodes
     [[nodiscard]] std::bitset<partition_count> partitions_of_waiting_wills() const;
     [[nodiscard]] bool are_all_nodes_live();
+    [[nodiscard]] node_id node_of(shard_id party) const;
     void begin_departures();
     [[nodiscard]] std::vector<home_entry*> homes_of(partition_id which);
     void begin_departure(const handover_order& order, bool is_misplaced);

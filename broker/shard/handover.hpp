@@ -79,6 +79,20 @@ struct handover_counts {
     std::uint64_t bytes = 0;       ///< of rows, the same
 };
 
+/// What a shard hands over to another node, and gets from it.
+struct handover_traffic {
+    std::size_t waiting = 0;   ///< partitions with sessions that are to go there
+    std::size_t under_way = 0; ///< those that are going
+    std::size_t sessions = 0;  ///< of both, still here
+    std::size_t arriving = 0;  ///< partitions on their way here
+    handover_counts done;      ///< what has gone there since the start
+};
+struct handover_state {
+    std::map<node_id, handover_traffic> by_node;
+    /// Why the last one was stopped, if none has been handed over since.
+    std::string stopped;
+};
+
 /// A client that wants in while its session is on its way.
 struct parked_attach {
     session::front_address from;
@@ -241,6 +255,8 @@ struct handovers {
 
     handover_options options;
     handover_counts counts;
+    std::map<node_id, handover_counts> by_node; ///< that are gone there
+    std::string stopped;                        ///< as handover_state has it
     std::vector<handover_order> wanted;
     std::map<partition_id, departing_partition> departures;
     std::map<partition_id, arriving_partition> arrivals;

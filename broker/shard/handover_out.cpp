@@ -114,6 +114,50 @@ void core::begin_departures() {
     }
 }
 
+/// Whoever has such a number as its slot.
+node_id core::node_of(shard_id party) const {
+    const peer_lane* lane = lanes_ ? lanes_->find_sessions(slot_of(party)) : nullptr;
+    return lane != nullptr ? lane->place().peer : node_id{};
+}
+
+handover_state core::handovers_now() const {
+    handover_state now;
+    if (!moves_) {
+        return now;
+    }
+    now.stopped = moves_->stopped;
+    for (const auto& [node, done] : moves_->by_node) {
+        now.by_node[node].done = done;
+    }
+    for (const auto& [which, each] : moves_->departures) {
+        handover_traffic& there = now.by_node[each.order.to_node];
+        ++there.under_way;
+        there.sessions += stored_in_[which.value];
+    }
+    const auto note_waiting = [&](partition_id which, node_id to) {
+        if (stored_in_[which.value] > 0 && !moves_->departures.contains(which)) {
+            ++now.by_node[to].waiting;
+            now.by_node[to].sessions += stored_in_[which.value];
+        }
+    };
+    for (const handover_order& each : moves_->wanted) {
+        if (!is_node(homes_at_[each.which.value])) {
+            note_waiting(each.which, each.to_node);
+        }
+    }
+    for (std::uint16_t number = 0; number < partition_count; ++number) {
+        const shard_id home = homes_at_[number];
+        if (home != home_unknown && is_node(home)) {
+            note_waiting(partition_id{number}, node_of(home));
+        }
+    }
+    for (const auto& [which, each] : moves_->arrivals) {
+        now.by_node[node_of(each.from)].arriving +=
+            each.at == arriving_partition::phase::taken ? 0U : 1U;
+    }
+    return now;
+}
+
 /// Where a client waits whose session is on its way. Null: it need not.
 std::vector<parked_attach>* core::parking_for(partition_id which, std::string_view client_id) {
     if (!moves_) {
@@ -217,6 +261,7 @@ void core::stop_departure(partition_id which, std::string_view why) {
     ++moves_->counts.stopped;
     moves_->pause = std::clamp(2 * moves_->pause, moves_->options.pause, moves_->options.pause_max);
     moves_->not_before = turn_.now + moves_->pause;
+    moves_->stopped = why;
     log::info("handover_stopped",
               {{"partition", which.value}, {"while", name_of(stopped.at)}, {"why", why}});
     say_step(stopped, step::stop);
@@ -433,6 +478,7 @@ void core::on_partition_rows(const storage::read_answer& answer) {
     const auto cost =
         duration(page.rows.size() * duration::period::den / moves_->options.bytes_per_second);
     moves_->counts.bytes += page.rows.size();
+    moves_->by_node[of.order.to_node].bytes += page.rows.size();
     moves_->page_at = std::max(moves_->page_at, turn_.now) + cost;
     of.is_page_out = true;
     post_rare(of.order.to, std::move(page));
@@ -639,6 +685,10 @@ void core::end_departure(departing_partition& of) {
     const duration took = turn_.now - of.begun;
     ++moves_->counts.handed_over;
     moves_->counts.sessions += sessions;
+    handover_counts& there = moves_->by_node[of.order.to_node];
+    ++there.handed_over;
+    there.sessions += sessions;
+    moves_->stopped.clear();
     log::info("partition_handed_over",
               {{"partition", of.order.which.value},
                {"sessions", sessions},

@@ -57,7 +57,18 @@ TEST(WireOperator, AStatusHasAllItsFields) {
                                .kept_sessions = 5,
                                .misplaced_sessions = 4,
                                .queued_messages = 6,
-                               .members = {other, bare}};
+                               .members = {other, bare},
+                               .handovers = {{.node = node_id{5},
+                                              .name = "h",
+                                              .waiting = 1,
+                                              .under_way = 2,
+                                              .arriving = 3,
+                                              .sessions_left = 4,
+                                              .gone = 5,
+                                              .sessions_gone = 6,
+                                              .bytes_gone = 7}},
+                               .held_up = "why",
+                               .homes = {node_id{0}, node_id{~0ULL}}};
     const auto got = through<wire::StatusAnswer>(result<operator_status, problem>(sent));
     ASSERT_TRUE(got);
     EXPECT_EQ(got->cluster, "home");
@@ -67,6 +78,9 @@ TEST(WireOperator, AStatusHasAllItsFields) {
     EXPECT_EQ(got->kept_sessions, 5U);
     EXPECT_EQ(got->misplaced_sessions, 4U);
     EXPECT_EQ(got->queued_messages, 6U);
+    EXPECT_EQ(got->handovers, sent.handovers);
+    EXPECT_EQ(got->held_up, "why");
+    EXPECT_EQ(got->homes, sent.homes);
     ASSERT_EQ(got->members.size(), 2U);
     const operator_member& read = got->members.front();
     EXPECT_EQ(read.row, other.row);

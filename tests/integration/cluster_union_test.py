@@ -139,6 +139,15 @@ class ClusterUnion(ClusterTest):
             target=lambda: self.command(second, "join", "--merge", self.place(first)))
         merge.start()
         wait_for("the first to have gone", lambda: self.kept(second) < SESSIONS)
+        status = self.status(second)
+        there, = status["handovers"]
+        self.assertEqual(there["name"], "node1")
+        self.assertGreater(there["partitions_waiting"] + there["partitions_under_way"], 0)
+        self.assertGreater(there["sessions_left"], 0)
+        self.assertGreater(there["sessions_gone"], 0)
+        self.assertGreater(there["bytes_gone"], 0)
+        self.assertEqual(status["homes"], 256 * [there["node"]])
+        self.assertIn("to node1: ", self.command(second, "status").stdout)
         second.kill()
         merge.join()
         again = self.node("node2", before=second)
@@ -149,3 +158,21 @@ class ClusterUnion(ClusterTest):
             return done.returncode == 0 or "nothing to do" in done.stderr
         wait_for("the rest to have gone", is_whole)
         self.expect_all_once(first, again)
+
+    def test_status_says_what_holds_sessions_up_and_they_go_on_by_themselves(self):
+        first, second = self.two("--sessions.handover_rate", "64KiB", size=20000)
+        outcome = []
+        merge = threading.Thread(target=lambda: outcome.append(
+            self.command(second, "join", "--merge", self.place(first))))
+        merge.start()
+        wait_for("the first to have gone", lambda: self.kept(second) < SESSIONS)
+        first.kill()
+        wait_for("the reason", lambda: "node1 (dead)" in self.status(second).get("held_up", ""))
+        self.assertIn("held up: not all members are alive: node1 (dead)",
+                      self.command(second, "status").stdout)
+        first = self.node("node1", before=first)
+        self.wait_until_ready(first)
+        merge.join()
+        self.assertEqual(outcome[0].returncode, 0, outcome[0].stderr)
+        self.assertIn("sessions to be handed over", outcome[0].stderr)
+        self.expect_all_once(first, second)

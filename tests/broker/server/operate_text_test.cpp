@@ -87,6 +87,39 @@ TEST(OperateText, WhoHasAnotherTableIsNamedWithBothRemedies) {
     EXPECT_NE(status_json(status).find("\"another_table\":true"), std::string::npos);
 }
 
+TEST(OperateText, WhatIsHandedOverHasALineForEachNode) {
+    operator_status status = status_with({member(1, member_state::alive)});
+    status.handovers = {{.node = node_id{2},
+                         .name = "node2",
+                         .waiting = 3,
+                         .under_way = 1,
+                         .arriving = 2,
+                         .sessions_left = 40,
+                         .gone = 12,
+                         .sessions_gone = 1,
+                         .bytes_gone = 123'456},
+                        {.node = node_id{3}, .name = "node3", .gone = 9}};
+    status.held_up = "not all members are alive: node4 (dead)";
+    status.homes = {node_id{1}, node_id{}};
+    const std::string text = status_text(status);
+    EXPECT_EQ(text.substr(text.find("\n\nto ") + 1),
+              "\nto node2: 4 partitions with 40 sessions, 1 on their way; gone since the start: "
+              "12 partitions with 1 session, 123 kB\n"
+              "from node2: 2 partitions on their way here\n"
+              "held up: not all members are alive: node4 (dead)\n");
+    const std::string json = status_json(status);
+    EXPECT_NE(json.find(R"("handovers":[{"node":"0000000000000002","name":"node2",)"
+                        R"("partitions_waiting":3,"partitions_under_way":1,"sessions_left":40,)"
+                        R"("partitions_gone":12,"sessions_gone":1,"bytes_gone":123456,)"
+                        R"("partitions_arriving":2},)"),
+              std::string::npos)
+        << json;
+    EXPECT_NE(json.find(R"x("held_up":"not all members are alive: node4 (dead)",)x"
+                        R"x("homes":["0000000000000001",null])x"),
+              std::string::npos)
+        << json;
+}
+
 TEST(OperateText, WhatBecameOfSessionsIsCounted) {
     EXPECT_EQ(discard_text(status_with({})),
               "Discarding 4 kept sessions of this node with 9 queued messages.\n");
@@ -156,10 +189,9 @@ TEST(OperateText, JsonLeavesOutWhatIsNotKnown) {
         R"("wire_max":1,"partitions":85,"another_table":false,"routes":7},)"
         R"({"name":"node2","node":"0000000000000002","state":"suspect","self":false,"boot":2,)"
         R"("incarnation":3,"address":"10.0.0.2:7883","client_address":"","wire_min":1,)"
-        R"("wire_max":1,"partitions":85,"another_table":false,"routes":7,)"
-        R"("state_seconds":1.25E2,"linked":false,)"
+        R"("wire_max":1,"partitions":85,"another_table":false,"routes":7,"state_seconds":1.25E2,"linked":false,)"
         R"("lanes":{"state":"live","lanes":0,"linked":0,"queue_bytes":0,"spool_messages":0,)"
-        R"("spool_bytes":0},"retained_differences":5}]})"
+        R"("spool_bytes":0},"retained_differences":5}],"handovers":[]})"
         "\n");
 }
 

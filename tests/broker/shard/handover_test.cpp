@@ -123,10 +123,41 @@ TEST(Handover, NothingIsHandedOverWhileANodeIsAway) {
     s.advance(5s);
     EXPECT_EQ(s.home_of(to), 0U);
     EXPECT_FALSE(to.wire.is_closed()) << "nobody is sent away for nothing";
+    const handover_traffic waits = s.core(0).handovers_now().by_node.at(node_id{2});
+    EXPECT_EQ(waits.waiting, 1U);
+    EXPECT_EQ(waits.under_way, 0U);
+    EXPECT_EQ(waits.sessions, 1U);
     s.node.heal(0, 2);
     s.node.heal(1, 2);
     s.advance(5s);
     EXPECT_EQ(s.home_of(to), 1U);
+    const handover_traffic gone = s.core(0).handovers_now().by_node.at(node_id{2});
+    EXPECT_EQ(gone.waiting + gone.under_way + gone.sessions, 0U);
+    EXPECT_EQ(gone.done.handed_over, 1U);
+    EXPECT_EQ(gone.done.sessions, 1U);
+    EXPECT_GT(gone.done.bytes, 0U);
+}
+
+TEST(Handover, WhatIsUnderWayIsSeenOnBothSides) {
+    world s;
+    script_client& to = s.client_of(0);
+    to.connect(s.kept(0));
+    to.cut();
+    s.stop_disks();
+    s.hand_over(to, 1);
+    while (!s.core(1).handovers_now().by_node.contains(node_id{1}) && s.departing() > 0) {
+        s.write(0);
+        s.node.advance(1ms);
+    }
+    EXPECT_EQ(s.core(0).handovers_now().by_node.at(node_id{2}).under_way, 1U);
+    EXPECT_EQ(s.core(0).handovers_now().by_node.at(node_id{2}).waiting, 0U);
+    EXPECT_EQ(s.core(1).handovers_now().by_node.at(node_id{1}).arriving, 1U);
+    s.node.split(0, 1);
+    EXPECT_THAT(s.core(0).handovers_now().stopped, testing::HasSubstr("away"));
+    s.node.heal(0, 1);
+    s.let_disks_work();
+    s.advance(5s);
+    EXPECT_EQ(s.core(0).handovers_now().stopped, "") << "it has gone since";
 }
 
 TEST(Handover, AWillWaitsForItsClientToComeBack) {
