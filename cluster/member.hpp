@@ -48,7 +48,7 @@ inline constexpr std::array<std::string_view, 6> member_state_names{
 struct member_profile {
     std::string name;
     std::string peer_address;   ///< host:port at which other nodes reach it
-    std::string client_address; ///< host:port to which clients are referred; may be empty
+    std::string client_address; ///< host:port for clients of this node alone; may be empty
     wire_range wire;
     std::uint64_t features = 0; ///< bits, see below; those that are not known are passed on
     std::string unknown;        ///< fields that are not known, as on the wire: passed on

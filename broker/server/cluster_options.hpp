@@ -46,6 +46,12 @@ struct cluster_options {
          .doc = "host:port at which other nodes reach this one. Empty: cluster.bind and "
                 "cluster.port, or the name of the machine if it listens on all addresses.",
          .applies = reload::restart}};
+    option<std::string> client_address{
+        {.name = "cluster.client_address",
+         .doc = "host:port at which clients reach this node and no other. Other nodes refer "
+                "clients to it whose sessions live here; see sessions.refer_to_home. Empty: none "
+                "is told.",
+         .applies = reload::restart}};
     option<std::string> tls_certificate{
         {.name = "cluster.tls_certificate",
          .doc = "PEM file with the certificate of this node and those between it and the "

@@ -52,7 +52,10 @@ constexpr std::chrono::seconds members_again{10};
 
 cluster_service::cluster_service(const options& all, boost::asio::io_context& control)
     : options_(all), control_(control),
-      name_(all.node.name->empty() ? host_name() : *all.node.name) {}
+      name_(all.node.name->empty() ? host_name() : *all.node.name),
+      referrals_(*all.sessions.refer_to_home == refer_policy::always
+                     ? std::make_shared<shard::referrals>()
+                     : nullptr) {}
 
 cluster_service::~cluster_service() { stop(); }
 
@@ -61,7 +64,7 @@ cluster_service::~cluster_service() { stop(); }
 cluster::member_profile cluster_service::profile_of(std::uint16_t port) const {
     cluster::member_profile made{.name = name_,
                                  .peer_address = *options_.cluster.advertise,
-                                 .client_address = *options_.mqtt.server_reference,
+                                 .client_address = *options_.cluster.client_address,
                                  .wire = cluster::spoken_wire(),
                                  .features = cluster::feature_relay | cluster::feature_figures
                                              | cluster::feature_partitions};
@@ -577,6 +580,13 @@ void cluster_service::peer_changed(const cluster::peer_view& now) {
         .has_stopped = now.has_stopped,
         .has_ended = now.has_ended};
     figures_.on_peer(now);
+    if (referrals_) {
+        const cluster::member* known = node_->members().members().find(now.who.node);
+        const bool is_there =
+            known != nullptr && now.state == cluster::peer_state::alive && !now.is_suspected;
+        referrals_->set_address(party_of(now.slot),
+                                is_there ? known->row.profile.client_address : std::string());
+    }
     for (const auto& each : *loops_) {
         each->on_peer(place);
     }

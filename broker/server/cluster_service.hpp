@@ -115,6 +115,10 @@ class cluster_service final : public shard::cluster_seat,
     /// Whether sessions follow their clients, so that they can be handed over.
     [[nodiscard]] bool shares_sessions() const;
 
+    /// Who is told to connect to the home of its session. Null: nobody.
+    [[nodiscard]] const std::shared_ptr<shard::referrals>& referrals() const noexcept {
+        return referrals_;
+    }
     /// Whether this node may be home of sessions: what it keeps is there again later.
     [[nodiscard]] bool may_be_home() const;
 
@@ -196,6 +200,7 @@ class cluster_service final : public shard::cluster_seat,
     const options options_; ///< as at the start: what a reload changes is another thread's
     boost::asio::io_context& control_;
     std::string name_;
+    std::shared_ptr<shard::referrals> referrals_; ///< null: nobody is referred to its home
     std::unique_ptr<member_file> file_;
     retained_digest digest_;
     kept_routes routes_on_disk_;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace gv::server {
@@ -133,9 +134,9 @@ void cluster_unite::judge(const shard_sums& now, const view& table) {
 }
 
 void cluster_unite::on_looked(const shard_sums& now, const view& table) {
+    done_.sessions = now.kept_sessions;
     if (table.others) {
         wanted_ = *table.others;
-        done_.sessions = now.kept_sessions;
         is_discard() ? discard() : give_up();
     } else if (!is_discard() && now.misplaced_sessions > 0 && table.do_shards_know) {
         go_to(phase::handing_over, handover_patience); // of a time before
@@ -206,8 +207,8 @@ void cluster_unite::on_given_up(const shard_sums& now) {
 }
 
 void cluster_unite::wait_for_homes(const shard_sums& now, const view& table) {
-    done_.sessions = std::max(done_.sessions, now.misplaced_sessions);
-    if (now.misplaced_sessions == 0) {
+    if (now.misplaced_sessions == 0) { // what is here now is at home
+        done_.sessions -= std::min(done_.sessions, now.kept_sessions);
         finish();
         return;
     }

@@ -252,6 +252,9 @@ struct alignas(64) shard_metrics {
             "Takeovers among them of client identifiers that are taken over more than 5 times in "
             "10 s, as when two devices use one.">
         sessions_flapping;
+    counter<"grapevine_sessions_referred_total",
+            "Clients that were told to connect to the node where their session lives.">
+        sessions_referred;
     counter<"grapevine_session_handovers_total",
             "Partitions with sessions that went over from this node to another.">
         session_handovers;

@@ -52,6 +52,10 @@ enum class away_policy : std::uint8_t { refuse, fresh };
 inline constexpr std::array<std::string_view, 2> away_names{"refuse", "fresh"};
 constexpr choice_names choices(away_policy) { return away_names; }
 
+enum class refer_policy : std::uint8_t { never, always };
+inline constexpr std::array<std::string_view, 2> refer_names{"never", "always"};
+constexpr choice_names choices(refer_policy) { return refer_names; }
+
 enum class qos0_policy : std::uint8_t { hold, drop };
 inline constexpr std::array<std::string_view, 2> qos0_names{"hold", "drop"};
 constexpr choice_names choices(qos0_policy) { return qos0_names; }
@@ -427,6 +431,16 @@ struct sessions_options {
                 "a session for this connection alone, without what waits for it, which is there "
                 "again later. Others are let in in any case.",
          .def = away_policy::refuse,
+         .applies = reload::restart}};
+    option<refer_policy> refer_to_home{
+        {.name = "sessions.refer_to_home",
+         .doc = "With follow_clients: whether a v5 client with a persistent session that connects "
+                "to another node than the home of that is told to connect there (CONNACK 0x9C with "
+                "a Server Reference). always: messages then take no way between nodes, which is "
+                "worth it for clients that get many. It needs cluster.client_address on the home, "
+                "and clients that follow a reference; who comes again within a minute is served "
+                "where it comes. never: all are served where they come.",
+         .def = refer_policy::never,
          .applies = reload::restart}};
     option<milliseconds> will_grace{
         {.name = "sessions.will_grace",

@@ -154,6 +154,7 @@ void publish_counts(const shard::core_counts& from, shard_metrics& into) {
     into.clients_connected.set(static_cast<std::int64_t>(from.connected));
     into.sessions_taken_over.set(from.takeovers);
     into.sessions_flapping.set(from.flaps);
+    into.sessions_referred.set(from.referred);
     into.sessions_ended.set(from.sessions_ended);
     into.sessions_expired.set(from.sessions_expired);
     into.holds.set(from.holds);

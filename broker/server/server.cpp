@@ -135,6 +135,7 @@ void server::build_loops() {
         made.logic.users = users;
         made.logic.is_clustered = cluster_ != nullptr;
         made.logic.has_group_queues = *options_.mqtt.shared_queues;
+        made.logic.referrals = cluster_ ? cluster_->referrals() : nullptr;
         made.logic.shares_sessions = cluster_ != nullptr && *options_.sessions.follow_clients;
         made.logic.handovers.bytes_per_second =
             std::max<std::uint64_t>((*options_.sessions.handover_rate).value / shards, 1);

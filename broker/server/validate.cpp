@@ -254,9 +254,14 @@ class checker {
                        "write such as node2.home:7883, [fd00::2]:7883 or _cluster._tcp.home");
             }
         }
-        if (!cluster.advertise->empty() && !is_host_and_port(*cluster.advertise)) {
-            report("cluster.advertise", "\"" + *cluster.advertise + "\" is not host:port",
-                   "write such as node1.home:7883");
+        check_host_and_port("cluster.advertise", *cluster.advertise, "node1.home:7883");
+        check_host_and_port("cluster.client_address", *cluster.client_address, "node1.home:1883");
+    }
+
+    void check_host_and_port(const char* path, const std::string& text, const char* example) {
+        if (!text.empty() && !is_host_and_port(text)) {
+            report(path, "\"" + text + "\" is not host:port",
+                   std::string("write such as ") + example);
         }
     }
 

@@ -86,6 +86,11 @@ class front final : private outbound_sink {
     void on_writable();
     /// The broker ends the connection: taken over, shut down, removed by an operator.
     void on_kicked(close_cause cause, mqtt::reason_code reason, std::string_view why);
+    /// The client is to connect there instead, where its session lives. Requires:
+    /// may_be_referred().
+    void on_referred(std::string_view address);
+    /// It waits for its session, knows references to servers, and comes again by the same name.
+    [[nodiscard]] bool may_be_referred() const noexcept;
     void on_deadline();
     [[nodiscard]] time_point next_deadline() const noexcept;
 
@@ -219,8 +224,10 @@ class front final : private outbound_sink {
     void take_v5_properties(const mqtt::connect_view& packet);
     void request_attach();
     void refuse(mqtt::reason_code reason, std::string_view detail);
-    /// Reason string and server reference, as far as they fit into the client's packets.
-    [[nodiscard]] std::string farewell_properties(mqtt::reason_code reason,
+    void refuse(mqtt::reason_code reason, std::string_view detail, std::string_view reference);
+    /// Reason string and server reference (empty: none), as far as they fit into the client's
+    /// packets.
+    [[nodiscard]] std::string farewell_properties(std::string_view reference,
                                                   std::string_view text) const;
     [[nodiscard]] std::string connack_properties() const;
     [[nodiscard]] std::string response_information() const;
@@ -261,7 +268,8 @@ class front final : private outbound_sink {
     void violate(mqtt::reason_code reason, std::string_view text);
     void disconnect(close_cause cause, mqtt::reason_code reason, std::string_view text);
     [[nodiscard]] mqtt::reason_code redirected(mqtt::reason_code reason) const noexcept;
-    [[nodiscard]] bool names_other_server(mqtt::reason_code reason) const noexcept;
+    /// That the options name, for those who are turned away so; or empty.
+    [[nodiscard]] std::string_view reference_for(mqtt::reason_code reason) const noexcept;
     // deliver.cpp: outbound_sink
     void transmit(const publication& what, const delivery& how) override;
     void transmit_pubrel(packet_id id) override;

@@ -289,9 +289,21 @@ std::string front::response_information() const {
 // A refused client gets CONNACK with an error and is closed [MQTT-3.2.2-7]; a v3 client the kindest
 // return code that exists.
 void front::refuse(reason_code reason, std::string_view detail) {
-    phase_ = phase::closing;
     reason = redirected(reason);
-    const std::string properties = farewell_properties(reason, detail);
+    refuse(reason, detail, reference_for(reason));
+}
+
+bool front::may_be_referred() const noexcept {
+    return phase_ == phase::attaching && is_v5() && !connect_->is_id_assigned;
+}
+
+void front::on_referred(std::string_view address) {
+    refuse(reason_code::use_another_server, "the session of this client lives there", address);
+}
+
+void front::refuse(reason_code reason, std::string_view detail, std::string_view reference) {
+    phase_ = phase::closing;
+    const std::string properties = farewell_properties(reference, detail);
     send(mqtt::packet_type::connack,
          mqtt::connack_view{.reason = reason, .properties = mqtt::property_view(properties)});
     effects().close(*this, close_cause::refused, reason, detail);

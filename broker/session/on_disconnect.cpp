@@ -36,15 +36,15 @@ void front::on_violation(const mqtt::violation& what) {
     disconnect(close_cause::protocol_violation, what.reason, text);
 }
 
-std::string front::farewell_properties(reason_code reason, std::string_view text) const {
+std::string front::farewell_properties(std::string_view reference, std::string_view text) const {
     mqtt::property_writer given;
     if (!is_v5()) {
         return {};
     }
     const std::size_t room = v5_ ? v5_->packet_size_max : 0xffff'ffff;
     constexpr std::size_t around = 16; // fixed header, flags, reason and lengths
-    if (names_other_server(reason) && around + limits().server_reference.size() <= room) {
-        given.add(property::server_reference, limits().server_reference);
+    if (!reference.empty() && around + reference.size() <= room) {
+        given.add(property::server_reference, reference);
     }
     if (!text.empty() && around + given.size() + text.size() <= room) {
         given.add(property::reason_string, text); // [MQTT-3.2.2-19, 3.14.2-3]
@@ -82,9 +82,9 @@ reason_code front::redirected(reason_code reason) const noexcept {
                : reason;
 }
 
-bool front::names_other_server(reason_code reason) const noexcept {
-    return reason == reason_code::use_another_server && is_v5()
-           && !limits().server_reference.empty();
+std::string_view front::reference_for(reason_code reason) const noexcept {
+    return reason == reason_code::use_another_server ? std::string_view(limits().server_reference)
+                                                     : std::string_view();
 }
 
 // A v5 client that was connected is told why; others are closed (3.1.1 has no word for it).
@@ -97,7 +97,7 @@ void front::disconnect(close_cause cause, reason_code reason, std::string_view t
     phase_ = phase::closing;
     reason = redirected(reason);
     if (was_connected && is_v5()) {
-        const std::string properties = farewell_properties(reason, text);
+        const std::string properties = farewell_properties(reference_for(reason), text);
         send(
             mqtt::packet_type::disconnect,
             mqtt::disconnect_view{.reason = reason, .properties = mqtt::property_view(properties)});

@@ -20,6 +20,7 @@
 #include "broker/shard/journal.hpp"
 #include "broker/shard/messages.hpp"
 #include "broker/shard/peer_lanes.hpp"
+#include "broker/shard/referrals.hpp"
 #include "broker/shard/stamp_clock.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -83,6 +84,8 @@ struct core_options {
     durability level = durability::fsync;               ///< of what the broker itself publishes
     std::vector<topic_rule> topics;                     ///< before the listeners; first match
     boot_id boot;
+    std::shared_ptr<shard::referrals>
+        referrals;                        ///< of all shards; null: nobody is referred to its home
     std::shared_ptr<user_accounts> users; ///< of all shards; null: no limit by user
     bool has_group_queues = false; ///< persistent members of a shared group have one in common
     bool shares_sessions = false;  ///< homes may be on other nodes, and fronts of homes here
@@ -155,6 +158,7 @@ struct core_counts {
     std::uint64_t connected = 0; ///< clients with a CONNACK
     std::uint64_t connects = 0;  ///< since the start
     std::uint64_t takeovers = 0;
+    std::uint64_t referred = 0;     ///< clients told to connect to the home of their session
     std::uint64_t flaps = 0;        ///< of these, of identifiers that are taken over too often
     std::uint64_t holds = 0;        ///< times a publisher was held back
     std::uint64_t credit_holds = 0; ///< of these, because another shard was full
@@ -729,6 +733,7 @@ class core final : private session::front_effects,
     void hurry_wills_of(shard_id party);
     void return_of(shard_id party);
     void note_parties(const peer_standing& now, bool was_live, bool is_reborn);
+    [[nodiscard]] bool refer_to_home(client& from);
     void refuse_late_attaches();
     void leave_unregistered(client& from, session::close_cause cause);
     void give_up_unknown(shard_id party, const shard::kick& word, const client* connected);

@@ -140,12 +140,28 @@ void core::attach_at_node(client& from, std::optional<std::string_view> username
         admit_or_refuse(from);
         return;
     }
+    if (request.session_expiry > 0 && refer_to_home(from)) {
+        return;
+    }
     attaching_.push_back({.due = turn_.now + attach_within, .connection = from.number_});
     post_rare(
         from.home_at_,
         shard::attach{.connection = from.number_,
                       .username = username ? std::optional(std::string(*username)) : std::nullopt,
                       .request = std::move(request)});
+}
+
+bool core::refer_to_home(client& from) {
+    session::front& who = from.front_;
+    const auto there = options_.referrals != nullptr && who.may_be_referred()
+                           ? options_.referrals->refer(from.home_at_, who.client_hash(), turn_.now)
+                           : std::nullopt;
+    if (there) {
+        ++counts_.referred;
+        who.on_referred(*there);
+        touch(from);
+    }
+    return there.has_value();
 }
 
 void core::refuse_late_attaches() {

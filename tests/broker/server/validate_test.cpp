@@ -49,6 +49,21 @@ TEST_F(Validate, PlacesAreWhereTheOptionWasSet) {
     EXPECT_EQ(wrong[0].place, "g.toml:7");
 }
 
+TEST_F(Validate, AddressesToldToOthersHaveAPort) {
+    listen("127.0.0.1", 1883);
+    all.cluster.name = "home";
+    all.cluster.advertise = "node1.home";
+    all.cluster.client_address = "node1.home:1883 node2.home:1883";
+    EXPECT_THAT(problems(),
+                ElementsAre("cluster.advertise: \"node1.home\" is not host:port; write such as "
+                            "node1.home:7883",
+                            "cluster.client_address: \"node1.home:1883 node2.home:1883\" is not "
+                            "host:port; write such as node1.home:1883"));
+    all.cluster.advertise = "node1.home:7883";
+    all.cluster.client_address = "[fd00::1]:1883";
+    EXPECT_THAT(problems(), IsEmpty());
+}
+
 TEST_F(Validate, AddressesAreNumbers) {
     listen("localhost", 1883);
     listen("[::1]", 1884);
