@@ -256,6 +256,26 @@ time_point cluster_node::next_deadline() const noexcept {
                      retained_->next_deadline(), partitions_.next_deadline(), ready_until_});
 }
 
+namespace {
+
+/// Members are told of in the stream of the node, kept sessions among them too; what waits for the
+/// group while the node is away, in that of its kept sessions.
+void add_place(std::vector<remote_group::place>& into, peer_slot slot,
+               const matched_group::place& told) {
+    auto known = std::ranges::find(into, slot, &remote_group::place::at);
+    if (known == into.end()) {
+        known = into.insert(known, {.at = slot, .node = node_id{told.at.number}});
+    }
+    if (told.at.kind == destination_kind::kept) {
+        known->is_kept = true;
+    } else {
+        known->online = told.value.online;
+        known->total = told.value.total;
+    }
+}
+
+} // namespace
+
 void cluster_node::who_wants(std::string_view topic,
                              const std::function<void(peer_slot, destination_kind)>& visit,
                              std::vector<remote_group>& groups) const {
@@ -271,15 +291,8 @@ void cluster_node::who_wants(std::string_view topic,
         remote_group made{
             .name = std::move(each.name), .filter = std::move(each.filter), .places = {}};
         for (const matched_group::place& place : each.places) {
-            // Members are told of in the stream of the node, kept sessions among them too.
-            if (place.at.kind != destination_kind::node) {
-                continue;
-            }
             if (const auto slot = find_slot(place.at)) {
-                made.places.push_back({.at = *slot,
-                                       .node = node_id{place.at.number},
-                                       .online = place.value.online,
-                                       .total = place.value.total});
+                add_place(made.places, *slot, place);
             }
         }
         if (!made.places.empty()) {

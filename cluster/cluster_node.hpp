@@ -60,6 +60,7 @@ struct remote_group {
         node_id node;
         std::uint32_t online = 0; ///< members
         std::uint32_t total = 0;
+        bool is_kept = false; ///< takes messages also while the node is away
     };
     std::string name;
     std::string filter;

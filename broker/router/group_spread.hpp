@@ -20,6 +20,7 @@ struct group_place {
     node_id node;
     std::uint32_t online = 0; ///< members, as was told last
     std::uint32_t total = 0;
+    bool has_queue = false; ///< of the group: it takes messages also while the node is away
 };
 
 /// A group that has members on other nodes, and perhaps here.

@@ -478,8 +478,11 @@ void cluster_service::who_wants(std::string_view topic, std::vector<router::peer
         made.name = std::move(each.name);
         made.filter = std::move(each.filter);
         for (const cluster::remote_group::place& place : each.places) {
-            made.elsewhere.push_back(
-                {.at = place.at, .node = place.node, .online = place.online, .total = place.total});
+            made.elsewhere.push_back({.at = place.at,
+                                      .node = place.node,
+                                      .online = place.online,
+                                      .total = place.total,
+                                      .has_queue = place.is_kept});
         }
     }
 }

@@ -388,9 +388,8 @@ struct mqtt_options {
          .doc = "Messages of a shared subscription wait with the group, in a queue that its "
                 "persistent members have in common, and go to whoever can take them. false: each "
                 "goes into the session of one member at once, and stays there while its client is "
-                "away. The same on all nodes; where queues hold messages leave it as it is. It is "
-                "new: try it before you rely on it.",
-         .def = false,
+                "away. The same on all nodes; where queues hold messages leave it as it is.",
+         .def = true,
          .applies = reload::restart}};
     option<std::string> response_information{
         {.name = "mqtt.response_information",

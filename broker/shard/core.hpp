@@ -114,7 +114,7 @@ enum class route_news : std::uint8_t {
 struct route_word {
     std::string_view filter;
     route_news news{};
-    taker_kind kind = taker_kind::not_kept; ///< of the subscriber; groups do not tell
+    taker_kind kind = taker_kind::not_kept; ///< of the subscriber; of a group: kept is its queue
     std::string_view group = {};
     bool is_online = true; ///< whoever joined or left
 };
@@ -480,7 +480,7 @@ class core final : private session::front_effects,
         std::optional<session::inbound_ack> confirms;
         std::optional<session::attached> attaches; ///< holder is the home
         std::optional<partition_id> arriving;      ///< its sessions are subscribed
-        std::optional<member_address> member;      ///< of the group whose queue is the holder
+        std::optional<queue_join> joins;           ///< the queue that is the holder
         std::optional<shard_id> joiner;
         std::uint64_t joiner_operation = 0;
         bool is_removal = false;
@@ -967,9 +967,9 @@ class core final : private session::front_effects,
 
     // group_queues.cpp: queues of shared groups that live here
     void on_member_change(shard_id from, const member_change& word);
-    void on_join(const member_address& who, const std::string& name);
+    void on_join(const queue_join& asked, const std::string& name);
     void complete_join(const operation& done);
-    void tell_unknown(const member_address& who, std::uint64_t queue, const std::string& name);
+    void tell_unknown(const member_address& who, std::uint64_t queue, std::uint64_t join);
     [[nodiscard]] home_entry* make_queue(const std::string& name);
     void attach_queue(home_entry& queue);
     void detach_queue(home_entry& queue);
@@ -982,7 +982,8 @@ class core final : private session::front_effects,
     void end_branch(const storage::branch& of);
     void settle_loan(home_entry& queue, const member_address& who, const group_outcome& word);
     void erase_from(home_entry& queue, packet_id id, bool is_once);
-    void lose_members_of(shard_id party);
+    /// `shard_there`: those on one shard of that node alone.
+    void lose_members_of(shard_id party, const std::optional<shard_id>& shard_there = {});
     void look_at_groups();
     // group_members.cpp: sessions here that are members of such groups
     enum class joining : std::uint8_t {
@@ -1003,7 +1004,7 @@ class core final : private session::front_effects,
     void ask_queue(home_entry& home, queue_membership& which);
     void ask_queues();
     void follow_queues();
-    void lose_queues_of(shard_id party);
+    void lose_queues_of(shard_id party, const std::optional<shard_id>& shard_there = {});
     void on_member_known(shard_id from, const member_known& word);
     void note_answer(home_entry& home, queue_membership& which, const member_known& word);
     void answer_join(queue_membership& which, mqtt::reason_code reason);
@@ -1156,6 +1157,7 @@ class core final : private session::front_effects,
     std::uint64_t publisher_ = 0;      ///< number of the client whose message is given out; 0: none
     const client* in_input_ = nullptr; ///< whose input is being taken
     std::uint64_t next_number_ = 0;
+    std::uint64_t next_join_ = 0;
     std::uint64_t next_operation_ = 0;
     store_room disk_room_ = store_room::plenty;
     bool is_leaving_ = false;

@@ -273,6 +273,7 @@ class word_writer {
         begin(kind::member_known, word.member);
         out_.u64(word.queue);
         out_.u8(static_cast<std::uint8_t>(word.what));
+        out_.u64(word.join);
         out_.prefixed(word.name);
         return counted();
     }
@@ -562,6 +563,7 @@ class word_reader {
         word.member = in_.u64();
         word.queue = in_.u64();
         word.what = enumerated<member_known::kind>(2);
+        word.join = in_.u64();
         word.name = in_.prefixed();
         return rare_word(std::move(word));
     }

@@ -20,7 +20,8 @@
 //     rows (11)        partition:u16 number:u64 are_late:u8          ; they are the payload
 //     fence (12)       partition:u16 number:u64 after:u64 2(home:u64) ; to all shards
 //     fenced (13)      partition:u16 number:u64 shard:u16 shards:u16 at:u64
-//     member (14)      queue:u64 member:u64 change:u8 window:u16 name:text  ; name: of a join alone
+//     member (14)      queue:u64 member:u64 change:u8 window:u16 name:text
+//                      ; of a join, which alone has a name, queue is its number
 //     outcome (15)     queue:u64 member:u64 id:u16 outcome:u8
 //   to the front
 //     push (32)        connection:u64 id:u16 what:u8 flags:u8 *(subscription_id:u32)
@@ -31,7 +32,8 @@
 //     confirmed (37)   connection:u64 id:u16 type:u8 reason:u8
 //     subscribed (38)  connection:u64 id:u16 is_removal:u8 1*(reason:u8)
 //     detached_all (39) shard:u16
-//     member_known (40) member:u64 queue:u64 answer:u8 name:text
+//     member_known (40) member:u64 queue:u64 answer:u8 join:u64 name:text
+//                      ; the last two are of an answer to a join
 //     group_push (41)  member:u64 queue:u64 id:u16 what:u8 retain:u8
 #pragma once
 

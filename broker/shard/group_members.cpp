@@ -93,8 +93,10 @@ void core::ask_queue(home_entry& home, queue_membership& which) {
     restless_.insert(home.number());
     which.is_asked = !is_node(which.party) || is_live(which.party);
     if (which.is_asked) {
+        which.join = ++next_join_;
         say_rare(which.party, member_change{.what = member_change::kind::join,
                                             .member = home.number(),
+                                            .queue = which.join,
                                             .name = which.name});
     }
 }
@@ -173,18 +175,21 @@ void core::tell_queue(home_entry& home, const queue_membership& which, bool is_o
 
 void core::on_member_known(shard_id from, const member_known& word) {
     home_entry* home = find_home(word.member);
-    bool is_heard = false;
+    bool is_wanted = false;
     for (std::size_t i = 0; home != nullptr && home->memberships_ && i < home->memberships_->size();
          ++i) { // two, if the client has written one subscription in two ways
         queue_membership& each = (*home->memberships_)[i];
-        const bool is_it = word.name.empty() ? each.queue != 0 && each.queue == word.queue
-                                             : each.name == word.name;
-        if (is_it && each.party == from) {
-            note_answer(*home, each, word);
-            is_heard = true;
+        if (each.party != from) {
+            continue;
         }
+        const bool is_it = word.join != 0 ? each.queue == 0 && each.join == word.join
+                                          : each.queue != 0 && each.queue == word.queue;
+        if (is_it) {
+            note_answer(*home, each, word);
+        }
+        is_wanted = is_wanted || each.name == word.name;
     }
-    if (!is_heard && word.what == member_known::kind::known) { // it has gone meanwhile
+    if (!is_wanted && word.what == member_known::kind::known) { // it has gone meanwhile
         say_rare(from, member_change{.what = member_change::kind::leave,
                                      .member = word.member,
                                      .queue = word.queue,
@@ -293,14 +298,15 @@ void core::follow_queues() {
     ask_queues();
 }
 
-void core::lose_queues_of(shard_id party) {
+void core::lose_queues_of(shard_id party, const std::optional<shard_id>& shard_there) {
     std::vector<std::pair<std::uint64_t, std::string>> refused;
     for (home_entry* home : homes_) {
         if (!home->memberships_) {
             continue;
         }
         for (queue_membership& each : *home->memberships_) {
-            if (!each.filter.empty() && each.party == party) {
+            if (!each.filter.empty() && each.party == party
+                && (each.queue == 0 || is_on(shard_there, each.queue))) {
                 each.is_asked = false;
                 each.queue = 0;
                 each.lent.clear();

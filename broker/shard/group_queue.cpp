@@ -24,10 +24,10 @@ bool group_queue::remove(const member_address& who) {
     return true;
 }
 
-void group_queue::remove_all_of(shard_id party) {
+void group_queue::remove_all_of(shard_id party, const std::optional<shard_id>& shard_there) {
     std::vector<member_address> gone;
     for (const member& each : members_) {
-        if (each.address.party == party) {
+        if (each.address.party == party && is_on(shard_there, each.address.home)) {
             gone.push_back(each.address);
         }
     }

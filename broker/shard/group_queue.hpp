@@ -46,6 +46,12 @@ struct member_address {
     friend bool operator==(const member_address&, const member_address&) = default;
 };
 
+/// It asks to be known to a queue.
+struct queue_join {
+    member_address who;
+    std::uint64_t number = 0; ///< among the joins of its shard
+};
+
 /// What the home of a queue knows beside its session. Shard-local; the core moves what it says.
 class group_queue {
   public:
@@ -65,8 +71,8 @@ class group_queue {
     void add(const member_address& who);
     /// What it has been given waits for another. False if it is not known.
     bool remove(const member_address& who);
-    /// The same for all that are there.
-    void remove_all_of(shard_id party);
+    /// The same for all that are there, or on one shard of that node.
+    void remove_all_of(shard_id party, const std::optional<shard_id>& shard_there);
     /// `window`: messages that it may have at once. False if it is not known.
     bool set(const member_address& who, standing now, std::uint16_t window);
     bool set(const member_address& who, standing now);
@@ -142,6 +148,7 @@ struct queue_membership {
     std::string name;            ///< of the queue
     shard_id party{};            ///< of the queue's home
     std::uint64_t queue = 0;     ///< 0: it does not know of this member yet
+    std::uint64_t join = 0;      ///< number of the join asked last; what answers another is stale
     std::uint64_t operation = 0; ///< a SUBSCRIBE that waits for it; 0: none
     std::uint16_t index = 0;     ///< of the filter there
     bool is_new = false;         ///< the subscription was not there before that

@@ -24,12 +24,12 @@ constexpr duration linger = 60s;
 void core::on_member_change(shard_id from, const member_change& word) {
     const member_address who{.party = from, .home = word.member};
     if (word.what == member_change::kind::join) {
-        on_join(who, word.name);
+        on_join({.who = who, .number = word.queue}, word.name);
         return;
     }
     home_entry* queue = find_home(word.queue);
     if (queue == nullptr || !queue->group_) {
-        tell_unknown(who, word.queue, {});
+        tell_unknown(who, word.queue, 0);
         return;
     }
     group_queue& group = *queue->group_;
@@ -52,7 +52,7 @@ void core::on_member_change(shard_id from, const member_change& word) {
         break;
     }
     if (!is_known) {
-        tell_unknown(who, word.queue, {});
+        tell_unknown(who, word.queue, 0);
     }
     const bool is_over = word.what == member_change::kind::leave && group.is_empty()
                          && turn_.now - members_changed_at_ >= linger;
@@ -63,29 +63,32 @@ void core::on_member_change(shard_id from, const member_change& word) {
     }
 }
 
-void core::tell_unknown(const member_address& who, std::uint64_t queue, const std::string& name) {
+void core::tell_unknown(const member_address& who, std::uint64_t queue, std::uint64_t join) {
     say_rare(who.party, member_known{.what = member_known::kind::unknown,
                                      .member = who.home,
                                      .queue = queue,
-                                     .name = name});
+                                     .join = join,
+                                     .name = {}});
 }
 
-void core::on_join(const member_address& who, const std::string& name) {
+void core::on_join(const queue_join& asked, const std::string& name) {
+    const member_address& who = asked.who;
     const bool is_known = homes_.contains(std::string_view(name));
     if (is_node(home_of(hash64(name))) || are_sessions_held_ || (is_leaving_ && !is_known)
         || parking_for(partition_of(name), name) != nullptr) {
-        tell_unknown(who, 0, name);
+        tell_unknown(who, 0, asked.number);
         return;
     }
     if (!is_known && room_to_keep() == store_room::none) {
         say_rare(who.party, member_known{.what = member_known::kind::refused,
                                          .member = who.home,
                                          .queue = 0,
+                                         .join = asked.number,
                                          .name = name});
         return;
     }
     home_entry* queue = make_queue(name);
-    operation begun{.holder = queue->number(), .member = who};
+    operation begun{.holder = queue->number(), .joins = asked};
     const std::uint64_t number = ++next_operation_;
     journal_.set_mark({});
     // Again for each member: that of the one before may not be in force everywhere.
@@ -113,10 +116,10 @@ home_entry* core::make_queue(const std::string& name) {
 }
 
 void core::complete_join(const operation& done) {
-    const member_address& who = *done.member;
+    const member_address& who = done.joins->who;
     home_entry* queue = find_home(done.holder);
     if (queue == nullptr || !queue->group_ || queue->home_.session() == nullptr) {
-        tell_unknown(who, 0, {});
+        tell_unknown(who, 0, done.joins->number);
         return;
     }
     if (is_node(who.party) && !is_live(who.party)) {
@@ -131,14 +134,15 @@ void core::complete_join(const operation& done) {
                                                         : member_known::kind::known,
                                      .member = who.home,
                                      .queue = queue->number(),
+                                     .join = done.joins->number,
                                      .name = queue->client_id()});
 }
 
 // What a member had been given and not taken goes to others; it may come twice.
-void core::lose_members_of(shard_id party) {
+void core::lose_members_of(shard_id party, const std::optional<shard_id>& shard_there) {
     members_changed_at_ = turn_.now;
     for (home_entry* each : std::vector<home_entry*>(group_homes_.begin(), group_homes_.end())) {
-        each->group_->remove_all_of(party);
+        each->group_->remove_all_of(party, shard_there);
         settle_queue(*each);
     }
 }
@@ -260,7 +264,7 @@ void core::on_group_outcome(shard_id from, const group_outcome& word) {
     group_queue& group = *queue->group_;
     const member_address who{.party = from, .home = word.member};
     if (!group.knows(who)) {
-        tell_unknown(who, word.queue, {});
+        tell_unknown(who, word.queue, 0);
     }
     if (word.what == group_outcome::kind::done) {
         group.done(who);

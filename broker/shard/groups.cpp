@@ -13,6 +13,16 @@ namespace {
                                         : static_cast<std::uint8_t>(group.value + 1);
 }
 
+/// The group has its queue here, also while this node is away. Whether somebody is online is told
+/// of it as of any member.
+[[nodiscard]] route_word word_of_queue(const group_change& of, route_news news) {
+    return {.filter = of.filter,
+            .news = news,
+            .kind = taker_kind::kept,
+            .group = of.group,
+            .is_online = false};
+}
+
 } // namespace
 
 // --- members
@@ -37,6 +47,11 @@ std::size_t core::join_group(group_change join, shard_id from) {
                             .group = join.group,
                             .is_online = added.is_online},
                            join.operation);
+        if (join.is_queue) {
+            told += tell_nodes(
+                word_of_queue(join, added.is_new ? route_news::joined : route_news::again),
+                join.operation);
+        }
     }
     return told;
 }
@@ -74,6 +89,9 @@ void core::leave_group(const group_change& leave, router::member_id member) {
                     .group = leave.group,
                     .is_online = removed.was_online},
                    0);
+        if (leave.is_queue) {
+            tell_nodes(word_of_queue(leave, route_news::left), 0);
+        }
     }
     if (removed.last) {
         tell_shards(leave.filter, false, 0);

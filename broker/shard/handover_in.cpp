@@ -447,6 +447,7 @@ void core::tell_of_groups(std::string_view client_id, std::uint64_t number) {
         const shared_filter parts = *split_shared_filter(name);
         operations_.at(number).remaining += join_group({.what = group_change::kind::join,
                                                         .is_online = false,
+                                                        .is_queue = home.group_ != nullptr,
                                                         .subscriber = home.number(),
                                                         .operation = number,
                                                         .group = std::string(parts.group),

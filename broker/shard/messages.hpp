@@ -14,6 +14,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,6 +23,11 @@ namespace gv::shard {
 
 /// Numbers of clients and homes are unique on the node: the shard is in the upper bits.
 inline constexpr unsigned shard_bits = 48;
+/// Whether a home with this number is on that shard; any, if none is named.
+[[nodiscard]] constexpr bool is_on(const std::optional<shard_id>& shard,
+                                   std::uint64_t home) noexcept {
+    return !shard || home >> shard_bits == shard->value;
+}
 
 /// Names a message of which the sender awaits that it was taken; 0: nobody waits.
 using take_token = strong_id<struct take_token_tag, std::uint32_t>;
@@ -250,6 +256,7 @@ struct group_change {
     enum class kind : std::uint8_t { join, leave, online, offline };
     kind what{};
     bool is_online = true;
+    bool is_queue = false; ///< the member is the queue of the group
     std::uint64_t subscriber = 0;
     std::uint64_t operation = 0;
     std::string group;
@@ -282,7 +289,7 @@ struct member_change {
     };
     kind what{};
     std::uint64_t member = 0; ///< number of the member's home
-    std::uint64_t queue = 0;
+    std::uint64_t queue = 0;  ///< of join: its number, for the answer
     std::uint16_t window = 0; ///< messages that it may have at once; of online
     std::string name;         ///< "$share/group/filter"; of join
 };
@@ -296,7 +303,8 @@ struct member_known {
     kind what{};
     std::uint64_t member = 0;
     std::uint64_t queue = 0;
-    std::string name; ///< of an answer to join
+    std::uint64_t join = 0; ///< number of the join that it answers; 0: it answers something else
+    std::string name;       ///< of an answer to join
 };
 /// A message of a queue for one of its members.
 struct group_push {

@@ -569,6 +569,7 @@ void core::resubscribe(home_entry& home, session::subscription wanted) {
         const shared_filter parts = *split_shared_filter(wanted.filter);
         join_group({.what = group_change::kind::join,
                     .is_online = false,
+                    .is_queue = home.group_ != nullptr,
                     .subscriber = home.number(),
                     .group = std::string(parts.group),
                     .filter = std::string(parts.filter),

@@ -234,12 +234,12 @@ void core::lose_home(client& in) {
 
 void core::on_detached_all(shard_id party, shard_id home_shard) {
     for (client* each : clients_of(party)) {
-        if (each->is_registered_ && each->home_ >> shard_bits == home_shard.value) {
+        if (each->is_registered_ && is_on(home_shard, each->home_)) {
             lose_home(*each);
         }
     }
-    lose_members_of(party);
-    lose_queues_of(party);
+    lose_members_of(party, home_shard);
+    lose_queues_of(party, home_shard);
     return_of(party); // what it asked then was not heard
 }
 

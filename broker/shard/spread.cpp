@@ -3,9 +3,9 @@
 // that would own the group on that node chooses: a member here, or a node where one is. What goes
 // to another node names the group; that node chooses among its own members, or answers that there
 // are none any more. Then, and when the message did not get there, or the node dies before it
-// answers or (for QoS 1) is suspected, another one is chosen. Nothing is kept for a node that is
-// dead. Where a node is away or slow and has all members, the message waits in the spool of its
-// lane.
+// answers or (for QoS 1) is suspected, another one is chosen. Where a node is slow and has all
+// members, the message waits in the spool of its lane. For a node that is dead nothing is kept, but
+// for the queue of a group (group_queue.hpp).
 #include "base/hash.hpp"
 #include "broker/shard/core.hpp"
 
@@ -105,12 +105,17 @@ std::optional<std::size_t> core::choose_node(const router::spread_group& group,
         router::group_candidate& there = candidates_.emplace_back();
         there.node = each.node;
         const peer_lane* lane = lanes_ ? lanes_->find(each.at) : nullptr;
-        if (lane != nullptr && lane->presence == peer_presence::live
-            && is_reachable(*lane, what.header.quality, allowed == patience::spooled)
-            && std::ranges::find(tried, each.at) == tried.end()
-            && !what.topic.starts_with("$SYS/")) {
+        if (lane == nullptr || std::ranges::find(tried, each.at) != tried.end()
+            || what.topic.starts_with("$SYS/")) {
+            continue;
+        }
+        if (lane->presence == peer_presence::live
+            && is_reachable(*lane, what.header.quality, allowed == patience::spooled)) {
             there.online = each.online;
             there.total = each.total;
+        } else if (lane->presence == peer_presence::absent && each.has_queue
+                   && what.header.quality != qos::at_most_once && allowed == patience::spooled) {
+            there.total = 1;
         }
     }
     const router::spread_key by = router::spread_key_of(

@@ -88,6 +88,7 @@ reason_code core::add_subscription(router::subscriber& who, std::uint64_t number
     } else if (is_shared_filter(wanted.filter)) {
         const shared_filter parts = *split_shared_filter(wanted.filter);
         begun.remaining += join_group({.what = group_change::kind::join,
+                                       .is_queue = home != nullptr && home->group_ != nullptr,
                                        .subscriber = number,
                                        .operation = operation_number,
                                        .group = std::string(parts.group),
@@ -246,7 +247,7 @@ void core::complete(operation done) {
         on_joined(*done.arriving);
         return;
     }
-    if (done.member) {
+    if (done.joins) {
         complete_join(done);
         return;
     }
@@ -350,12 +351,14 @@ void core::withdraw(router::subscriber& who, std::uint64_t number, std::string_v
         tell_removed(filter, kind_of(who), router_.unsubscribe(who, filter));
         return;
     }
-    if (home_entry* home = find_home(number); home != nullptr && has_queues(*home)) {
+    home_entry* const home = find_home(number);
+    if (home != nullptr && has_queues(*home)) {
         leave_queue(*home, filter);
         return;
     }
     const shared_filter parts = *split_shared_filter(filter);
     group_change leave{.what = group_change::kind::leave,
+                       .is_queue = home != nullptr && home->group_ != nullptr,
                        .subscriber = number,
                        .group = std::string(parts.group),
                        .filter = std::string(parts.filter)};

@@ -61,7 +61,7 @@ class Group:
 
 
 async def run(scene):
-    nodes = await scene.start(3, settings=(*SMALL_STORE, "--mqtt.shared_queues", "true"))
+    nodes = await scene.start(3, settings=SMALL_STORE)
     work, report = scene.work, scene.report
     group = Group(scene)
     for node in nodes:

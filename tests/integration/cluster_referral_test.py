@@ -18,8 +18,6 @@ def free_port():
 
 
 class ClusterReferral(ClusterTest):
-    follows = True
-
     def listed(self, name):
         """A node that tells others where clients reach it."""
         port = free_port()

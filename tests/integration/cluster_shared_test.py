@@ -13,7 +13,6 @@ from tests.integration.wire import PUBACK, PUBLISH, Wire, packet
 
 NO_MATCHING_SUBSCRIBERS = 0x10
 GROUP = "$share/workers/job/#"
-QUEUES = ("--mqtt.shared_queues", "true")
 # Numbers of members, other than that there are some, are told after two seconds.
 WEIGHTS_KNOWN_S = 2.5
 
@@ -255,7 +254,7 @@ class ClusterShared(ClusterTest):
             self.assertEqual(len(takers), 1, f"job/{topic} has one member in the cluster")
 
     def test_what_waits_for_kept_members_goes_to_whoever_is_back_first(self):
-        nodes = self.nodes(3, *QUEUES)
+        nodes = self.nodes(3)
         self.spread(nodes)
         names = [f"kept-{number}" for number in range(4)]
         for name, node in zip(names, nodes + nodes):
@@ -264,14 +263,27 @@ class ClusterShared(ClusterTest):
         self.assertEqual(self.send(nodes[0], range(40)), [])
         for node in nodes:  # the queue of the group is on one of their disks
             node.kill()
-        again = [self.node(each.name, *QUEUES, before=each) for each in nodes]
+        again = [self.node(each.name, before=each) for each in nodes]
         self.wait_until_joined(*again)
         self.assertEqual(self.send(again[1], range(40, 60)), [])
         first = Member(self, again[2], names[0], None, clean=False)
         self.expect_once([first], range(60))
 
+    def test_what_comes_while_the_home_of_the_queue_is_down_waits_for_it(self):
+        nodes = list(self.nodes(3))
+        self.spread(nodes)
+        with Wire(nodes[0].port).connect("kept", clean=False) as wire:
+            wire.subscribe(GROUP, 1)
+        for turn in range(3):  # one of them has it
+            nodes[turn].kill()
+            messages = range(turn * 20, turn * 20 + 20)
+            self.assertEqual(self.send(nodes[(turn + 1) % 3], messages), [])
+            nodes[turn] = self.node(nodes[turn].name, before=nodes[turn])
+            self.wait_until_joined(*nodes)
+        self.expect_once([Member(self, nodes[0], "kept", None, clean=False)], range(60))
+
     def test_a_kept_member_that_is_cut_off_holds_nothing_back(self):
-        nodes = self.nodes(2, *QUEUES)
+        nodes = self.nodes(2)
         self.spread(nodes)
         lazy = Wire(nodes[0].port).connect("lazy", clean=False)
         lazy.subscribe(GROUP, 1)

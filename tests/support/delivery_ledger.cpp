@@ -176,7 +176,7 @@ void delivery_ledger::delivery(const std::string& client, const delivered& what)
     ++got.all;
     got.first_hand += what.dup ? 0 : 1;
     got.at_qos_2 += what.quality == qos::exactly_once ? 1 : 0;
-    check_copies(client, of, got, paths);
+    check_copies(client, of, got, paths, paths > (is_owed_alone ? 1U : 0U));
     // What is sent again may come to this client for the first time then, or by another way.
     if (got.all == 1 && paths == 1 && of.is_in_order && !of.may_be_sent_twice) {
         check_order(client, of, what.quality);
@@ -184,8 +184,9 @@ void delivery_ledger::delivery(const std::string& client, const delivered& what)
 }
 
 void delivery_ledger::check_copies(const std::string& client, const message& of, const copies& got,
-                                   std::size_t paths) {
-    const bool may_repeat = of.may_be_sent_twice && of.what.quality == qos::at_least_once;
+                                   std::size_t paths, bool is_shared) {
+    const bool may_repeat = (of.may_be_sent_twice && of.what.quality == qos::at_least_once)
+                            || (is_shared && groups_may_repeat);
     if (got.at_qos_2 > paths && !may_repeat) {
         complain(client + " got " + short_text(of.what.payload) + " too often at QoS 2");
     } else if (got.first_hand > paths && !may_repeat && !of.may_be_new_to_broker) {

@@ -43,6 +43,10 @@ class delivery_ledger {
     /// since what the broker gives it meanwhile is lost with it.
     bool owes_groups = true;
 
+    /// Whether members of shared groups may get a message more than once: their nodes died or were
+    /// cut off before they could say that it has been taken.
+    bool groups_may_repeat = false;
+
     /// Whether messages sent from now on must come behind those sent before; not while some of a
     /// connection before may still be on their way between shards.
     bool keeps_order = true;
@@ -93,7 +97,7 @@ class delivery_ledger {
     void forgive(const receiver& who, const std::string& filter);
     void forgive_groups_of(const std::string& client);
     void check_copies(const std::string& client, const message& of, const copies& got,
-                      std::size_t paths);
+                      std::size_t paths, bool is_shared);
     void check_order(const std::string& client, const message& of, qos quality);
     void complain(std::string text) { complaints_.push_back(std::move(text)); }
 

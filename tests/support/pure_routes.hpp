@@ -18,20 +18,33 @@ struct directory {
     struct members {
         std::uint32_t online = 0;
         std::uint32_t total = 0;
+        std::uint32_t queues = 0;
     };
     std::map<std::pair<std::string, std::string>, std::map<std::size_t, members>> groups;
-    std::map<std::string, std::map<std::size_t, int>> filters;
+    struct subscribers {
+        int not_kept = 0;
+        int kept = 0;
+        int& of(shard::taker_kind kind) {
+            return kind == shard::taker_kind::kept ? kept : not_kept;
+        }
+    };
+    std::map<std::string, std::map<std::size_t, subscribers>> filters;
 
     void hear(std::size_t node, const shard::route_word& what) {
         members& group = groups[{std::string(what.group), std::string(what.filter)}][node];
+        if (!what.group.empty() && what.kind == shard::taker_kind::kept) {
+            group.queues += what.news == shard::route_news::joined ? 1U : 0U;
+            group.queues -= what.news == shard::route_news::left ? 1U : 0U;
+            return;
+        }
         switch (what.news) {
         case shard::route_news::first:
-            ++filters[std::string(what.filter)][node];
+            ++filters[std::string(what.filter)][node].of(what.kind);
             break;
         case shard::route_news::again:
             break;
         case shard::route_news::last:
-            --filters[std::string(what.filter)][node];
+            --filters[std::string(what.filter)][node].of(what.kind);
             break;
         case shard::route_news::joined:
             ++group.total;
@@ -65,27 +78,32 @@ class peers_of final : public router::peer_routes {
     void changed() { count_change_of_all(); }
     void who_wants(std::string_view topic, std::vector<router::peer_want>& into,
                    std::vector<router::spread_group>& groups) const override {
-        std::map<std::size_t, bool> nodes;
+        std::map<std::size_t, router::peer_want> nodes;
         for (const auto& [filter, places] : known_.filters) {
             for (const auto& [node, count] : places) {
-                if (node != self_ && count > 0 && topic_matches(filter, topic)) {
-                    nodes[node] = true;
+                const bool is_wanted = count.not_kept > 0 || count.kept > 0;
+                if (node != self_ && is_wanted && topic_matches(filter, topic)) {
+                    router::peer_want& wants = nodes[node];
+                    wants.slot = peer_slot{static_cast<std::uint16_t>(node)};
+                    wants.for_volatile = wants.for_volatile || count.not_kept > 0;
+                    wants.for_kept = wants.for_kept || count.kept > 0;
                 }
             }
         }
         for (const auto& [node, wants] : nodes) {
-            into.push_back(
-                {.slot = peer_slot{static_cast<std::uint16_t>(node)}, .for_volatile = true});
+            into.push_back(wants);
         }
         for (const auto& [key, places] : known_.groups) {
             router::spread_group found{
                 .name = key.first, .filter = key.second, .here = nullptr, .elsewhere = {}};
             for (const auto& [node, of] : places) {
-                if (node != self_ && of.total > 0 && topic_matches(key.second, topic)) {
+                const bool is_there = of.total > 0 || of.queues > 0;
+                if (node != self_ && is_there && topic_matches(key.second, topic)) {
                     found.elsewhere.push_back({.at = peer_slot{static_cast<std::uint16_t>(node)},
                                                .node = node_id{node + 1},
                                                .online = of.online,
-                                               .total = of.total});
+                                               .total = of.total,
+                                               .has_queue = of.queues > 0});
                 }
             }
             if (!found.elsewhere.empty()) {

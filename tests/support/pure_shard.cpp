@@ -273,7 +273,9 @@ void pure_node::see(std::size_t node, std::size_t other, shard::peer_presence pr
 void pure_node::reboot(std::size_t node, const std::vector<std::size_t>& shards_told) {
     break_links(
         [node](const link& each) { return each.from_node == node || each.to_node == node; });
-    reap();
+    std::erase_if(peers_, [&](const std::shared_ptr<pure_peer>& each) {
+        return each->shard() / shards_each_ == node;
+    });
     ++boots_[node];
     known_.forget(node);
     for (std::size_t s = 0; s < shards_each_; ++s) {
@@ -284,14 +286,14 @@ void pure_node::reboot(std::size_t node, const std::vector<std::size_t>& shards_
         }
         sides_[at]->core.reset(); // before what it speaks to
         sides_[at] = make_side(at);
-        for (std::size_t other = 0; other < nodes(); ++other) {
-            if (other != node) {
-                meet_at(at, other, shard::peer_presence::live);
-            }
-        }
     }
     if (!options_.stores.empty()) {
-        restore(node, *options_.stores[node]);
+        restore(node, *options_.stores[node]); // lanes begin with what is left in their spools
+    }
+    for (std::size_t other = 0; other < nodes(); ++other) {
+        if (other != node) {
+            meet(node, other, shard::peer_presence::live);
+        }
     }
     for (std::size_t s = 0; s < shards_each_; ++s) {
         core(node * shards_each_ + s).set_homes(homes_at(node));

@@ -112,6 +112,7 @@ std::vector<shard_message> all_words() {
     all.push_back(boxed(member_known{.what = member_known::kind::refused,
                                      .member = on_shard_3,
                                      .queue = 19,
+                                     .join = 20,
                                      .name = "$share/g/a/+"}));
     all.push_back(group_push{.member = on_shard_3,
                              .queue = 19,

@@ -243,6 +243,21 @@ TEST_P(GroupQueue, ItsHomeBeginsAgainWithWhatWasOnDisk) {
     EXPECT_EQ(s.rows(2, table::queue), 0U);
 }
 
+TEST_P(GroupQueue, WhatComesWhileItsHomeIsAwayWaitsInTheSpool) {
+    script_client& one = member(0, qos::at_least_once);
+    one.behave();
+    s.node.split(0, 2);
+    s.node.split(1, 2);
+    publish(1, 3);
+    EXPECT_EQ(one.got.size(), 0U);
+    EXPECT_EQ(s.rows(0, table::spool), 3U);
+    s.node.heal(0, 2);
+    s.node.heal(1, 2);
+    pass(5s);
+    EXPECT_THAT(one.payloads(), UnorderedElementsAre("1", "2", "3"));
+    EXPECT_EQ(s.rows(0, table::spool), 0U);
+}
+
 TEST_P(GroupQueue, ANewSubscriptionIsRefusedWhileTheHomeOfTheGroupIsAway) {
     s.node.see(0, 2, peer_presence::absent);
     script_client& one = s.client_of(0);
@@ -334,11 +349,16 @@ INSTANTIATE_TEST_SUITE_P(Shards, GroupQueue, testing::Values(1U, 2U));
 
 // --- anything in any order
 
-/// Members come, go and move, the queue moves, and messages come all the time.
+enum class trouble : std::uint8_t { none, splits, deaths };
+
+/// Members come, go and move, the queue moves, and messages come all the time; and if wanted links
+/// break, or processes die.
 class group_storm : public world {
   public:
-    group_storm(std::size_t shards, std::uint64_t seed) : world(shards, seed, true), chance_(seed) {
+    group_storm(std::size_t shards, std::uint64_t seed, trouble kind)
+        : world(shards, seed, true), chance_(seed), kind_(kind) {
         ledger.keeps_order = false;
+        ledger.groups_may_repeat = kind != trouble::none;
         for (std::size_t n = 0; n < nodes; ++n) {
             members_.push_back(&client_of(n));
             members_.back()->connect(kept(n));
@@ -354,6 +374,9 @@ class group_storm : public world {
         for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
             step();
         }
+        for (const auto& [one, other] : split_) {
+            node.heal(one, other);
+        }
         let_disks_work();
         node.advance(30s);
         come_all();
@@ -366,18 +389,17 @@ class group_storm : public world {
     }
 
     std::size_t moved = 0;
+    std::size_t harmed = 0;
 
   private:
     std::size_t draw(std::size_t below) { return chance_() % below; }
 
     void step() {
-        switch (draw(8)) {
+        switch (draw(kind_ == trouble::none ? 8 : 9)) {
         case 0:
         case 1:
         case 2:
-            publishers_[draw(nodes)]->publish("t", std::to_string(++payloads_),
-                                              draw(2) == 0 ? qos::at_least_once
-                                                           : qos::exactly_once);
+            publish(*publishers_[draw(nodes)]);
             break;
         case 3:
         case 4:
@@ -397,18 +419,56 @@ class group_storm : public world {
                 }
             }
             break;
-        default:
+        case 7:
             node.advance(std::chrono::milliseconds(draw(300)));
+            break;
+        default:
+            harm();
         }
         listen();
         node.run();
     }
 
+    void publish(script_client& by) {
+        if (!by.wire.has_peer() || by.wire.is_closed()) {
+            come(by);
+        } else if (by.wire.is_connected() && by.wire.unsettled() < by.wire.receive_maximum() / 2) {
+            by.publish("t", std::to_string(++payloads_),
+                       draw(2) == 0 ? qos::at_least_once : qos::exactly_once);
+        }
+    }
+
+    void harm() {
+        const std::size_t one = draw(nodes);
+        if (kind_ == trouble::deaths) {
+            if (draw(8) == 0) {
+                ++harmed;
+                kill(one);
+            }
+            return;
+        }
+        const std::size_t other = (one + 1) % nodes;
+        const std::pair pair{std::min(one, other), std::max(one, other)};
+        if (split_.erase(pair) != 0) {
+            node.heal(pair.first, pair.second);
+        } else {
+            ++harmed;
+            split_.insert(pair);
+            node.split(pair.first, pair.second);
+        }
+    }
+
     void listen() {
-        for (script_client* each : members_) {
-            each->wire.listen();
-            if (each->wire.has_peer() && each->wire.is_closed() && away_.insert(each).second) {
-                ledger.went_away(each->wire.id());
+        for (script_client& each : clients()) {
+            each.wire.listen();
+            if (each.wire.has_peer() && each.wire.is_closed() && away_.insert(&each).second) {
+                ledger.went_away(each.wire.id());
+            }
+            if (!each.wire.is_connected()) {
+                here_.erase(&each);
+            } else if (here_.insert(&each).second) {
+                away_.erase(&each);
+                each.wire.resend();
             }
         }
     }
@@ -429,45 +489,59 @@ class group_storm : public world {
             return;
         }
         who.wire.send_connect(kept(draw(nodes)));
-        who.wire.listen();
-        if (who.wire.is_connected()) {
-            away_.erase(&who);
-            who.wire.resend();
-        }
+        listen();
     }
 
     void come_all() {
-        for (script_client* each : members_) {
-            for (int i = 0; i < 20 && !each->wire.is_connected(); ++i) {
+        for (script_client& each : clients()) {
+            for (int i = 0; i < 20 && !each.wire.is_connected(); ++i) {
                 listen();
-                come(*each);
+                come(each);
                 node.advance(1s);
             }
-            EXPECT_TRUE(each->wire.is_connected()) << each->wire.id();
+            EXPECT_TRUE(each.wire.is_connected()) << each.wire.id();
         }
     }
 
     std::mt19937_64 chance_;
+    trouble kind_;
     std::vector<script_client*> members_;
     std::vector<script_client*> publishers_;
     std::set<script_client*> away_;
+    std::set<script_client*> here_; ///< since a step before
+    std::set<std::pair<std::size_t, std::size_t>> split_;
     int payloads_ = 0;
 };
 
-class GroupStorm : public testing::TestWithParam<std::size_t> {};
+struct storm_case {
+    std::size_t shards;
+    trouble kind;
+};
+
+class GroupStorm : public testing::TestWithParam<storm_case> {};
 
 TEST_P(GroupStorm, NothingIsLostAndQos2ComesOnce) {
     std::size_t moved = 0;
+    std::size_t harmed = 0;
     for (std::uint64_t seed = 1; seed <= 60 && !HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        group_storm s(GetParam(), seed);
+        group_storm s(GetParam().shards, seed, GetParam().kind);
         s.run(500);
         moved += s.moved;
+        harmed += s.harmed;
     }
     EXPECT_GT(moved, 60U);
+    EXPECT_EQ(harmed > 60U, GetParam().kind != trouble::none);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shards, GroupStorm, testing::Values(1U, 2U));
+INSTANTIATE_TEST_SUITE_P(OfOneShard, GroupStorm,
+                         testing::Values(storm_case{1, trouble::none},
+                                         storm_case{1, trouble::splits},
+                                         storm_case{1, trouble::deaths}));
+INSTANTIATE_TEST_SUITE_P(OfTwoShards, GroupStorm,
+                         testing::Values(storm_case{2, trouble::none},
+                                         storm_case{2, trouble::splits},
+                                         storm_case{2, trouble::deaths}));
 
 } // namespace
 } // namespace gv::shard
