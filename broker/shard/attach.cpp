@@ -432,7 +432,9 @@ void core::on_kick(shard_id from, const shard::kick& word) {
     if (is_node(from) && word.home != 0) {
         give_up_unknown(from, word, old);
     }
-    if (old != nullptr) {
+    // A home that was asked first, and refuses, is not the one where the client is attached since.
+    const bool is_late = word.home == 0 && old != nullptr && old->is_registered_;
+    if (old != nullptr && !is_late) {
         old->front_.on_kicked(word.cause, word.reason, word.why);
         touch(*old);
     }

@@ -138,6 +138,22 @@ TEST(Handover, NothingIsHandedOverWhileANodeIsAway) {
     EXPECT_GT(gone.done.bytes, 0U);
 }
 
+TEST(Handover, ALateRefusalIsNotForWhoIsAttachedElsewhereSince) {
+    world s;
+    script_client& to = s.client_of(0);
+    s.node.hold_frames(2, 0, true);
+    to.wire.send_connect(s.kept(2));
+    s.node.run();
+    s.node.appoint(partition_of(to.wire.id()), 1);
+    s.node.advance(1s);
+    to.wire.listen();
+    ASSERT_TRUE(to.wire.is_connected());
+    s.node.hold_frames(2, 0, false); // the home before is asked now, and refuses
+    s.node.advance(1s);
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+}
+
 TEST(Handover, WhatIsUnderWayIsSeenOnBothSides) {
     world s;
     script_client& to = s.client_of(0);
@@ -503,7 +519,7 @@ class storm : public world {
             come(by);
             return;
         }
-        if (split_.empty() && by.wire.unsettled() < by.wire.receive_maximum() / 2) {
+        if (by.wire.unsettled() < by.wire.receive_maximum() / 2) {
             by.publish("t", std::to_string(++payloads_),
                        draw(2) == 0 ? qos::at_least_once : qos::exactly_once);
         }
