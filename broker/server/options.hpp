@@ -437,8 +437,9 @@ struct sessions_options {
                 "to another node than the home of that is told to connect there (CONNACK 0x9C with "
                 "a Server Reference). always: messages then take no way between nodes, which is "
                 "worth it for clients that get many. It needs cluster.client_address on the home, "
-                "and clients that follow a reference; who comes again within a minute is served "
-                "where it comes. never: all are served where they come.",
+                "and clients that follow a reference; who comes again to the same node within a "
+                "minute is served there, who waits longer is told again. never: all are served "
+                "where they come.",
          .def = refer_policy::never,
          .applies = reload::restart}};
     option<milliseconds> will_grace{

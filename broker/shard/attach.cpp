@@ -433,7 +433,8 @@ void core::on_kick(shard_id from, const shard::kick& word) {
         give_up_unknown(from, word, old);
     }
     // A home that was asked first, and refuses, is not the one where the client is attached since.
-    const bool is_late = word.home == 0 && old != nullptr && old->is_registered_;
+    const bool is_late = word.home == 0 && old != nullptr
+                         && (old->is_registered_ || (old->is_attached_ && from != old->home_at_));
     if (old != nullptr && !is_late) {
         old->front_.on_kicked(word.cause, word.reason, word.why);
         touch(*old);

@@ -614,6 +614,8 @@ class core final : private session::front_effects,
     void on_group_errand(shard_id from, const group_errand& message);
     [[nodiscard]] bool pass_on_to_queue(const publication& what, std::string_view name,
                                         std::string_view filter);
+    [[nodiscard]] peer_lane* lane_to_queue(std::string_view name, std::string_view filter);
+    [[nodiscard]] bool pass_on_again(group_wait& wait);
     [[nodiscard]] bool deliver_to_own_group(const publication& what, std::string_view name,
                                             std::string_view filter);
     // forward.cpp
@@ -1007,7 +1009,13 @@ class core final : private session::front_effects,
     void lose_queues_of(shard_id party, const std::optional<shard_id>& shard_there = {});
     void on_member_known(shard_id from, const member_known& word);
     void note_answer(home_entry& home, queue_membership& which, const member_known& word);
-    void answer_join(queue_membership& which, mqtt::reason_code reason);
+    /// A SUBSCRIBE that waits for a queue.
+    struct waiting_subscribe {
+        std::uint64_t operation = 0; ///< 0: none does
+        std::uint16_t index = 0;     ///< of the filter there
+    };
+    [[nodiscard]] static waiting_subscribe wait_of(queue_membership& which);
+    void answer_join(const waiting_subscribe& who, mqtt::reason_code reason);
     void refuse_join(home_entry& home, queue_membership& which, mqtt::reason_code reason);
     void on_group_push(shard_id from, const group_push& word);
     [[nodiscard]] std::optional<group_outcome::kind>

@@ -66,9 +66,10 @@ core::joining core::join_again(home_entry& home, queue_membership& which, std::u
     if (which.queue != 0 || which.operation == asked) {
         return joining::known;
     }
-    answer_join(which, reason_code::success);
+    const waiting_subscribe before = wait_of(which);
     which.operation = asked;
     which.index = index;
+    answer_join(before, reason_code::success);
     return joining::asked;
 }
 
@@ -106,16 +107,17 @@ void core::leave_queue(home_entry& home, std::string_view filter) {
     if (which == nullptr) {
         return;
     }
-    answer_join(*which, reason_code::success);
+    const waiting_subscribe before = wait_of(*which);
     if (which->lent.empty()) {
         end_membership(home, *which);
-        return;
+    } else {
+        which->is_leaving = true;
+        say_rare(which->party, member_change{.what = member_change::kind::offline,
+                                             .member = home.number(),
+                                             .queue = which->queue,
+                                             .name = {}});
     }
-    which->is_leaving = true;
-    say_rare(which->party, member_change{.what = member_change::kind::offline,
-                                         .member = home.number(),
-                                         .queue = which->queue,
-                                         .name = {}});
+    answer_join(before, reason_code::success);
 }
 
 void core::end_membership(home_entry& home, queue_membership& which) {
@@ -184,10 +186,10 @@ void core::on_member_known(shard_id from, const member_known& word) {
         }
         const bool is_it = word.join != 0 ? each.queue == 0 && each.join == word.join
                                           : each.queue != 0 && each.queue == word.queue;
-        if (is_it) {
-            note_answer(*home, each, word);
-        }
         is_wanted = is_wanted || each.name == word.name;
+        if (is_it) {
+            note_answer(*home, each, word); // may change or end all of them
+        }
     }
     if (!is_wanted && word.what == member_known::kind::known) { // it has gone meanwhile
         say_rare(from, member_change{.what = member_change::kind::leave,
@@ -198,6 +200,7 @@ void core::on_member_known(shard_id from, const member_known& word) {
 }
 
 void core::note_answer(home_entry& home, queue_membership& which, const member_known& word) {
+    waiting_subscribe before;
     switch (word.what) {
     case member_known::kind::known:
         which.is_asked = false;
@@ -206,12 +209,13 @@ void core::note_answer(home_entry& home, queue_membership& which, const member_k
         }
         which.queue = word.queue;
         which.is_new = false;
-        answer_join(which, reason_code::success);
+        before = wait_of(which);
         if (which.is_leaving) {
             end_membership(home, which);
         } else if (home.home_.front()) {
             tell_queue(home, which, true);
         }
+        answer_join(before, reason_code::success);
         return;
     case member_known::kind::unknown:
         which.is_asked = false;
@@ -225,32 +229,35 @@ void core::note_answer(home_entry& home, queue_membership& which, const member_k
     }
 }
 
-void core::answer_join(queue_membership& which, reason_code reason) {
-    const std::uint64_t number = std::exchange(which.operation, 0);
-    const auto found = operations_.find(number);
-    if (number == 0 || found == operations_.end()) {
+/// It is answered now, or never.
+core::waiting_subscribe core::wait_of(queue_membership& which) {
+    return {.operation = std::exchange(which.operation, 0), .index = which.index};
+}
+
+// Comes last: the client is answered, goes on with its input, and may change its memberships.
+void core::answer_join(const waiting_subscribe& who, reason_code reason) {
+    const auto found = operations_.find(who.operation);
+    if (who.operation == 0 || found == operations_.end()) {
         return;
     }
-    if (reason >= reason_code::unspecified_error && which.index < found->second.reasons.size()) {
-        found->second.reasons[which.index] = reason;
+    if (reason >= reason_code::unspecified_error && who.index < found->second.reasons.size()) {
+        found->second.reasons[who.index] = reason;
     }
-    on_applied(number);
+    on_applied(who.operation);
 }
 
 /// A subscription that was not there before is not there.
 void core::refuse_join(home_entry& home, queue_membership& which, reason_code reason) {
     const std::string filter = which.filter;
     const bool is_new = which.is_new && which.operation != 0;
-    answer_join(which, reason);
-    if (home.home_.session() == nullptr) {
-        return;
-    }
-    if (is_new) {
+    const waiting_subscribe before = wait_of(which);
+    if (is_new && home.home_.session() != nullptr) {
         log_unsubscription(home, filter);
         remove_subscriptions(home, home.number(), *home.home_.session(), {&filter, 1});
     } else {
         restless_.insert(home.number());
     }
+    answer_join(before, reason);
 }
 
 /// Those that do not know their members yet; and members that owe their queues a word.
@@ -311,7 +318,7 @@ void core::lose_queues_of(shard_id party, const std::optional<shard_id>& shard_t
                 each.queue = 0;
                 each.lent.clear();
                 restless_.insert(home->number());
-                if (each.operation != 0) {
+                if (each.operation != 0 && !shard_there) { // else it is asked again
                     refused.emplace_back(home->number(), each.filter);
                 }
             }

@@ -7,11 +7,16 @@
 
 namespace gv::shard {
 
-void group_queue::add(const member_address& who) {
-    empty_since = never;
-    if (find(who) == nullptr) {
-        members_.push_back({.address = who, .mixed = mix64(who.home ^ who.party.value)});
+bool group_queue::add(const queue_join& asked) {
+    const member_address& who = asked.who;
+    if (const member* known = find(who); known != nullptr && known->join > asked.number) {
+        return false;
     }
+    remove(who); // what it had is not known to it
+    empty_since = never;
+    members_.push_back(
+        {.address = who, .join = asked.number, .mixed = mix64(who.home ^ who.party.value)});
+    return true;
 }
 
 bool group_queue::remove(const member_address& who) {

@@ -67,8 +67,9 @@ class group_queue {
     };
     enum class standing : std::uint8_t { offline, full, open };
 
-    /// Offline. No effect if it is known.
-    void add(const member_address& who);
+    /// Offline; what it had been given waits for another. No effect (false) if a later join of it
+    /// is known.
+    bool add(const queue_join& asked);
     /// What it has been given waits for another. False if it is not known.
     bool remove(const member_address& who);
     /// The same for all that are there, or on one shard of that node.
@@ -117,6 +118,7 @@ class group_queue {
   private:
     struct member {
         member_address address;
+        std::uint64_t join = 0;  ///< number of the last
         std::uint64_t mixed = 0; ///< its part of a rendezvous score
         standing now = standing::offline;
         std::uint16_t window = 0;

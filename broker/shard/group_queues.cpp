@@ -126,9 +126,8 @@ void core::complete_join(const operation& done) {
         return; // it asks again when it is back
     }
     const bool is_refused = done.reasons.front() >= mqtt::reason_code::unspecified_error;
-    if (!is_refused) {
-        queue->group_->remove(who); // what it had is not known to it
-        queue->group_->add(who);
+    if (!is_refused && !queue->group_->add(*done.joins)) {
+        return; // it has asked again since, and was answered
     }
     say_rare(who.party, member_known{.what = is_refused ? member_known::kind::refused
                                                         : member_known::kind::known,

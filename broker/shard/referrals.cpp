@@ -25,7 +25,8 @@ std::optional<std::string> referrals::refer(shard_id home, std::uint64_t client_
         told->second = now + limits_.told_for; // it does not follow, and may come again
         return std::nullopt;
     }
-    if (told_.size() >= limits_.told_max) {
+    if (told_.size() >= limits_.told_max && now >= look_again_) {
+        look_again_ = now + 1s; // not with each of very many that come at one time
         forget_old(now);
     }
     if (told_.size() >= limits_.told_max) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which clients of MQTT 5 are told to connect to the node that is home of their session. Each is
-// told once: many clients do not follow a reference, and who comes again is served where it comes.
-// One for the node, used by all of its shards.
+// told once by each node: many clients do not follow a reference, and who comes again to that node
+// is served there. One for the node, used by all of its shards.
 #pragma once
 
 #include "base/ids.hpp"
@@ -42,6 +42,7 @@ class referrals {
     std::mutex lock_; ///< for a CONNECT, as long as it takes to look
     std::map<shard_id, std::string> addresses_;
     boost::unordered_flat_map<std::uint64_t, time_point> told_; ///< by hash; until then
+    time_point look_again_{};
 };
 
 } // namespace gv::shard

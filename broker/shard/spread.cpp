@@ -113,9 +113,11 @@ std::optional<std::size_t> core::choose_node(const router::spread_group& group,
             && is_reachable(*lane, what.header.quality, allowed == patience::spooled)) {
             there.online = each.online;
             there.total = each.total;
-        } else if (lane->presence == peer_presence::absent && each.has_queue
-                   && what.header.quality != qos::at_most_once && allowed == patience::spooled) {
-            there.total = 1;
+        }
+        // Also when it is back, and has not told yet who its members are.
+        if (lane->presence != peer_presence::gone && each.has_queue
+            && what.header.quality != qos::at_most_once && allowed == patience::spooled) {
+            there.total = std::max(there.total, 1U);
         }
     }
     const router::spread_key by = router::spread_key_of(
@@ -165,11 +167,15 @@ void core::on_group_answer(const peer_lane::answer& answer) {
         wait.tried.pop_back(); // it has not answered
     }
     const bool is_taken = !answer.returned && answer.reason != cluster::lane_no_member;
-    if (!is_taken && !wait.is_passed_on
-        && choose_again(wait, answer.returned == cluster::lane_return::unanswered)) {
+    const bool was_lost = answer.returned == cluster::lane_return::unanswered;
+    if (answer.returned && wait.is_passed_on && pass_on_again(wait)) {
         return;
     }
-    counts_.group_drops += is_taken || wait.is_passed_on ? 0U : 1U;
+    if (!is_taken && !wait.is_passed_on && choose_again(wait, was_lost)) {
+        return;
+    }
+    // Of what was passed on the node before chooses again, unless it was lost on its way.
+    counts_.group_drops += is_taken || (wait.is_passed_on && !answer.returned) ? 0U : 1U;
     if (wait.take.value != 0) {
         on_taken({.take = wait.take,
                   .reason = is_taken ? static_cast<reason_code>(answer.reason)
@@ -301,10 +307,8 @@ bool core::deliver_to_own_group(const publication& what, std::string_view name,
 // it has it in a spool. Where the queue is the table says, so it is not passed round.
 bool core::pass_on_to_queue(const publication& what, std::string_view name,
                             std::string_view filter) {
-    const shard_id home = home_of(hash64(group_queue_name(name, filter)));
-    peer_lane* lane =
-        is_node(home) && home != home_unknown && lanes_ ? lanes_->find(slot_of(home)) : nullptr;
-    if (lane == nullptr || lane->presence == peer_presence::gone) {
+    peer_lane* lane = lane_to_queue(name, filter);
+    if (lane == nullptr) {
         return false;
     }
     group_wait wait{.what = {},
@@ -317,6 +321,25 @@ bool core::pass_on_to_queue(const publication& what, std::string_view name,
         wait.what = what.hold();
         wait.take = await_one();
     }
+    forward_to_group(*lane, what, std::move(wait));
+    return true;
+}
+
+/// Null: the queue lives here, or is out of reach for good.
+peer_lane* core::lane_to_queue(std::string_view name, std::string_view filter) {
+    const shard_id home = home_of(hash64(group_queue_name(name, filter)));
+    peer_lane* lane =
+        is_node(home) && home != home_unknown && lanes_ ? lanes_->find(slot_of(home)) : nullptr;
+    return lane == nullptr || lane->presence == peer_presence::gone ? nullptr : lane;
+}
+
+// The link broke, or the node has died: now it waits in the spool of this one.
+bool core::pass_on_again(group_wait& wait) {
+    peer_lane* lane = lane_to_queue(wait.name, wait.filter);
+    if (lane == nullptr) {
+        return false;
+    }
+    const publication what = message::view_of(wait.what);
     forward_to_group(*lane, what, std::move(wait));
     return true;
 }

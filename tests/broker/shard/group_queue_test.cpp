@@ -303,6 +303,19 @@ TEST_P(GroupQueue, OneSubscriptionWrittenInTwoWaysIsOne) {
     EXPECT_THAT(one.payloads(), ElementsAre("1"));
 }
 
+TEST_P(GroupQueue, SubscriptionsSentTogetherDoNotDisturbEachOther) {
+    script_client& one = s.client_of(2);
+    one.connect(s.kept(2));
+    for (const char* group : {"$share/a/t", "$share/b/t", "$share/c/t", "$share/d/t"}) {
+        one.wire.send_subscribe({{.filter = group, .quality = qos::at_least_once}});
+    }
+    one.behave();
+    pass(1s);
+    publish(1, 2);
+    pass(1s);
+    EXPECT_EQ(one.got.size(), 8U) << "each group has each message";
+}
+
 TEST_P(GroupQueue, NoClientIsCalledAsAQueueIs) {
     script_client& other = s.client(shared);
     other.wire.send_connect(s.kept(0));

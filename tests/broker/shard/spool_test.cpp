@@ -34,12 +34,19 @@ class wanting_peer final : public router::peer_routes {
             router::spread_group& made = groups.emplace_back();
             made.name = "g";
             made.filter = "#";
-            made.elsewhere.push_back({.at = away, .node = away_node, .online = 1, .total = 1});
+            const std::uint32_t members = has_told_of_members ? 1 : 0;
+            made.elsewhere.push_back({.at = away,
+                                      .node = away_node,
+                                      .online = members,
+                                      .total = members,
+                                      .has_queue = has_queue});
         }
     }
     bool for_volatile = true;
     bool for_kept = true;
     bool for_group = false;
+    bool has_queue = false;
+    bool has_told_of_members = true;
 };
 
 class Spool : public testing::Test {
@@ -281,6 +288,20 @@ TEST_F(Spool, WithoutRoomOnTheDiskNothingWaitsForAGroup) {
     EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id),
               mqtt::reason_code::quota_exceeded);
     EXPECT_EQ(s.rows(table::spool), 0U);
+}
+
+TEST_F(Spool, AQueueIsWaitedForWhileItsNodeIsAwayAndUntilThatHasToldOfItsMembers) {
+    want_for_group_only();
+    peer.has_queue = true;
+    peer.has_told_of_members = false;
+    for (const peer_presence each : {peer_presence::absent, peer_presence::live}) {
+        stored_script s(options(1));
+        become(s, each);
+        s.client("pub").connect();
+        const packet_id id = s.client("pub").publish("t", "m", qos_1);
+        EXPECT_EQ(s.client("pub").expect_ack(packet_type::puback, id), mqtt::reason_code::success);
+        EXPECT_EQ(s.rows(table::spool), 1U);
+    }
 }
 
 TEST_F(Spool, NothingIsKeptForAGroupOfADeadNode) {
