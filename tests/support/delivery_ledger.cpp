@@ -176,9 +176,12 @@ void delivery_ledger::delivery(const std::string& client, const delivered& what)
     ++got.all;
     got.first_hand += what.dup ? 0 : 1;
     got.at_qos_2 += what.quality == qos::exactly_once ? 1 : 0;
-    check_copies(client, of, got, paths, paths > (is_owed_alone ? 1U : 0U));
+    const bool is_shared = paths > (is_owed_alone ? 1U : 0U);
+    check_copies(client, of, got, paths, is_shared);
     // What is sent again may come to this client for the first time then, or by another way.
-    if (got.all == 1 && paths == 1 && of.is_in_order && !of.may_be_sent_twice) {
+    const bool may_be_given_again = is_shared && groups_may_repeat; // no order [MQTT-4.6.0-6]
+    if (got.all == 1 && paths == 1 && of.is_in_order && !of.may_be_sent_twice
+        && !may_be_given_again) {
         check_order(client, of, what.quality);
     }
 }

@@ -43,8 +43,8 @@ class delivery_ledger {
     /// since what the broker gives it meanwhile is lost with it.
     bool owes_groups = true;
 
-    /// Whether members of shared groups may get a message more than once: their nodes died or were
-    /// cut off before they could say that it has been taken.
+    /// Whether members of shared groups may get a message more than once, and late: it was given to
+    /// another that could not say that it has been taken.
     bool groups_may_repeat = false;
 
     /// Whether messages sent from now on must come behind those sent before; not while some of a
