@@ -17,6 +17,9 @@ constexpr std::size_t number_bytes = 8;
 constexpr std::size_t secret_bytes = 16;
 constexpr std::size_t fingerprint_bytes = 32;
 constexpr std::size_t address_bytes_max = 255;
+/// The last second that a wall_time can be.
+constexpr std::int64_t seconds_max =
+    std::chrono::floor<std::chrono::seconds>(wall_time::max().time_since_epoch()).count();
 
 [[nodiscard]] std::string hex(std::string_view bytes) {
     std::string out;
@@ -83,8 +86,8 @@ result<join_token, std::string> parse_join_token(std::string_view text) {
         std::from_chars(until.data(), until.data() + until.size(), seconds, 16);
     if (!is_hex(number, number_bytes) || !is_hex(secret, secret_bytes)
         || !is_hex(authority, fingerprint_bytes) || failed != std::errc{}
-        || end != until.data() + until.size() || seconds < 0 || rest.empty()
-        || rest.size() > address_bytes_max
+        || end != until.data() + until.size() || seconds < 0 || seconds > seconds_max
+        || rest.empty() || rest.size() > address_bytes_max
         || rest.find_first_of(" \t\r\n/") != std::string_view::npos) {
         return failure(std::string("is not a whole token: copy all of it"));
     }

@@ -40,6 +40,16 @@ TEST(JoinToken, WhatIsCutOrChangedIsNone) {
     EXPECT_FALSE(parse_join_token(text + std::string(300, 'x')));
 }
 
+// The clock counts nanoseconds in 64 bits: it ends in the year 2262.
+TEST(JoinToken, OfADayThatThereIsNotIsNone) {
+    const std::string before =
+        "GV1.0011223344556677." + std::string(32, 'b') + '.' + authority + '.';
+    EXPECT_TRUE(parse_join_token(before + "225c17d04.node1.home:7883"));
+    EXPECT_FALSE(parse_join_token(before + "225c17d05.node1.home:7883"));
+    EXPECT_FALSE(parse_join_token(before + "7fffffffffffffff.node1.home:7883"));
+    EXPECT_FALSE(parse_join_token(before + "-1.node1.home:7883"));
+}
+
 } // namespace
 
 } // namespace gv::cluster
