@@ -65,14 +65,6 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
     if (is_node(from.shard) && !is_live(from.shard)) {
         return; // it will be told that nothing of it is attached here, or is no more
     }
-    if (is_node(home_of(hash64(request.client_id)))) {
-        if (request.is_late) {
-            return; // it is in already, and asks again
-        }
-        refuse(from, session::close_cause::refused, mqtt::reason_code::server_unavailable,
-               "the home of this session has changed");
-        return;
-    }
     if (auto* parking = parking_for(partition_of(hash64(request.client_id)), request.client_id)) {
         if (!request.is_late) { // who is in already asks again
             park(*parking, from, username ? std::optional(std::string(*username)) : std::nullopt,
@@ -106,6 +98,10 @@ void core::on_attach(session::front_address from, std::optional<std::string_view
         refuse(from, session::close_cause::taken_over, mqtt::reason_code::session_taken_over,
                "another connection has this client identifier");
         return;
+    }
+    if (home.home_.front() == from) {
+        return; // it has asked twice, as its table changed and changed back: the answer is on its
+                // way
     }
     if (home.home_.front()) {
         ++counts_.takeovers;
@@ -432,9 +428,9 @@ void core::on_kick(shard_id from, const shard::kick& word) {
     if (is_node(from) && word.home != 0) {
         give_up_unknown(from, word, old);
     }
-    // A home that was asked first, and refuses, is not the one where the client is attached since.
-    const bool is_late = word.home == 0 && old != nullptr
-                         && (old->is_registered_ || (old->is_attached_ && from != old->home_at_));
+    // A home that was asked first, and refuses, is not the one that the client asks, or has, since.
+    const bool is_late =
+        word.home == 0 && old != nullptr && (old->is_registered_ || from != old->home_at_);
     if (old != nullptr && !is_late) {
         old->front_.on_kicked(word.cause, word.reason, word.why);
         touch(*old);

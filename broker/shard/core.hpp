@@ -763,6 +763,7 @@ class core final : private session::front_effects,
                                                           std::string_view client_id);
     void attach_parked(std::vector<parked_attach> parked);
     void attach_elsewhere(std::vector<parked_attach> parked);
+    void forget_parked_of(shard_id party);
     void refuse_late_parked(std::vector<parked_attach>& parked);
     void progress(departing_partition& of) const;
     void say_step(const departing_partition& of, handover::step what);

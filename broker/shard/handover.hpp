@@ -93,7 +93,7 @@ struct handover_state {
     std::string stopped;
 };
 
-/// A client that wants in while its session is on its way.
+/// A client that wants in while its session, or word of where that is, is on its way.
 struct parked_attach {
     session::front_address from;
     std::optional<std::string> username;
@@ -260,6 +260,8 @@ struct handovers {
     std::vector<handover_order> wanted;
     std::map<partition_id, departing_partition> departures;
     std::map<partition_id, arriving_partition> arrivals;
+    /// By the table of their fronts at home here, not by this one: one of the two is about to hear.
+    std::vector<parked_attach> early;
     std::map<std::uint64_t, fence_watch> fences;
     /// Of sessions that were handed over to this shard, by key: of these, what is dated up to it
     /// has come with them. As long as the node that had them may have a copy.

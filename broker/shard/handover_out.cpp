@@ -158,10 +158,14 @@ handover_state core::handovers_now() const {
     return now;
 }
 
-/// Where a client waits whose session is on its way. Null: it need not.
+/// Where a client waits whose session is on its way, or by the table at home elsewhere. Null: it
+/// need not.
 std::vector<parked_attach>* core::parking_for(partition_id which, std::string_view client_id) {
     if (!moves_) {
         return nullptr;
+    }
+    if (is_node(homes_at_[which.value])) {
+        return &moves_->early;
     }
     if (const auto found = moves_->departures.find(which);
         found != moves_->departures.end() && !found->second.is_misplaced) {
@@ -227,6 +231,21 @@ void core::attach_parked(std::vector<parked_attach> parked) {
         on_attach(each.from,
                   each.username ? std::optional<std::string_view>(*each.username) : std::nullopt,
                   std::move(each.request));
+    }
+}
+
+// They are connected no more, and another life may give their numbers to others.
+void core::forget_parked_of(shard_id party) {
+    const auto forget = [party](std::vector<parked_attach>& parked) {
+        std::erase_if(parked,
+                      [party](const parked_attach& each) { return each.from.shard == party; });
+    };
+    forget(moves_->early);
+    for (auto& [which, each] : moves_->departures) {
+        forget(each.parked);
+    }
+    for (auto& [which, each] : moves_->arrivals) {
+        forget(each.parked);
     }
 }
 
@@ -299,6 +318,7 @@ void core::look_at_handovers() {
         return;
     }
     std::vector<partition_id> late;
+    refuse_late_parked(moves_->early);
     for (auto& [which, each] : moves_->departures) {
         refuse_late_parked(each.parked);
         // What is decided is offered again: its home is another node by then.

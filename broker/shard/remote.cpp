@@ -136,6 +136,10 @@ std::vector<client*> core::clients_of(shard_id party) {
 
 void core::attach_at_node(client& from, std::optional<std::string_view> username,
                           session::attach_request request) {
+    if (from.home_at_ == home_unknown && request.session_expiry > 0) {
+        attaching_.push_back({.due = turn_.now + attach_within, .connection = from.number_});
+        return; // the table is about to say it
+    }
     if (!is_live(from.home_at_)) {
         admit_or_refuse(from);
         return;
@@ -407,6 +411,7 @@ void core::open_homes_at(shard_id party) {
 /// It is held for dead, or has begun a new life.
 void core::lose_party(shard_id party, const session::detach_notice& how) {
     if (moves_) {
+        forget_parked_of(party);
         stop_departures("a node is away");
         lose_arrivals(party);
         forget_fences(party);
@@ -537,6 +542,7 @@ void core::set_homes(const partition_homes& now) {
             look_if_home(each);
         }
         begin_departures();
+        attach_parked(std::exchange(moves_->early, {}));
     }
     look_for_misplaced();
     follow_queues();

@@ -63,10 +63,11 @@ bool accepts(std::uint16_t port) {
     return is_up;
 }
 
-/// The port of the listener on 127.0.0.1 in a file with a line for each; 0 while it is not there.
-std::uint16_t port_in(const std::filesystem::path& ports_file) {
+/// The port of the listener on 127.0.0.1 in a file with a line for each, the first one if `name`
+/// is empty; 0 while it is not there.
+std::uint16_t port_in(const std::filesystem::path& ports_file, const std::string& name = {}) {
     const auto text = contents(ports_file);
-    const std::string address = " 127.0.0.1:"; // behind the name, which may look the same
+    const std::string address = name + " 127.0.0.1:"; // behind the name, which may look the same
     const auto at = text.find(address);
     const auto end = text.find('\n', at);
     if (at == std::string::npos || end == std::string::npos) {
@@ -98,9 +99,12 @@ std::string scratch_folder::write(const std::string& name, const std::string& te
     return path.string();
 }
 
-broker_process::broker_process(const launch& how) : pid_(spawn(how)), port_(how.port) {
+broker_process::broker_process(const launch& how)
+    : ports_file_(how.ports_file), pid_(spawn(how)), port_(how.port) {
     await_listening(how);
 }
+
+std::uint16_t broker_process::admin_port() const { return port_in(ports_file_, "admin"); }
 
 broker_process::~broker_process() {
     if (pid_ > 0) {

@@ -50,10 +50,13 @@ class broker_process {
     broker_process(const broker_process&) = delete;
     broker_process& operator=(const broker_process&) = delete;
     [[nodiscard]] std::uint16_t port() const { return port_; }
+    /// Of its pages, on 127.0.0.1. Requires: it writes its ports to a file.
+    [[nodiscard]] std::uint16_t admin_port() const;
 
   private:
     void await_listening(const launch& how);
 
+    std::filesystem::path ports_file_;
     pid_t pid_ = -1;
     std::uint16_t port_ = 0;
 };

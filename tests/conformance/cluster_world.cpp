@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/cluster_world.hpp"
 
+#include "base/ids.hpp"
 #include "tests/conformance/connection.hpp"
 #include "tests/conformance/launches.hpp"
 #include "tests/conformance/socket_world.hpp"
@@ -9,8 +10,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <numeric>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 namespace gv::conformance {
 namespace {
@@ -97,6 +101,7 @@ class cluster_world final : public socket_world {
             messengers_[i]->connect();
         }
         await_joined();
+        await_homes();
     }
 
     peer open(std::string_view client) override {
@@ -122,6 +127,36 @@ class cluster_world final : public socket_world {
             if (attempt == 300) {
                 throw std::runtime_error("the two nodes do not find each other within 15 s");
             }
+        }
+    }
+    /// Of how many partitions of sessions a node is home.
+    std::size_t homes_of(const broker_process& node) {
+        const peer pages = open_at({.port = node.admin_port()});
+        write(pages, "GET /metrics HTTP/1.0\r\n\r\n");
+        std::string page;
+        for (arrival more; !more.is_closed; page += more.bytes) {
+            more = read(pages, patience());
+        }
+        const std::string name = "\ngrapevine_cluster_partitions ";
+        const auto at = page.find(name);
+        return at == std::string::npos
+                   ? 0
+                   : static_cast<std::size_t>(std::atoi(page.c_str() + at + name.size()));
+    }
+    /// Until each has its share: sessions do not move from one to the other during the case.
+    void await_homes() {
+        const auto are_spread = [this] {
+            std::array<std::size_t, cluster_nodes> homes{};
+            std::ranges::transform(nodes_, homes.begin(),
+                                   [this](const auto& each) { return homes_of(*each); });
+            return std::accumulate(homes.begin(), homes.end(), std::size_t{0}) == partition_count
+                   && std::ranges::min(homes) >= partition_count / cluster_nodes / 2;
+        };
+        for (int attempt = 0; !are_spread(); ++attempt) {
+            if (attempt == 300) {
+                throw std::runtime_error("sessions are not spread over the two nodes within 15 s");
+            }
+            std::this_thread::sleep_for(milliseconds(50));
         }
     }
 

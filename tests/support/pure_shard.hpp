@@ -124,6 +124,8 @@ class pure_node {
     [[nodiscard]] std::size_t home_node_of(partition_id which) const;
     /// All nodes hear that it is home, whatever is where: as after two tables became one.
     void appoint(partition_id which, std::size_t home);
+    /// The table as that node has it.
+    [[nodiscard]] shard::partition_homes homes_at(std::size_t node) const;
     void tell_of_life(std::size_t node, std::size_t shard);
     /// What is said from one node to another waits, or is not held back any longer.
     void hold_frames(std::size_t from, std::size_t to, bool is_held);
@@ -193,7 +195,6 @@ class pure_node {
     bool connect(link& made);
     void connect_all(const std::function<bool(const link&)>& which);
     bool deliver_one_frame();
-    [[nodiscard]] shard::partition_homes homes_at(std::size_t node) const;
     void tell_orders(std::size_t shard);
     bool deliver_tables();
     void restore(std::size_t node, storage::store& from);

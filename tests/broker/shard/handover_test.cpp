@@ -154,6 +154,97 @@ TEST(Handover, ALateRefusalIsNotForWhoIsAttachedElsewhereSince) {
     EXPECT_FALSE(to.wire.is_closed());
 }
 
+/// The table of one node, should a partition have another home by it.
+partition_homes with_home(world& s, std::size_t node, partition_id which, std::size_t home) {
+    partition_homes homes = s.node.homes_at(node);
+    homes[which.value] =
+        home == node ? shard_id{0} : party_of(peer_slot{static_cast<std::uint16_t>(home)});
+    return homes;
+}
+
+TEST(Handover, WhoAsksANodeThatHasNotHeardThatItIsTheHomeWaits) {
+    world s;
+    script_client& to = s.client_of(0);
+    const partition_id which = partition_of(to.wire.id());
+    s.core(2).set_homes(with_home(s, 2, which, 1));
+    to.wire.send_connect(s.kept(2));
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_connected());
+    EXPECT_FALSE(to.wire.is_closed());
+    s.node.appoint(which, 1);
+    to.wire.listen();
+    EXPECT_TRUE(to.wire.is_connected());
+    EXPECT_EQ(s.sessions(1), 1U);
+    s.node.advance(3s);
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+}
+
+TEST(Handover, WhoAsksANodeThatIsTheHomeNoMoreIsAskedForAtTheOneThatIs) {
+    world s;
+    script_client& to = s.client_of(0);
+    const partition_id which = partition_of(to.wire.id());
+    s.core(0).set_homes(with_home(s, 0, which, 1));
+    s.core(1).set_homes(with_home(s, 1, which, 1));
+    to.wire.send_connect(s.kept(2));
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_connected());
+    s.node.advance(1s);
+    s.node.appoint(which, 1);
+    to.wire.listen();
+    EXPECT_TRUE(to.wire.is_connected());
+    s.node.advance(3s); // the home before gives it up
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+    EXPECT_EQ(s.sessions(0), 0U);
+}
+
+TEST(Handover, WhoIsAskedForHereAndThereAndHereAgainComesInOnce) {
+    world s;
+    script_client& to = s.client_of(0);
+    const partition_id which = partition_of(to.wire.id());
+    s.core(0).set_homes(with_home(s, 0, which, 1));
+    to.wire.send_connect(s.kept(2));
+    to.wire.listen();
+    s.core(2).set_homes(with_home(s, 2, which, 1));
+    s.node.run();
+    s.core(2).set_homes(with_home(s, 2, which, 0));
+    s.node.run();
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_connected());
+    s.node.appoint(which, 0);
+    to.wire.listen();
+    EXPECT_TRUE(to.wire.is_connected());
+    s.node.advance(3s);
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+}
+
+TEST(Handover, WhoseTableIsNeverThatOfTheHomeIsRefused) {
+    world s;
+    script_client& to = s.client_of(0);
+    s.core(0).set_homes(with_home(s, 0, partition_of(to.wire.id()), 1));
+    to.wire.send_connect(s.kept(2));
+    s.node.advance(3s);
+    to.expect_refused(reason_code::server_unavailable);
+}
+
+TEST(Handover, WhoseHomeIsNotKnownYetWaitsForItsName) {
+    world s;
+    script_client& to = s.client_of(0);
+    partition_homes unknown;
+    unknown.fill(home_unknown);
+    s.core(2).set_homes(unknown);
+    to.wire.send_connect(s.kept(2));
+    s.node.advance(1s);
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+    s.core(2).set_homes(s.node.homes_at(2));
+    s.node.run();
+    to.wire.listen();
+    EXPECT_TRUE(to.wire.is_connected());
+}
+
 TEST(Handover, WhatIsUnderWayIsSeenOnBothSides) {
     world s;
     script_client& to = s.client_of(0);

@@ -336,6 +336,7 @@ TEST_F(RemoteHome, APartitionWithAClientIsNotLetGo) {
     }
     support::wire_client late(s.node, id);
     late.send_connect(kept(1));
+    s.node.advance(3s);
     late.listen();
     EXPECT_TRUE(late.is_closed()) << "its home is not known";
 }

@@ -25,9 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!word) {
         return 0;
     }
-    if (const auto to = receiver_of(*word, 4)) {
-        BROKER_ASSERT(to->value < 0xffff, "a shard");
-    }
+    static_cast<void>(receiver_of(*word, 4)); // any: who passes it on looks whether there is one
     const auto once = encode(*word);
     BROKER_ASSERT(once, "what was heard can be said");
     const auto again = decode_errand(once->bytes, once->what);
