@@ -324,6 +324,19 @@ bool decode(std::string_view value, partition_record& record) noexcept {
     return ends_well(in) && is_sound(record.of) && record.home.value != 0 && record.epoch != 0;
 }
 
+void encode(const unrouted_record& record, std::string& out) {
+    byte_writer to(out);
+    to.u64(record.node.value);
+    to.u32(record.boot.value);
+}
+
+bool decode(std::string_view value, unrouted_record& record) noexcept {
+    read_cursor in(value);
+    record.node.value = in.u64();
+    record.boot.value = in.u32();
+    return ends_well(in) && record.node.value != 0;
+}
+
 void encode(const arriving_record& record, std::string& out) {
     byte_writer to(out);
     to.u8(static_cast<std::uint8_t>(record.state));

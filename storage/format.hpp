@@ -86,7 +86,8 @@ using session_key = fixed_key<18>;
 using queue_key = fixed_key<26>;
 /// 'R' session_key sequence(8), a sequence of its own: the order of the PUBRECs.
 using release_key = fixed_key<27>;
-/// 'I' session_key packet id(2): a QoS 2 message of the client, until its PUBREL.
+/// 'I' session_key packet id(2): a QoS 2 message of the client, until its PUBREL. The row is an
+/// unrouted_record, or empty: what was to be given out is.
 using inbound_key = fixed_key<21>;
 /// 'W' stamp(8) shard(2), of which is publishing it: a will that is due and not yet taken.
 using due_will_key = fixed_key<11>;
@@ -176,6 +177,15 @@ struct partition_record {
 };
 void encode(const partition_record& record, std::string& out);
 [[nodiscard]] bool decode(std::string_view value, partition_record& record) noexcept;
+
+/// The life of a node that was still giving out a QoS 2 message when its identifier was written
+/// down.
+struct unrouted_record {
+    node_id node;
+    boot_id boot;
+};
+void encode(const unrouted_record& record, std::string& out);
+[[nodiscard]] bool decode(std::string_view value, unrouted_record& record) noexcept;
 
 /// How far a session has come here.
 enum class arriving_state : std::uint8_t {

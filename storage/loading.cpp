@@ -249,8 +249,12 @@ class loader {
         packet_id release;
         if (key[0] == 'R' && rest.size() == 8 && decode(value, release)) {
             owner->releases.emplace_back(load_u64(rest.data()), release);
-        } else if (key[0] == 'I' && rest.size() == 2) {
+        } else if (unrouted_record by;
+                   key[0] == 'I' && rest.size() == 2 && (value.empty() || decode(value, by))) {
             owner->inbound.push_back(packet_id{load_u16(rest.data())});
+            if (!value.empty()) {
+                owner->unrouted.emplace_back(owner->inbound.back(), by);
+            }
         } else if (key[0] == 'A' && rest.empty() && decode(value, owner->arriving.emplace())) {
             return;
         } else {

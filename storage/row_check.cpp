@@ -182,12 +182,17 @@ class checker {
             return fault::stray;
         }
         arriving_record arriving;
-        if (key.front() == 'A') {
+        unrouted_record unrouted;
+        switch (key.front()) {
+        case 'A':
             return broken_unless(rest.empty() && decode(value, arriving));
+        case 'I':
+            return broken_unless(rest.size() == 2 && (value.empty() || decode(value, unrouted)));
+        case 'R':
+            return broken_unless(rest.size() == 8 && decode(value, id));
+        default:
+            return fault::broken;
         }
-        return broken_unless(key.front() == 'R'   ? rest.size() == 8 && decode(value, id)
-                             : key.front() == 'I' ? rest.size() == 2
-                                                  : false);
     }
 
     fault check_body(std::string_view key, std::string_view value) {

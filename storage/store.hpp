@@ -121,7 +121,8 @@ struct stored_session {
     std::vector<stored_newest> newest;                                      ///< in order
     std::vector<std::pair<std::uint64_t, packet_id>> releases;              ///< in order
     std::vector<packet_id> inbound;
-    std::optional<arriving_record> arriving; ///< it came from another node
+    std::vector<std::pair<packet_id, unrouted_record>> unrouted; ///< of those
+    std::optional<arriving_record> arriving;                     ///< it came from another node
 };
 
 /// What was read.

@@ -293,9 +293,14 @@ class exporter {
         return true;
     }
 
-    bool add_inbound(std::string_view rest, std::string_view) {
-        if (rest.size() != 2) {
+    // What its node had not given out is left out: the client sends it again.
+    bool add_inbound(std::string_view rest, std::string_view value) {
+        storage::unrouted_record unrouted;
+        if (rest.size() != 2 || !(value.empty() || storage::decode(value, unrouted))) {
             return false;
+        }
+        if (!value.empty()) {
+            return true;
         }
         json::object line = line_of_client("inbound");
         line["packet_id"] = load_u16(rest.data());

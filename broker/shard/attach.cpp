@@ -178,7 +178,7 @@ void core::attach_now(home_entry& home, session::front_address from,
     home.access_ = access_of(request.client_id, username);
     home.bytes_pushed_ = 0;
     home.connected_at_ = request.connected_at;
-    home.unrouted_.reset();
+    settle_unrouted(home);
     open_home(home);
     home.client_ = is_mine(from.shard) ? find_client(from.connection) : nullptr;
     home.home_.on_attach(from, std::move(request));
@@ -344,8 +344,9 @@ void core::on_detach(const shard::detach& word) {
     home->client_ = nullptr;
     if (word.is_early) {
         forget_unrouted(*home);
+    } else {
+        note_all_routed(*home);
     }
-    home->unrouted_.reset();
     open_home(*home);
     home->home_.on_detach(word.epoch, word.notice);
     log_session(*home);

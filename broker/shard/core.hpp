@@ -708,7 +708,9 @@ class core final : private session::front_effects,
     void change_inbound(client& from, packet_id id, bool is_held);
     void on_inbound_change(home_entry& home, packet_id id, bool is_held, durability level);
     void note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_held);
-    void note_routed(home_entry& home, const session::inbound_ack& what);
+    void note_routed(home_entry& home, packet_id id);
+    void note_all_routed(home_entry& home);
+    void settle_unrouted(home_entry& home);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     /// Null as well if another connection is attached, or none.
     [[nodiscard]] home_entry* find_home(std::uint64_t number,

@@ -80,20 +80,23 @@ void core::on_rare(shard_id from, rare& message) {
                     journal_.begin_part(m.branch);
                 }
                 if (home_entry* home = find_home(m.home, {from, m.connection})) {
-                    on_inbound_change(*home, m.id, m.is_held, m.level);
                     note_unrouted(*home, from, m.id, m.is_held);
+                    on_inbound_change(*home, m.id, m.is_held, m.level);
                 }
                 if (is_part) {
                     journal_.end_part();
                 }
             },
             [&](const shard::confirm& m) {
-                if (home_entry* home = find_home(m.home, {from, m.connection})) {
-                    note_routed(*home, m.what);
-                } else if (is_node(from)) {
+                home_entry* home = find_home(m.home, {from, m.connection});
+                if (home == nullptr && is_node(from)) {
                     return; // what it is about was not done either
                 }
                 on_confirm({.shard = from, .connection = m.connection}, m.what);
+                if (home != nullptr && home->unrouted_ && m.what.type == mqtt::packet_type::pubrec
+                    && home->unrouted_->ids.erase(m.what.id.value) != 0) {
+                    note_routed(*home, m.what.id);
+                }
             },
             [&](const confirmed& m) {
                 answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);

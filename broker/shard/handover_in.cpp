@@ -67,8 +67,10 @@ bool is_sound(const row_view& row) {
     if (row.where == table::queue) {
         return rest == 8 && decode(row.value, parts) && !parts.body;
     }
+    storage::unrouted_record unrouted;
     return row.key.front() == 'R' ? rest == 8 && decode_id(row.value)
-                                  : row.key.front() == 'I' && rest == 2;
+                                  : row.key.front() == 'I' && rest == 2
+                                        && (row.value.empty() || decode(row.value, unrouted));
 }
 
 } // namespace

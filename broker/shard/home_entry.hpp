@@ -95,9 +95,13 @@ class home_entry final : public router::subscriber,
     std::size_t bytes_pushed_ = 0; ///< to a front on another shard since it last had room
     hybrid_time connected_at_{};   ///< the present connection
     std::uint64_t left_at_ = 0;    ///< by the client, as the record says; 0: it is connected
-    /// QoS 2 messages of a client on another node that this node cannot yet count as routed. Null:
-    /// none.
-    std::unique_ptr<boost::unordered_flat_set<std::uint16_t>> unrouted_;
+    /// QoS 2 messages of a client on another node that this node cannot yet count as routed, and
+    /// who gives them out. Null: none.
+    struct unrouted {
+        storage::unrouted_record by;
+        boost::unordered_flat_set<std::uint16_t> ids;
+    };
+    std::unique_ptr<unrouted> unrouted_;
     std::unique_ptr<group_queue> group_; ///< null: the session is that of a client
     /// Its shared subscriptions. Null: none.
     std::unique_ptr<std::vector<queue_membership>> memberships_;

@@ -313,7 +313,11 @@ void core::log_inbound(const home_entry& home, packet_id id, bool is_held, durab
     }
     const storage::inbound_key key = inbound_key_of(home.key(), id);
     if (is_held) {
-        journal_.put_in_part(table::small, key.view(), {}, level);
+        scratch_.clear();
+        if (home.unrouted_ && home.unrouted_->ids.contains(id.value)) {
+            encode(home.unrouted_->by, scratch_);
+        }
+        journal_.put_in_part(table::small, key.view(), scratch_, level);
     } else {
         journal_.erase(table::small, key.view());
     }
@@ -437,6 +441,13 @@ void core::restore(storage::stored_session found, bool counts_bodies) {
     restore_queue(home.home_.session()->out, found, counts_bodies);
     for (const packet_id id : found.inbound) {
         home.home_.session()->inbound.insert(id.value);
+    }
+    for (const auto& [id, by] : found.unrouted) { // all of its last connection
+        if (!home.unrouted_) {
+            home.unrouted_ = std::make_unique<home_entry::unrouted>();
+        }
+        home.unrouted_->by = by;
+        home.unrouted_->ids.insert(id.value);
     }
     for (const auto& [filter, each] : found.subscriptions) {
         resubscribe(home, subscription_of(filter, each));

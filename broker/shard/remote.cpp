@@ -344,27 +344,55 @@ void core::note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_
         return;
     }
     if (is_held && !home.unrouted_) {
-        home.unrouted_ = std::make_unique<boost::unordered_flat_set<std::uint16_t>>();
+        const peer_lane& lane = *lanes_->find_sessions(slot_of(from));
+        home.unrouted_ = std::make_unique<home_entry::unrouted>(
+            home_entry::unrouted{.by = {.node = lane.place().peer, .boot = lane.life}, .ids = {}});
     }
     if (is_held) {
-        home.unrouted_->insert(id.value);
+        home.unrouted_->ids.insert(id.value);
     } else if (home.unrouted_) {
-        home.unrouted_->erase(id.value);
+        home.unrouted_->ids.erase(id.value);
     }
 }
 
-void core::note_routed(home_entry& home, const session::inbound_ack& what) {
-    if (home.unrouted_ && what.type == mqtt::packet_type::pubrec) {
-        home.unrouted_->erase(what.id.value);
+// Nothing waits for that row: a client that was not told sends its message again, at worst for
+// nothing.
+void core::note_routed(home_entry& home, packet_id id) {
+    const session::session_state* state = home.home_.session();
+    if (state != nullptr && state->inbound.contains(id.value)) {
+        log_inbound(home, id, true, durability::memory);
+    }
+}
+
+void core::note_all_routed(home_entry& home) {
+    if (const auto routed = std::move(home.unrouted_)) {
+        for (const std::uint16_t id : routed->ids) {
+            note_routed(home, packet_id{id});
+        }
     }
 }
 
 // What was being given out may not have been: the client sends it again.
 void core::forget_unrouted(home_entry& home) {
     if (const auto unrouted = std::move(home.unrouted_)) {
-        for (const std::uint16_t id : *unrouted) {
+        for (const std::uint16_t id : unrouted->ids) {
             on_inbound_change(home, packet_id{id}, false, options_.level);
         }
+    }
+}
+
+// Of a session that was read from the disk. A life that goes on gives out what it has begun with.
+void core::settle_unrouted(home_entry& home) {
+    if (!home.unrouted_) {
+        return;
+    }
+    const storage::unrouted_record& by = home.unrouted_->by;
+    const auto slot = lanes_ ? lanes_->slot_of(by.node) : std::nullopt;
+    const peer_lane* lane = slot ? lanes_->find_sessions(*slot) : nullptr;
+    if (lane != nullptr && lane->presence == peer_presence::live && lane->life == by.boot) {
+        note_all_routed(home);
+    } else {
+        forget_unrouted(home);
     }
 }
 

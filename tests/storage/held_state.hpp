@@ -104,6 +104,11 @@ struct sample_session {
     void put_inbound(batch& to, packet_id id_of_message) const {
         to.put(table::small, inbound_key_of(key(), id_of_message).view(), {});
     }
+    void put_unrouted(batch& to, packet_id id_of_message, const unrouted_record& by) const {
+        std::string row;
+        encode(by, row);
+        to.put(table::small, inbound_key_of(key(), id_of_message).view(), row);
+    }
     [[nodiscard]] read_request wants(std::uint64_t first, std::uint64_t end,
                                      std::uint32_t rows_max = 1000,
                                      std::uint32_t bytes_max = 1 << 20) const {

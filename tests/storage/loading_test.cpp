@@ -98,6 +98,7 @@ TEST_F(Loading, RowsGoToTheSessionThatTheyName) {
         one.put_release(to, 9, packet_id{3});
         one.put_release(to, 2, packet_id{4});
         one.put_inbound(to, packet_id{500});
+        one.put_unrouted(to, packet_id{501}, {.node = node_id{9}, .boot = boot_id{4}});
     });
     const load_report report = load();
     EXPECT_EQ(report.rows_broken + report.rows_stray, 0U);
@@ -111,7 +112,11 @@ TEST_F(Loading, RowsGoToTheSessionThatTheyName) {
     EXPECT_EQ(first.subscriptions[0].first, "$share/g/b");
     EXPECT_EQ(first.subscriptions[1].second.quality, qos::exactly_once);
     EXPECT_THAT(first.releases, ElementsAre(Pair(2U, packet_id{4}), Pair(9U, packet_id{3})));
-    EXPECT_THAT(first.inbound, ElementsAre(packet_id{500}));
+    EXPECT_THAT(first.inbound, ElementsAre(packet_id{500}, packet_id{501}));
+    ASSERT_EQ(first.unrouted.size(), 1U);
+    EXPECT_EQ(first.unrouted[0].first, packet_id{501});
+    EXPECT_EQ(first.unrouted[0].second.node, node_id{9});
+    EXPECT_EQ(first.unrouted[0].second.boot, boot_id{4});
     EXPECT_THAT(first.rows, IsEmpty());
     const stored_session& second = found.sessions.at("two");
     EXPECT_EQ(second.queue.reserved_until, 0U);

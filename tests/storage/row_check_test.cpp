@@ -38,6 +38,8 @@ class RowCheck : public testing::Test {
         of(table::small)[std::string(release_key_of(key("a", 1), 3).view())] =
             encoded(packet_id{4});
         of(table::small)[std::string(inbound_key_of(key("a", 1), packet_id{5}).view())] = "";
+        of(table::small)[std::string(inbound_key_of(key("a", 1), packet_id{6}).view())] =
+            encoded(unrouted_record{.node = node_id{8}, .boot = boot_id{2}});
         of(table::retained)["t"] = encoded(message(), clock_now);
         of(table::spool)[std::string(
             spool_key_of({.of = {.peer = node_id{8}}, .sequence = 3}).view())] =
@@ -155,7 +157,7 @@ TEST_F(RowCheck, CountsWhatIsThere) {
     EXPECT_EQ(found.sum.queued, 3U);
     EXPECT_EQ(found.sum.queued_bytes, 4U + 4U + 1000U);
     EXPECT_EQ(found.sum.releases, 1U);
-    EXPECT_EQ(found.sum.inbound, 1U);
+    EXPECT_EQ(found.sum.inbound, 2U);
     EXPECT_EQ(found.retained, 1U);
     EXPECT_EQ(found.buckets, 1U);
     ASSERT_EQ(found.longest.size(), 1U);

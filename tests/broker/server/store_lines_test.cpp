@@ -177,6 +177,17 @@ TEST(StoreLines, ComeInAsTheStoreThatWentOut) {
     EXPECT_EQ(again, lines);
 }
 
+// An importing node could not ask the one that was giving the message out.
+TEST(StoreLines, LeaveOutAnIdentifierWhoseMessageMayNotHaveBeenGivenOut) {
+    rows all = example();
+    const std::size_t before = exported(all).size();
+    const auto identifier = std::ranges::find_if(
+        of(all, table::small), [](const auto& each) { return each.first.starts_with('I'); });
+    ASSERT_NE(identifier, of(all, table::small).end());
+    identifier->second = encoded(storage::unrouted_record{.node = node_id{79}, .boot = boot_id{2}});
+    EXPECT_EQ(exported(all).size(), before - 1);
+}
+
 TEST(StoreLines, CanBeReadByAPerson) {
     const auto lines = exported(example());
     EXPECT_THAT(lines, Contains(AllOf(HasSubstr(R"("type":"subscription")"), HasSubstr("a/#"))));
