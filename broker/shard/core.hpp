@@ -710,6 +710,7 @@ class core final : private session::front_effects,
     void note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_held);
     void note_routed(home_entry& home, packet_id id);
     void note_all_routed(home_entry& home);
+    [[nodiscard]] bool is_going_on(const storage::unrouted_record& life) const;
     void settle_unrouted(home_entry& home);
     [[nodiscard]] home_entry* find_home(std::uint64_t number) noexcept;
     /// Null as well if another connection is attached, or none.
@@ -748,7 +749,7 @@ class core final : private session::front_effects,
     [[nodiscard]] bool is_live(shard_id party) const noexcept;
     void leave_home(client& from, const shard::detach& word);
     void say_detached(shard_id home_shard, const shard::detach& word);
-    void on_leaver_taken(std::uint64_t connection);
+    void on_leaver_taken(std::uint64_t connection, bool is_refused);
     void end_leaver(std::uint64_t connection);
     void release_late_leavers();
     [[nodiscard]] std::vector<client*> clients_of(shard_id party);
@@ -765,6 +766,7 @@ class core final : private session::front_effects,
                                                           std::string_view client_id);
     void attach_parked(std::vector<parked_attach> parked);
     void attach_elsewhere(std::vector<parked_attach> parked);
+    void attach_early();
     void forget_parked_of(shard_id party);
     void refuse_late_parked(std::vector<parked_attach>& parked);
     void progress(departing_partition& of) const;

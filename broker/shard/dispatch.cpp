@@ -92,11 +92,11 @@ void core::on_rare(shard_id from, rare& message) {
                 if (home == nullptr && is_node(from)) {
                     return; // what it is about was not done either
                 }
-                on_confirm({.shard = from, .connection = m.connection}, m.what);
                 if (home != nullptr && home->unrouted_ && m.what.type == mqtt::packet_type::pubrec
                     && home->unrouted_->ids.erase(m.what.id.value) != 0) {
                     note_routed(*home, m.what.id);
                 }
+                on_confirm({.shard = from, .connection = m.connection}, m.what);
             },
             [&](const confirmed& m) {
                 answer_confirm({.shard = options_.me, .connection = m.connection}, m.what);

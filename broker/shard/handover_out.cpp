@@ -8,6 +8,7 @@
 #include "storage/loading.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace gv::shard {
 
@@ -220,6 +221,7 @@ void core::begin_departure(const handover_order& order, bool is_misplaced) {
 
 void core::park(std::vector<parked_attach>& parked, session::front_address from,
                 std::optional<std::string> username, session::attach_request request) {
+    std::erase_if(parked, [from](const parked_attach& each) { return each.from == from; });
     parked.push_back({.from = from,
                       .username = std::move(username),
                       .request = std::move(request),
@@ -232,6 +234,22 @@ void core::attach_parked(std::vector<parked_attach> parked) {
                   each.username ? std::optional<std::string_view>(*each.username) : std::nullopt,
                   std::move(each.request));
     }
+}
+
+// The others wait on, no longer than they would have.
+void core::attach_early() {
+    std::vector<parked_attach>& early = moves_->early;
+    const auto is_not_here = [this](const parked_attach& each) {
+        return is_node(home_of(hash64(each.request.client_id)));
+    };
+    const auto here = std::stable_partition(early.begin(), early.end(), is_not_here);
+    std::vector<parked_attach> found(std::make_move_iterator(here),
+                                     std::make_move_iterator(early.end()));
+    early.erase(here, early.end());
+    std::erase_if(found, [this](const parked_attach& each) {
+        return each.due <= turn_.now && is_node(each.from.shard); // its front has decided by itself
+    });
+    attach_parked(std::move(found));
 }
 
 // They are connected no more, and another life may give their numbers to others.
@@ -254,8 +272,11 @@ void core::refuse_late_parked(std::vector<parked_attach>& parked) {
         if (each.due > turn_.now) {
             return false;
         }
-        refuse(each.from, session::close_cause::refused, reason_code::server_unavailable,
-               "the session moves to another node");
+        // A front on another node has decided by itself, and perhaps let its client in.
+        if (!is_node(each.from.shard)) {
+            refuse(each.from, session::close_cause::refused, reason_code::server_unavailable,
+                   "the session moves to another node");
+        }
         return true;
     });
 }

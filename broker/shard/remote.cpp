@@ -176,6 +176,10 @@ void core::refuse_late_attaches() {
         }
         if (late->front_.state() == session::front::phase::attaching) {
             admit_or_refuse(*late);
+            if (late->is_attached_ && wants_registration(late->registration_.get())) {
+                attaching_.push_back(
+                    {.due = turn_.now + attach_within, .connection = late->number_});
+            }
         } else if (late->is_attached_ && !late->is_registered_
                    && wants_registration(late->registration_.get()) && is_live(late->home_at_)) {
             register_late(*late); // its home may not have known that it is
@@ -301,9 +305,13 @@ void core::leave_home(client& from, const shard::detach& word) {
     }
 }
 
-void core::on_leaver_taken(std::uint64_t connection) {
+void core::on_leaver_taken(std::uint64_t connection, bool is_refused) {
     const auto found = leavers_.find(connection);
-    if (found != leavers_.end() && --found->second.under_way == 0) {
+    if (found == leavers_.end()) {
+        return;
+    }
+    found->second.word.is_early |= is_refused; // the client was not told: it may send that again
+    if (--found->second.under_way == 0) {
         end_leaver(connection);
     }
 }
@@ -355,8 +363,6 @@ void core::note_unrouted(home_entry& home, shard_id from, packet_id id, bool is_
     }
 }
 
-// Nothing waits for that row: a client that was not told sends its message again, at worst for
-// nothing.
 void core::note_routed(home_entry& home, packet_id id) {
     const session::session_state* state = home.home_.session();
     if (state != nullptr && state->inbound.contains(id.value)) {
@@ -381,15 +387,20 @@ void core::forget_unrouted(home_entry& home) {
     }
 }
 
+// Others may say of a node that has just died that it lives; a link is made by that life alone.
+bool core::is_going_on(const storage::unrouted_record& life) const {
+    if (life.node == options_.node) {
+        return life.boot == options_.boot;
+    }
+    const auto slot = lanes_ ? lanes_->slot_of(life.node) : std::nullopt;
+    const peer_lane* lane = slot ? lanes_->find_sessions(*slot) : nullptr;
+    return lane != nullptr && lane->life == life.boot && lane->sender.is_linked()
+           && !lane->sender.is_suspected();
+}
+
 // Of a session that was read from the disk. A life that goes on gives out what it has begun with.
 void core::settle_unrouted(home_entry& home) {
-    if (!home.unrouted_) {
-        return;
-    }
-    const storage::unrouted_record& by = home.unrouted_->by;
-    const auto slot = lanes_ ? lanes_->slot_of(by.node) : std::nullopt;
-    const peer_lane* lane = slot ? lanes_->find_sessions(*slot) : nullptr;
-    if (lane != nullptr && lane->presence == peer_presence::live && lane->life == by.boot) {
+    if (home.unrouted_ && is_going_on(home.unrouted_->by)) {
         note_all_routed(home);
     } else {
         forget_unrouted(home);
@@ -570,7 +581,7 @@ void core::set_homes(const partition_homes& now) {
             look_if_home(each);
         }
         begin_departures();
-        attach_parked(std::exchange(moves_->early, {}));
+        attach_early();
     }
     look_for_misplaced();
     follow_queues();

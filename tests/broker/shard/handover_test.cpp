@@ -229,6 +229,40 @@ TEST(Handover, WhoseTableIsNeverThatOfTheHomeIsRefused) {
     to.expect_refused(reason_code::server_unavailable);
 }
 
+TEST(Handover, WhoWasRefusedMeanwhileIsNotLetInByATableThatComesLater) {
+    world s;
+    script_client& to = s.client_of(0);
+    const partition_id which = partition_of(to.wire.id());
+    const partition_homes other = with_home(s, 0, which, 1);
+    s.core(0).set_homes(other);
+    to.wire.send_connect(s.kept(2));
+    for (int n = 0; n < 10; ++n) {
+        s.node.advance(500ms);
+        s.core(0).set_homes(other); // something else in it has changed
+    }
+    to.expect_refused(reason_code::server_unavailable);
+    s.node.appoint(which, 0);
+    EXPECT_EQ(s.sessions(0), 0U);
+}
+
+TEST(Handover, AVolatileClientThatCameInMeanwhileStaysAndIsRegisteredLater) {
+    world s;
+    script_client& to = s.client_of(0);
+    const partition_id which = partition_of(to.wire.id());
+    s.core(0).set_homes(with_home(s, 0, which, 1));
+    to.wire.send_connect(s.at(2));
+    s.node.advance(2500ms);
+    to.wire.listen();
+    EXPECT_TRUE(to.wire.is_connected());
+    s.node.advance(3s);
+    to.wire.listen();
+    EXPECT_FALSE(to.wire.is_closed());
+    s.node.appoint(which, 0);
+    EXPECT_EQ(s.core(0).sessions(), 0U);
+    s.node.advance(2s);
+    EXPECT_EQ(s.core(0).sessions(), 1U);
+}
+
 TEST(Handover, WhoseHomeIsNotKnownYetWaitsForItsName) {
     world s;
     script_client& to = s.client_of(0);
