@@ -8,7 +8,7 @@
 #include "storage/loading.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 namespace gv::shard {
 
@@ -238,17 +238,14 @@ void core::attach_parked(std::vector<parked_attach> parked) {
 
 // The others wait on, no longer than they would have.
 void core::attach_early() {
-    std::vector<parked_attach>& early = moves_->early;
-    const auto is_not_here = [this](const parked_attach& each) {
-        return is_node(home_of(hash64(each.request.client_id)));
-    };
-    const auto here = std::stable_partition(early.begin(), early.end(), is_not_here);
-    std::vector<parked_attach> found(std::make_move_iterator(here),
-                                     std::make_move_iterator(early.end()));
-    early.erase(here, early.end());
-    std::erase_if(found, [this](const parked_attach& each) {
-        return each.due <= turn_.now && is_node(each.from.shard); // its front has decided by itself
-    });
+    std::vector<parked_attach> found;
+    for (parked_attach& each : std::exchange(moves_->early, {})) {
+        const bool is_here = !is_node(home_of(hash64(each.request.client_id)));
+        // A front on another node has decided by itself when the time was over.
+        if (each.due > turn_.now || !is_node(each.from.shard)) {
+            (is_here ? found : moves_->early).push_back(std::move(each));
+        }
+    }
     attach_parked(std::move(found));
 }
 
