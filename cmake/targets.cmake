@@ -3,7 +3,9 @@
 #   One static library a folder, or an interface library where SOURCES is empty. DEPENDS names all
 #   it may link; the include check (tools/check_includes.py) keeps the same arrows in the headers.
 # broker_test(NAME mqtt_test SOURCES a_test.cpp DEPENDS gv_mqtt)
-#   One GoogleTest program, its cases registered with ctest one by one.
+#   One GoogleTest program, its cases registered with ctest one by one. Its own sources are compiled
+#   without optimization, which takes half as long; what they test, and worlds and simulations, which
+#   are libraries, are optimized as everywhere.
 # broker_fuzz(NAME decode_fuzz SOURCES decode_fuzz.cpp DEPENDS gv_mqtt)
 #   One libFuzzer target; with GRAPEVINE_FUZZ off it is built as a program that replays its corpus.
 function(broker_library)
@@ -22,6 +24,7 @@ endfunction()
 function(broker_test)
     cmake_parse_arguments(arg "" "NAME" "SOURCES;DEPENDS" ${ARGN})
     add_executable(${arg_NAME} ${arg_SOURCES})
+    target_compile_options(${arg_NAME} PRIVATE -O0)
     target_link_libraries(${arg_NAME} PRIVATE grapevine_flags ${arg_DEPENDS}
                           GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${arg_NAME} DISCOVERY_TIMEOUT 60
