@@ -55,7 +55,7 @@ struct handover_options {
     /// Without any progress for so long it is stopped, and begun anew.
     duration patience = 10s;
     /// After one that was stopped the next is begun so much later; twice as long if that is stopped
-    /// too, up to the other.
+    /// too, up to the other. Several that were under way at once count as one.
     duration pause = 2s;
     duration pause_max = 60s;
     /// What is set aside for all sessions of a partition that arrives; beyond, it is refused.

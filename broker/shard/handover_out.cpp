@@ -296,8 +296,12 @@ void core::stop_departure(partition_id which, std::string_view why) {
     departing_partition stopped = std::move(found->second);
     moves_->departures.erase(found);
     ++moves_->counts.stopped;
-    moves_->pause = std::clamp(2 * moves_->pause, moves_->options.pause, moves_->options.pause_max);
-    moves_->not_before = turn_.now + moves_->pause;
+    // Of those that were under way at once the first has told of the same trouble.
+    if (stopped.begun >= moves_->not_before) {
+        moves_->pause =
+            std::clamp(2 * moves_->pause, moves_->options.pause, moves_->options.pause_max);
+        moves_->not_before = turn_.now + moves_->pause;
+    }
     moves_->stopped = why;
     log::info("handover_stopped",
               {{"partition", which.value}, {"while", name_of(stopped.at)}, {"why", why}});

@@ -301,6 +301,29 @@ TEST(Handover, WhatIsUnderWayIsSeenOnBothSides) {
     EXPECT_EQ(s.core(0).handovers_now().stopped, "") << "it has gone since";
 }
 
+TEST(Handover, ManyThatStopAtOnceAreBegunAgainAsSoonAsOne) {
+    world s;
+    std::vector<script_client*> all;
+    for (std::size_t i = 0; i < 8; ++i) {
+        all.push_back(&s.client_of(0));
+        all.back()->connect(s.kept(0));
+        all.back()->cut();
+    }
+    s.stop_disks();
+    for (const script_client* each : all) {
+        s.hand_over(*each, 1);
+    }
+    ASSERT_GT(s.departing(), 4U);
+    s.node.split(0, 1);
+    ASSERT_EQ(s.departing(), 0U);
+    s.node.heal(0, 1);
+    s.let_disks_work();
+    s.advance(5s);
+    for (const script_client* each : all) {
+        EXPECT_EQ(s.home_of(*each), 1U) << each->wire.id();
+    }
+}
+
 TEST(Handover, AWillWaitsForItsClientToComeBack) {
     world s;
     script_client& to = s.client_of(0);
