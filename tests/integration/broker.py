@@ -49,10 +49,9 @@ class Broker:
         if descriptors is not None:
             self.command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *self.command]
         self.command = [*prefix, *self.command]
-        with self.log_file.open("w") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdout=log,
-                                            env={**os.environ, **(environment or {})})
-        wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)
+        self.environment = {**os.environ, **(environment or {})}
+        # The port of a broker that was away may be the near end of somebody's connection.
+        wait_for("broker that starts", lambda: self.starts() or "already in use" not in self.log())
         if self.process.poll() is not None:
             raise AssertionError("the broker did not start:\n" + self.log())
         self.ports = {}
@@ -63,6 +62,13 @@ class Broker:
 
     def log(self):
         return self.log_file.read_text(errors="replace")
+
+    def starts(self):
+        with self.log_file.open("w") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdout=log,
+                                            env=self.environment)
+        wait_for("ports file", lambda: self.ports_file.exists() or self.process.poll() is not None)
+        return self.process.poll() is None
 
     def wait_for_log(self, text):
         wait_for(f"'{text}' in the log", lambda: text in self.log())
