@@ -7,6 +7,8 @@
 #include "base/ring.hpp"
 #include "broker/mqtt/packet.hpp"
 
+#include <map>
+
 namespace gv::session {
 
 /// Names one message of one publisher until it is acknowledged.
@@ -35,6 +37,18 @@ class ack_ring {
             count += waiting_[i].is_taken ? 0U : 1U;
         }
         return count;
+    }
+
+    /// By the names of their messages.
+    [[nodiscard]] std::map<route_token, packet_id> pubrecs_not_taken() const {
+        std::map<route_token, packet_id> found;
+        for (std::size_t i = 0; i < waiting_.size(); ++i) {
+            const entry& each = waiting_[i];
+            if (!each.is_taken && each.type == mqtt::packet_type::pubrec) {
+                found.emplace(route_token{first_ + i}, each.id);
+            }
+        }
+        return found;
     }
 
     route_token add(packet_id id, mqtt::packet_type type, identifier kept = identifier::forgotten) {

@@ -153,6 +153,8 @@ class front final : private outbound_sink {
     [[nodiscard]] bool is_held_by_home() const noexcept { return is_held_by_home_; }
     /// Messages of QoS 1 and 2 for which on_taken() has not come yet.
     [[nodiscard]] std::size_t under_way() const noexcept { return acks_.not_taken() - withheld_; }
+    /// Those of QoS 2 whose identifiers the session holds.
+    [[nodiscard]] std::map<route_token, packet_id> held_under_way() const;
     /// Session of a volatile client; null until it first subscribes, and for persistent ones.
     [[nodiscard]] session_state* own_session() noexcept { return own_.get(); }
     /// The same, made if it is not there. Requires: connected and not held by the home.
@@ -247,6 +249,7 @@ class front final : private outbound_sink {
     void remember_inbound(packet_id id);
     bool forget_inbound(packet_id id);
     void withhold(route_token token);
+    void forget_refused(route_token token);
     [[nodiscard]] boost::unordered_flat_set<std::uint16_t>& inbound_ids();
     void send_ready_acks();
     // on_acks.cpp

@@ -173,6 +173,11 @@ void front::on_taken(route_token token, reason_code reason) {
         }
         reason = reason_code::quota_exceeded;
     }
+    // PUBREC with an error ends the exchange: the identifier is free again (MQTT 5, 4.3.3). At
+    // once: the connection may end before it is the turn of this one.
+    if (mqtt::is_error(reason)) {
+        forget_refused(token);
+    }
     acks_.take(token, reason);
     if (phase_ == phase::connected) {
         send_ready_acks();
@@ -184,19 +189,27 @@ void front::on_taken(route_token token, reason_code reason) {
 void front::withhold(route_token token) {
     withholds_ = true;
     ++withheld_;
+    forget_refused(token);
+}
+
+void front::forget_refused(route_token token) {
     const ack_ring::entry* refused = acks_.find(token);
     if (refused != nullptr && refused->type == mqtt::packet_type::pubrec) {
         forget_inbound(refused->id);
     }
 }
 
+std::map<route_token, packet_id> front::held_under_way() const {
+    std::map<route_token, packet_id> found = acks_.pubrecs_not_taken();
+    std::erase_if(found, [this](const auto& each) {
+        return !inbound_ || !inbound_->contains(each.second.value); // withheld, or refused as such
+    });
+    return found;
+}
+
 void front::send_ready_acks() {
     while (acks_.is_ready()) {
         const ack_ring::entry ready = acks_.next();
-        // PUBREC with an error ends the exchange: the identifier is free again (MQTT 5, 4.3.3).
-        if (ready.type == mqtt::packet_type::pubrec && mqtt::is_error(ready.reason)) {
-            forget_inbound(ready.id);
-        }
         send_ack(ready.type, ready.id, ready.reason);
     }
 }

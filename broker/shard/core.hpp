@@ -585,6 +585,15 @@ class core final : private session::front_effects,
         std::vector<peer_slot> tried; ///< those that have answered; the last one is asked
         bool is_passed_on = false;    ///< for another node, which chooses again
     };
+    /// A connection that is gone and whose messages are still on their way: its home hears that it
+    /// has left when these are taken.
+    struct leaver {
+        shard_id party;
+        shard::detach word;
+        std::size_t under_way = 0;
+        std::map<session::route_token, packet_id> held; ///< of QoS 2, by the home
+        unsigned more_waits = 0;                        ///< when it is due
+    };
     /// Whether a node is asked only if it takes messages now, or also if they have to wait for it.
     enum class patience : std::uint8_t { none, spooled };
     void deliver_to_spread(const router::spread_group& group, const publication& what,
@@ -749,7 +758,9 @@ class core final : private session::front_effects,
     [[nodiscard]] bool is_live(shard_id party) const noexcept;
     void leave_home(client& from, const shard::detach& word);
     void say_detached(shard_id home_shard, const shard::detach& word);
-    void on_leaver_taken(std::uint64_t connection, bool is_refused);
+    void on_leaver_taken(std::uint64_t connection, session::route_token token,
+                         mqtt::reason_code reason);
+    void release_at_home(std::uint64_t connection, const leaver& gone, packet_id id);
     void end_leaver(std::uint64_t connection);
     void release_late_leavers();
     [[nodiscard]] std::vector<client*> clients_of(shard_id party);
@@ -758,6 +769,9 @@ class core final : private session::front_effects,
     [[nodiscard]] bool are_all_nodes_live();
     [[nodiscard]] node_id node_of(shard_id party) const;
     void begin_departures();
+    [[nodiscard]] bool is_paused(node_id new_home) const;
+    void pause_after(const departing_partition& stopped);
+    void answer_if_erased(shard_id new_home, const handover& word);
     [[nodiscard]] std::vector<home_entry*> homes_of(partition_id which);
     void begin_departure(const handover_order& order, bool is_misplaced);
     void park(std::vector<parked_attach>& parked, session::front_address from,
@@ -830,6 +844,8 @@ class core final : private session::front_effects,
     void discard_arrival(partition_id which);
     void erase_session(std::string_view key, std::string_view client_id);
     void lose_arrivals(shard_id party);
+    void look_at_arrivals();
+    [[nodiscard]] bool is_being_read(partition_id which) const;
     // handover_fence.cpp
     void on_fence(shard_id from, const fence& word);
     void on_flush(shard_id from, const flush& word);
@@ -1148,14 +1164,6 @@ class core final : private session::front_effects,
     };
     ring<waiting_connection> attaching_;
     ring<waiting_connection> leaving_;
-    /// Connections that are gone and whose messages are still on their way: their homes hear that
-    /// they have left when these are taken.
-    struct leaver {
-        shard_id party;
-        shard::detach word;
-        std::size_t under_way = 0;
-        unsigned more_waits = 0; ///< when it is due
-    };
     boost::unordered_flat_map<std::uint64_t, leaver> leavers_;
     /// Of lives of nodes that this shard has not been told of yet.
     std::vector<word_of_node> early_words_;

@@ -55,7 +55,8 @@ struct handover_options {
     /// Without any progress for so long it is stopped, and begun anew.
     duration patience = 10s;
     /// After one that was stopped the next is begun so much later; twice as long if that is stopped
-    /// too, up to the other. Several that were under way at once count as one.
+    /// too, up to the other. For each node on its own; several that were under way at once count as
+    /// one.
     duration pause = 2s;
     duration pause_max = 60s;
     /// What is set aside for all sessions of a partition that arrives; beyond, it is refused.
@@ -152,7 +153,7 @@ struct departing_partition {
         return at == phase::deciding || at == phase::telling;
     }
     [[nodiscard]] bool is_decided() const noexcept {
-        return !is_misplaced && at >= phase::deciding;
+        return (!is_misplaced && at >= phase::deciding) || at == phase::erasing;
     }
     [[nodiscard]] bool wants_late() const noexcept { return at == phase::following; }
 };
@@ -224,6 +225,7 @@ struct arriving_partition {
     std::uint64_t write = 0;     ///< names what is waited for
     std::uint64_t operation = 0; ///< that tells the nodes
     std::vector<parked_attach> parked;
+    time_point due = never; ///< the old home is told again then that it is taken
     bool is_late_complete = false;
     bool is_broken = false; ///< not all could be read: the old home keeps its copy
 
@@ -267,9 +269,12 @@ struct handovers {
     /// has come with them. As long as the node that had them may have a copy.
     std::map<std::string, hybrid_time, std::less<>> cuts;
     std::uint64_t last_number = 0; ///< of a departure or a fence
-    time_point not_before{};       ///< after one that was stopped
-    duration pause{};              ///< the last time
-    time_point page_at{};          ///< the next may be read then
+    struct pause {
+        duration length{};
+        time_point until{};
+    };
+    std::map<node_id, pause> pauses; ///< for new homes, after one that was stopped
+    time_point page_at{};            ///< the next may be read then
 };
 
 } // namespace gv::shard

@@ -393,7 +393,29 @@ void core::on_written(arriving_partition& of) {
         close_arrival(of);
     } else if (of.at == phase::closing && !journal_.is_lost()) {
         of.at = phase::taken;
+        of.due = turn_.now + moves_->options.patience;
         answer(of, step::taken);
+    }
+}
+
+// Its answer, or the question, may have been lost with a process. One that is gone for good has no
+// copy, and nothing of it comes any more.
+void core::look_at_arrivals() {
+    std::vector<arriving_partition*> ended;
+    for (auto& [which, each] : moves_->arrivals) {
+        refuse_late_parked(each.parked);
+        const peer_lane* lane = lanes_->find_sessions(slot_of(each.from));
+        if (lane == nullptr || lane->presence == peer_presence::gone) {
+            if (each.at >= phase::serving) {
+                ended.push_back(&each);
+            }
+        } else if (each.at == phase::taken && each.due <= turn_.now) {
+            each.due = turn_.now + moves_->options.patience;
+            answer(each, step::taken);
+        }
+    }
+    for (arriving_partition* each : ended) {
+        forget_arrival(*each);
     }
 }
 
@@ -405,6 +427,15 @@ void core::look_if_home(arriving_partition& of) {
                                            .session = {},
                                            .whole = storage::partition_read::sessions});
     }
+}
+
+/// The table has it here, and its sessions are about to be.
+bool core::is_being_read(partition_id which) const {
+    if (!moves_) {
+        return false;
+    }
+    const auto found = moves_->arrivals.find(which);
+    return found != moves_->arrivals.end() && found->second.at == phase::loading;
 }
 
 // In one turn: from here on the sessions themselves take what was set aside for them so far.

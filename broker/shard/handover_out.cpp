@@ -81,9 +81,8 @@ bool core::are_all_nodes_live() {
 }
 
 void core::begin_departures() {
-    const bool may_begin = journal_.is_on() && moves_->not_before <= turn_.now
-                           && !are_sessions_held_ && !journal_.is_lost() && !journal_.is_stalled()
-                           && are_all_nodes_live();
+    const bool may_begin = journal_.is_on() && !are_sessions_held_ && !journal_.is_lost()
+                           && !journal_.is_stalled() && are_all_nodes_live();
     if (!may_begin) {
         return;
     }
@@ -94,7 +93,8 @@ void core::begin_departures() {
             return;
         }
         if (!is_node(homes_at_[each.which.value]) && stored_in_[each.which.value] > 0
-            && !waiting.test(each.which.value) && !moves_->arrivals.contains(each.which)) {
+            && !waiting.test(each.which.value) && !moves_->arrivals.contains(each.which)
+            && !is_paused(each.to_node)) {
             begin_departure(each, false);
         }
     }
@@ -106,13 +106,31 @@ void core::begin_departures() {
         if (stored_in_[number] > 0 && home != home_unknown && is_node(home)
             && !moves_->arrivals.contains(partition_id{number})) {
             const peer_lane* lane = lanes_->find_sessions(slot_of(home));
-            if (lane != nullptr) {
+            if (lane != nullptr && !is_paused(lane->place().peer)) {
                 begin_departure(
                     {.which = partition_id{number}, .to = home, .to_node = lane->place().peer},
                     true);
             }
         }
     }
+}
+
+bool core::is_paused(node_id new_home) const {
+    const auto found = moves_->pauses.find(new_home);
+    return found != moves_->pauses.end() && turn_.now < found->second.until;
+}
+
+// Of those that were under way at once the first has told of the same trouble.
+void core::pause_after(const departing_partition& stopped) {
+    handovers::pause& last = moves_->pauses[stopped.order.to_node];
+    if (stopped.begun < last.until) {
+        return;
+    }
+    const handover_options& options = moves_->options;
+    const bool is_long_ago = last.until + options.pause_max < turn_.now;
+    last.length =
+        is_long_ago ? options.pause : std::clamp(2 * last.length, options.pause, options.pause_max);
+    last.until = turn_.now + last.length;
 }
 
 /// Whoever has such a number as its slot.
@@ -230,6 +248,9 @@ void core::park(std::vector<parked_attach>& parked, session::front_address from,
 
 void core::attach_parked(std::vector<parked_attach> parked) {
     for (parked_attach& each : parked) {
+        if (each.due <= turn_.now && is_node(each.from.shard)) {
+            continue; // its front has decided by itself when the time was over
+        }
         on_attach(each.from,
                   each.username ? std::optional<std::string_view>(*each.username) : std::nullopt,
                   std::move(each.request));
@@ -241,10 +262,7 @@ void core::attach_early() {
     std::vector<parked_attach> found;
     for (parked_attach& each : std::exchange(moves_->early, {})) {
         const bool is_here = !is_node(home_of(hash64(each.request.client_id)));
-        // A front on another node has decided by itself when the time was over.
-        if (each.due > turn_.now || !is_node(each.from.shard)) {
-            (is_here ? found : moves_->early).push_back(std::move(each));
-        }
+        (is_here ? found : moves_->early).push_back(std::move(each));
     }
     attach_parked(std::move(found));
 }
@@ -296,12 +314,7 @@ void core::stop_departure(partition_id which, std::string_view why) {
     departing_partition stopped = std::move(found->second);
     moves_->departures.erase(found);
     ++moves_->counts.stopped;
-    // Of those that were under way at once the first has told of the same trouble.
-    if (stopped.begun >= moves_->not_before) {
-        moves_->pause =
-            std::clamp(2 * moves_->pause, moves_->options.pause, moves_->options.pause_max);
-        moves_->not_before = turn_.now + moves_->pause;
-    }
+    pause_after(stopped);
     moves_->stopped = why;
     log::info("handover_stopped",
               {{"partition", which.value}, {"while", name_of(stopped.at)}, {"why", why}});
@@ -350,9 +363,7 @@ void core::look_at_handovers() {
             read_page(each);
         }
     }
-    for (auto& [which, each] : moves_->arrivals) {
-        refuse_late_parked(each.parked);
-    }
+    look_at_arrivals();
     for (const partition_id each : late) {
         stop_departure(each, "there is no answer");
     }
@@ -426,9 +437,8 @@ void core::on_written(departing_partition& of) {
         driver_->partition_arrived(of.order.which, of.order.to_node);
     } else if (of.at == phase::erasing) {
         say_step(of, step::erased);
-        const partition_id which = of.order.which;
-        moves_->departures.erase(which);
-        moves_->pause = {};
+        moves_->pauses.erase(of.order.to_node);
+        moves_->departures.erase(partition_id{of.order.which});
         begin_departures();
     } else if (of.at == phase::following) {
         begin_pages(of, of.withdrawn.empty() ? queue_at + 1 : queue_at);
@@ -611,8 +621,11 @@ void core::on_fenced(shard_id from, const fenced& word) {
 
 void core::on_answer_of_new_home(shard_id from, const handover& word) {
     const auto found = moves_->departures.find(word.which);
-    if (found == moves_->departures.end() || found->second.number != word.number
-        || found->second.order.to != from) {
+    if (found == moves_->departures.end()) {
+        answer_if_erased(from, word);
+        return;
+    }
+    if (found->second.number != word.number || found->second.order.to != from) {
         return;
     }
     departing_partition& of = found->second;
@@ -634,6 +647,16 @@ void core::on_answer_of_new_home(shard_id from, const handover& word) {
         }
     } else if (word.what == step::taken && of.at == phase::closing) {
         end_departure(of);
+    }
+}
+
+// A process before this one may have handed it over, and not said that nothing is left.
+void core::answer_if_erased(shard_id new_home, const handover& word) {
+    const bool is_erased =
+        stored_in_[word.which.value] == 0 && !are_sessions_held_ && !journal_.is_lost();
+    if (word.what == step::taken && is_erased) {
+        post_rare(new_home,
+                  handover{.which = word.which, .number = word.number, .what = step::erased});
     }
 }
 
@@ -694,7 +717,8 @@ void core::follow_table() {
     for (const auto& [which, each] : moves_->departures) {
         const shard_id home = homes_at_[which.value];
         const bool is_new_home = home == each.order.to;
-        if (each.is_misplaced ? !is_new_home : is_node(home) && !is_new_home) {
+        if (each.is_misplaced ? !is_new_home && !each.is_decided()
+                              : is_node(home) && !is_new_home) {
             lost.push_back(which);
         } else if (!each.is_misplaced && is_new_home && each.is_being_decided()) {
             told.push_back(which);

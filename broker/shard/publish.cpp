@@ -144,7 +144,7 @@ void core::answer(const asker& who, reason_code reason) {
         publisher->front_.on_taken(who.token, reason);
         touch(*publisher);
     } else if (!leavers_.empty()) {
-        on_leaver_taken(who.connection, mqtt::is_error(reason));
+        on_leaver_taken(who.connection, who.token, reason);
     }
 }
 

@@ -175,13 +175,17 @@ void core::refuse_late_attaches() {
             continue;
         }
         if (late->front_.state() == session::front::phase::attaching) {
+            if (!is_node(late->home_at_)) {
+                continue; // it waits at a home on this node since, which answers
+            }
             admit_or_refuse(*late);
             if (late->is_attached_ && wants_registration(late->registration_.get())) {
                 attaching_.push_back(
                     {.due = turn_.now + attach_within, .connection = late->number_});
             }
         } else if (late->is_attached_ && !late->is_registered_
-                   && wants_registration(late->registration_.get()) && is_live(late->home_at_)) {
+                   && wants_registration(late->registration_.get())
+                   && (!is_node(late->home_at_) || is_live(late->home_at_))) {
             register_late(*late); // its home may not have known that it is
         }
     }
@@ -297,6 +301,7 @@ void core::leave_home(client& from, const shard::detach& word) {
     leavers_.emplace(from.number_, leaver{.party = from.home_at_,
                                           .word = word,
                                           .under_way = under_way,
+                                          .held = from.front_.held_under_way(),
                                           .more_waits = is_sent_away ? sent_away_waits : 0});
     leaving_.push_back({.due = turn_.now + leave_within, .connection = from.number_});
     tell_home(from, false);
@@ -305,14 +310,33 @@ void core::leave_home(client& from, const shard::detach& word) {
     }
 }
 
-void core::on_leaver_taken(std::uint64_t connection, bool is_refused) {
+void core::on_leaver_taken(std::uint64_t connection, session::route_token token,
+                           reason_code reason) {
     const auto found = leavers_.find(connection);
     if (found == leavers_.end()) {
         return;
     }
-    found->second.word.is_early |= is_refused; // the client was not told: it may send that again
-    if (--found->second.under_way == 0) {
+    leaver& gone = found->second;
+    if (const auto held = gone.held.extract(token); held && mqtt::is_error(reason)) {
+        release_at_home(connection, gone, held.mapped());
+    }
+    if (--gone.under_way == 0) {
         end_leaver(connection);
+    }
+}
+
+// The client was not told, and sends it again.
+void core::release_at_home(std::uint64_t connection, const leaver& gone, packet_id id) {
+    if (!is_mine(gone.party)) {
+        post_rare(gone.party, inbound_change{.home = gone.word.home,
+                                             .connection = connection,
+                                             .branch = {},
+                                             .id = id,
+                                             .level = options_.level,
+                                             .is_held = false});
+    } else if (home_entry* home =
+                   find_home(gone.word.home, {.shard = options_.me, .connection = connection})) {
+        on_inbound_change(*home, id, false, options_.level);
     }
 }
 
@@ -527,7 +551,8 @@ std::vector<partition_id> core::release(std::span<const partition_id> wanted) {
     for (const partition_id each : wanted) {
         const bool is_mine_now =
             !is_node(homes_at_[each.value]) && is_mine(home_shard(each, options_.shards));
-        if (is_mine_now && stored_in_[each.value] == 0 && !waiting.test(each.value)) {
+        if (is_mine_now && stored_in_[each.value] == 0 && !waiting.test(each.value)
+            && !is_being_read(each)) {
             homes_at_[each.value] = home_unknown;
             released.push_back(each);
         }

@@ -91,26 +91,29 @@ TEST(Handover, WhatAClientThatIsSentAwayHadSaidComesOnceHoweverLongItTakes) {
 }
 
 TEST(Handover, AVolatileClientStaysConnectedAndIsRegisteredAtTheNewHome) {
-    world s;
-    script_client& kept = s.client_of(0);
-    kept.connect(s.kept(0));
-    std::string id;
-    for (int n = 0; id.empty() || partition_of(id) != partition_of(kept.wire.id()); ++n) {
-        id = "v" + std::to_string(n);
+    for (const std::size_t front : {1, 2}) { // the new home itself, and neither of the two
+        SCOPED_TRACE(front);
+        world s;
+        script_client& kept = s.client_of(0);
+        kept.connect(s.kept(0));
+        std::string id;
+        for (int n = 0; id.empty() || partition_of(id) != partition_of(kept.wire.id()); ++n) {
+            id = "v" + std::to_string(n);
+        }
+        script_client& fleeting = s.client(id);
+        fleeting.connect(s.at(front));
+        kept.cut();
+        s.hand_over(kept, 1);
+        ASSERT_EQ(s.home_of(kept), 1U);
+        s.advance(3s); // where the new home heard last, it is asked again
+        EXPECT_FALSE(fleeting.wire.is_closed());
+        support::wire_client other(s.node, id);
+        other.send_connect(s.at(0));
+        other.listen();
+        EXPECT_TRUE(other.is_connected());
+        fleeting.expect_closed(reason_code::session_taken_over);
+        EXPECT_EQ(s.core(0).sessions(), 0U);
     }
-    script_client& fleeting = s.client(id);
-    fleeting.connect(s.at(2));
-    kept.cut();
-    s.hand_over(kept, 1);
-    ASSERT_EQ(s.home_of(kept), 1U);
-    s.advance(3s); // where the new home heard last, it is asked again
-    EXPECT_FALSE(fleeting.wire.is_closed());
-    support::wire_client other(s.node, id);
-    other.send_connect(s.at(1));
-    other.listen();
-    EXPECT_TRUE(other.is_connected());
-    fleeting.expect_closed(reason_code::session_taken_over);
-    EXPECT_EQ(s.core(0).sessions(), 0U);
 }
 
 TEST(Handover, NothingIsHandedOverWhileANodeIsAway) {
@@ -322,6 +325,171 @@ TEST(Handover, ManyThatStopAtOnceAreBegunAgainAsSoonAsOne) {
     for (const script_client* each : all) {
         EXPECT_EQ(s.home_of(*each), 1U) << each->wire.id();
     }
+}
+
+TEST(Handover, ANodeThatTakesNothingDoesNotKeepOthersWaiting) {
+    world s;
+    std::map<partition_id, script_client*> all;
+    while (all.size() < 10) {
+        script_client& each = s.client_of(0);
+        each.connect(s.kept(0));
+        each.cut();
+        all.emplace(partition_of(each.wire.id()), &each);
+    }
+    s.core(1).set_store_room(store_room::scarce);
+    const script_client& last = *all.rbegin()->second;
+    s.stop_disks();
+    for (const auto& [which, each] : all) { // begun in this order, eight at a time
+        s.hand_over(*each, each == &last ? 2 : 1);
+    }
+    s.let_disks_work();
+    s.advance(5s);
+    EXPECT_EQ(s.home_of(last), 2U);
+    EXPECT_EQ(s.home_of(*all.begin()->second), 0U);
+    s.core(1).set_store_room(store_room::plenty);
+    s.advance(10s);
+    EXPECT_EQ(s.home_of(*all.begin()->second), 1U);
+}
+
+/// Node 1 has taken over all from node 0, which erases it; disks stand still.
+script_client& taken_and_not_erased(world& s) {
+    script_client& who = s.client_of(0);
+    who.connect(s.kept(2));
+    who.subscribe("t", qos::at_least_once);
+    who.cut();
+    s.stop_disks();
+    s.hand_over(who, 1);
+    const auto is_taken = [&s] {
+        return s.sessions(0) == 0 && s.sessions(1) == 1
+               && s.core(1).handovers_now().by_node.at(node_id{1}).arriving == 0;
+    };
+    for (int n = 0; n < 100 && !is_taken(); ++n) {
+        s.write(0);
+        s.write(1);
+        s.advance(1ms);
+    }
+    EXPECT_TRUE(is_taken());
+    EXPECT_EQ(s.departing(), 1U);
+    return who;
+}
+
+void expect_to_go_on(world& s, script_client& who) {
+    s.hand_over(who, 2);
+    s.advance(5s);
+    EXPECT_EQ(s.home_of(who), 2U);
+    EXPECT_TRUE(who.connect(s.kept(1)));
+}
+
+// It has erased what it had, and not said so.
+TEST(Handover, WhatCameFromANodeThatEndedAfterwardsCanGoOn) {
+    world s;
+    script_client& who = taken_and_not_erased(s);
+    s.node.hold_frames(0, 1, true);
+    while (s.departing() > 0) {
+        s.write(0);
+    }
+    s.kill(0);
+    s.node.hold_frames(0, 1, false);
+    s.let_disks_work();
+    ASSERT_EQ(s.sessions(0), 0U);
+    s.advance(12s);
+    expect_to_go_on(s, who);
+}
+
+TEST(Handover, WhatCameFromANodeThatIsGoneForGoodCanGoOn) {
+    world s;
+    script_client& who = taken_and_not_erased(s);
+    s.let_disks_work();
+    s.stop_disk(0);
+    s.node.see(1, 0, peer_presence::gone);
+    s.node.see(2, 0, peer_presence::gone);
+    s.advance(12s);
+    expect_to_go_on(s, who);
+}
+
+TEST(Handover, APartitionIsNotGivenUpWhileItsSessionsAreRead) {
+    world s;
+    script_client& who = s.client_of(0);
+    who.connect(s.kept(2));
+    who.cut();
+    const partition_id which = partition_of(who.wire.id());
+    s.stop_disks();
+    s.hand_over(who, 1);
+    for (int n = 0; n < 100 && s.home_of(who) == 0; ++n) {
+        s.write(0);
+        if (s.home_of(who) == 0) {
+            s.write(1);
+        }
+        s.advance(20ms);
+    }
+    ASSERT_EQ(s.home_of(who), 1U);
+    ASSERT_EQ(s.sessions(1), 0U);
+    EXPECT_TRUE(s.core(1).release(std::span(&which, 1)).empty());
+    s.let_disks_work();
+    EXPECT_TRUE(who.connect(s.kept(2)));
+    s.settle();
+}
+
+// It has asked the old home first, and longer ago.
+TEST(Handover, WhoWaitsAtTheNewHomeIsNeitherRefusedNorLetInForTheOldOne) {
+    for (const bool is_kept : {false, true}) {
+        SCOPED_TRACE(is_kept);
+        world s;
+        script_client& moved = s.client_of(0);
+        moved.connect(s.kept(0));
+        moved.cut();
+        std::string id = moved.wire.id();
+        for (int n = 0; !is_kept && (n == 0 || partition_of(id) != partition_of(moved.wire.id()));
+             ++n) {
+            id = "v" + std::to_string(n);
+        }
+        s.stop_disks();
+        s.hand_over(moved, 1);
+        support::wire_client who(s.node, id);
+        const time_point asked = s.node.now();
+        who.send_connect(is_kept ? s.kept(1) : s.at(1));
+        for (int n = 0; n < 100 && s.home_of(moved) == 0; ++n) {
+            s.advance(20ms);
+            s.write(0);
+            if (s.home_of(moved) == 0) {
+                s.write(1);
+            }
+        }
+        ASSERT_EQ(s.home_of(moved), 1U);
+        s.advance(1'990ms);
+        ASSERT_GT(s.node.now() - asked, 2s);
+        who.listen();
+        EXPECT_FALSE(who.is_connected());
+        EXPECT_FALSE(who.is_closed());
+        s.let_disks_work();
+        s.advance(20ms);
+        who.listen();
+        EXPECT_TRUE(who.is_connected());
+        s.advance(3s);
+        EXPECT_FALSE(who.is_closed());
+    }
+}
+
+// As when a node comes just then.
+TEST(Handover, WhatIsErasedAlreadyIsErasedToTheEnd) {
+    world s;
+    script_client& who = s.client_of(0);
+    who.connect(s.kept(2));
+    who.cut();
+    s.stop_disks();
+    s.node.appoint(partition_of(who.wire.id()), 1); // goes over as one that is misplaced
+    for (int n = 0; n < 100 && s.sessions(0) > 0; ++n) {
+        s.write(0);
+        s.write(1);
+        s.advance(20ms);
+    }
+    ASSERT_EQ(s.departing(), 1U);
+    s.node.split(0, 2);
+    s.node.heal(0, 2);
+    EXPECT_EQ(s.departing(), 1U);
+    s.let_disks_work();
+    s.advance(1s);
+    expect_to_go_on(s, who);
 }
 
 TEST(Handover, AWillWaitsForItsClientToComeBack) {

@@ -92,5 +92,78 @@ TEST_F(Unrouted, IsOverWithTheConnectionThatHasGivenItOut) {
     to_.expect_nothing();
 }
 
+/// On node 2 somebody is connected who wants "o", and somebody is not for whom "k" is kept: while
+/// there is no room on its disk, that is refused.
+class Refused : public testing::Test, public world {
+  protected:
+    Refused() {
+        kept_.connect(kept(2));
+        kept_.subscribe("k", qos::exactly_once);
+        kept_.cut();
+        other_.connect(at(2));
+        other_.subscribe("o", qos::exactly_once);
+    }
+    void come_back(script_client& who, std::size_t on) {
+        EXPECT_TRUE(who.connect(kept(on)));
+        who.wire.resend();
+    }
+
+    script_client& kept_ = client_of(2);
+    script_client& other_ = client_of(1);
+};
+
+// The client sends again what it has heard nothing of. What was refused is given out then, and
+// nothing else is.
+TEST_F(Refused, AfterItsConnectionHasEndedIsGivenOutAgainAlone) {
+    for (const std::size_t home : {0, 1}) {
+        SCOPED_TRACE(home);
+        script_client& from = client_of(home);
+        from.connect(kept(0));
+        node.hold_frames(0, 2, true);
+        const packet_id taken = from.publish("o", "taken", qos::exactly_once);
+        const packet_id refused = from.publish("k", "refused", qos::exactly_once);
+        node.run();
+        from.cut();
+        core(2).set_store_room(store_room::scarce);
+        node.hold_frames(0, 2, false);
+        node.advance(20ms);
+        other_.take("o", "taken");
+        core(2).set_store_room(store_room::plenty);
+        come_back(from, 0);
+        from.expect_ack(packet_type::pubrec, taken);
+        from.expect_ack(packet_type::pubrec, refused);
+        other_.expect_nothing();
+        EXPECT_TRUE(kept_.connect(kept(0)));
+        kept_.take("k", "refused");
+        kept_.cut();
+    }
+}
+
+// The answer waits for the message before it, and is lost with the connection.
+TEST_F(Refused, BehindOneThatIsStillGivenOutIsGivenOutAgain) {
+    script_client& from = client_of(0);
+    from.connect(kept(0));
+    script_client& slow = client_of(1);
+    slow.connect(at(1));
+    slow.subscribe("s", qos::exactly_once);
+    node.hold_frames(0, 1, true);
+    const packet_id waits = from.publish("s", "waits", qos::exactly_once);
+    core(2).set_store_room(store_room::scarce);
+    const packet_id refused = from.publish("k", "refused", qos::exactly_once);
+    node.advance(20ms);
+    from.expect_nothing();
+    from.cut();
+    node.hold_frames(0, 1, false);
+    node.advance(20ms);
+    slow.take("s", "waits");
+    core(2).set_store_room(store_room::plenty);
+    come_back(from, 0);
+    from.expect_ack(packet_type::pubrec, waits);
+    from.expect_ack(packet_type::pubrec, refused);
+    slow.expect_nothing();
+    kept_.connect(kept(0));
+    kept_.take("k", "refused");
+}
+
 } // namespace
 } // namespace gv::shard
