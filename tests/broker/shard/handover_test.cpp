@@ -91,7 +91,7 @@ TEST(Handover, WhatAClientThatIsSentAwayHadSaidComesOnceHoweverLongItTakes) {
 }
 
 TEST(Handover, AVolatileClientStaysConnectedAndIsRegisteredAtTheNewHome) {
-    for (const std::size_t front : {1, 2}) { // the new home itself, and neither of the two
+    for (const std::size_t front : {1U, 2U}) { // the new home itself, and neither of the two
         SCOPED_TRACE(front);
         world s;
         script_client& kept = s.client_of(0);

@@ -115,7 +115,7 @@ class Refused : public testing::Test, public world {
 // The client sends again what it has heard nothing of. What was refused is given out then, and
 // nothing else is.
 TEST_F(Refused, AfterItsConnectionHasEndedIsGivenOutAgainAlone) {
-    for (const std::size_t home : {0, 1}) {
+    for (const std::size_t home : {0U, 1U}) {
         SCOPED_TRACE(home);
         script_client& from = client_of(home);
         from.connect(kept(0));
