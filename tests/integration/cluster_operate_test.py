@@ -96,7 +96,7 @@ class Operate(ClusterTest):
         self.assertTrue(path.exists())
         self.assertEqual(self.at(node, "status").returncode, NOT_FOUND)
         again = self.node("node1", before=node)
-        self.assertEqual(self.status(again)["by_name"]["node1"]["boot"], 2)
+        self.assertGreater(self.status(again)["by_name"]["node1"]["boot"], 1)
         again.stop()
         self.assertFalse(path.exists())
         self.assertEqual(sorted(each.name for each in node.store.glob("operate*")), [])
