@@ -18,9 +18,11 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <future>
 #include <random>
+#include <thread>
 
 namespace gv::server {
 
@@ -50,13 +52,15 @@ void log_problems(log::level severity, const std::vector<problem>& all) {
 }
 
 /// A node without a store is another one at each start, unless its certificate says which; then its
-/// lives are told apart by the clock.
+/// lives are told apart by the clock, and each waits for a second of its own: what is started again
+/// at once has not the number of the life before.
 [[nodiscard]] cluster::peer_identity identity_without_store(const identity_load& identity) {
     if (identity.found) {
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-            std::chrono::system_clock::now().time_since_epoch());
-        return {.node = identity.found->who.node,
-                .boot = boot_id{static_cast<std::uint32_t>(seconds.count())}};
+        const auto now = std::chrono::system_clock::now();
+        const auto begins = std::chrono::floor<std::chrono::seconds>(now) + std::chrono::seconds{1};
+        std::this_thread::sleep_for(begins - now); // not until: the clock may be set back meanwhile
+        const auto number = static_cast<std::uint32_t>(begins.time_since_epoch().count());
+        return {.node = identity.found->who.node, .boot = boot_id{number}};
     }
     std::random_device random;
     return {.node = node_id{(std::uint64_t{random()} << 32) | random()}, .boot = boot_id{1}};

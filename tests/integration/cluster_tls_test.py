@@ -99,6 +99,7 @@ class ClusterTls(TlsTest):
     def test_a_node_without_a_store_is_who_its_certificate_says(self):
         here = self.tls_node(1)
         nothing_kept = ("--storage.enabled", "false")
+        time.sleep(1 - time.time() % 1)  # both of its starts in one second, if they are quick
         passing = self.tls_node(2, *nothing_kept)
         self.wait_until_joined(here, passing)
         passing.stop()
@@ -106,6 +107,9 @@ class ClusterTls(TlsTest):
         again = self.node("node2", *nothing_kept, *self.flags(passing.tls), before=passing)
         again.wait_for_log_match("cluster_listening .*node=0000000000000002")
         self.wait_until_joined(again)
+        lives = [re.search(r"cluster_listening .* start=(\d+)", each.log())[1]
+                 for each in (passing, again)]
+        self.assertLess(int(lives[0]), int(lives[1]))
         ear = Subscriber(self, again.port, "-t", "t", "-q", "1")
         publish(here.port, "t", "hello", "-q", "1")
         self.assertEqual(ear.next(), "hello")
